@@ -1,0 +1,168 @@
+"""Simulated convergence on a real corpus: claims of the papers, checked with several seeds.
+
+python benchmarks/findings.py run --config config.yaml --out findings.jsonl   # hours on a CPU; resumes
+python benchmarks/findings.py table findings.jsonl   # Markdown, for docs/findings.md
+
+Every learner trains the configured model for real, in one process, under a virtual clock: learners are
+equally fast but for jitter of 10 % a step, and the network costs nothing, so what differs is the
+mathematics alone. The stages before training (features, alignments) must have run. The recipe is the
+config's; the learning rate grows with the batch (linear scaling, warm-up).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dasr import config as configuration
+from dasr.errors import UserError
+from dasr.training import config as training_config
+from dasr.training.data import AlignedShards
+from dasr.worlds.clusters import Cluster, Compute
+from dasr.worlds.simulate import simulate
+from dasr.worlds.tasks import corpus
+
+EQUAL = Cluster(name="equal-learners", compute=Compute(fixed_s=1.0, jitter=0.1))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of a question."""
+
+    question: str
+    strategy: str
+    options: tuple[tuple[str, Any], ...]
+    learners: int
+    batch: int  # chunks a step of all learners
+    seed: int
+
+    @property
+    def label(self) -> str:
+        return " ".join([self.strategy, *(str(value) for _, value in self.options)])
+
+
+def trials(seeds: list[int]) -> Iterator[Trial]:
+    """What is asked, most wanted first: all of one seed before the next."""
+    ring, random_ring = (("mixing", "ring"),), (("mixing", "random-ring"),)
+    for seed in seeds:
+        for strategy in ("sd", "ad"):
+            for options in (ring, random_ring):
+                yield Trial("random ring against ring", strategy, options, 16, 64, seed)
+        for batch in (64, 256):
+            for strategy, options in (("sc-allreduce", ()), ("delay-by-one", ()), ("ad", random_ring)):
+                yield Trial("large batches", strategy, options, 16, batch, seed)
+
+
+def run(given: argparse.Namespace) -> None:
+    config = configuration.load(given.config)
+    training = training_config.from_config(config)
+    if given.epochs:
+        training = replace(training, epochs=given.epochs)
+    train = AlignedShards.of(config, "train")
+    chunks = train.feed(train.model(config), training.chunk_frames, 1, 0, 1, 0).num_chunks
+    done = {json.dumps(record["trial"]) for record in read(given.out)} if given.out.exists() else set()
+    todo = [t for t in trials(given.seeds) if given.only in (t.question, t.strategy, "")]
+    for number, one in enumerate(todo, 1):
+        key = json.dumps(asdict(one))
+        if key in done:
+            continue
+        began = time.perf_counter()
+        workload = corpus(given.config, one.batch, one.seed, given.utterances, given.device)
+        budget = training.budget(chunks, one.batch, one.learners)
+        record = {"trial": asdict(one), "label": one.label, "epochs": training.epochs}
+        try:
+            result = simulate(
+                one.strategy,
+                one.learners,
+                budget.steps,
+                EQUAL,
+                options=dict(one.options),
+                share=budget.share,
+                seed=one.seed,
+                task=workload.task,
+                evaluate=workload.evaluate,
+                schedule=training.rates(chunks, one.batch),
+                points=given.points,
+            )
+            record |= {"curve": result.curve, "staleness_mean": result.staleness_mean}
+        except UserError as error:  # the loss is not finite
+            record |= {"diverged": str(error)}
+        record |= {"wall_s": round(time.perf_counter() - began, 1)}
+        with open(given.out, "a", encoding="utf-8") as stream:
+            stream.write(json.dumps(record) + "\n")
+        came = "diverged" if "diverged" in record else f"{result.curve[-1]['loss']:.4f}"
+        place = f"{number}/{len(todo)} {one.label} B={one.batch} seed {one.seed}"
+        print(f"{place}: {came}, {record['wall_s']} s", flush=True)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Whole lines only: the last one may have been cut off."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def table(given: argparse.Namespace) -> None:
+    """Mean over seeds, and the range in parentheses."""
+    groups: dict[tuple[str, str, int, int], list[dict[str, Any]]] = {}
+    for record in read(given.results):
+        one = record["trial"]
+        groups.setdefault((one["question"], record["label"], one["learners"], one["batch"]), []).append(
+            record
+        )
+    question = ""
+    ordered = sorted(groups.items(), key=lambda group: (group[0][0], group[0][3], group[0][1]))
+    for (asked, label, learners, batch), records in ordered:
+        if asked != question:
+            question = asked
+            print(f"\n### {asked}\n")
+            print(
+                "| strategy | L | batch | seeds | held-out CE | half way | consensus distance | staleness |"
+            )
+            print("|---|---|---|---|---|---|---|---|")
+        kept = [record for record in records if "diverged" not in record]
+        place = f"| {label} | {learners} | {batch} | {len(records)} |"
+        if len(kept) < len(records):
+            print(f"{place} diverged in {len(records) - len(kept)} | | | |")
+            continue
+        curves = [record["curve"] for record in kept]
+        end = spread([curve[-1]["loss"] for curve in curves])
+        half = spread([curve[len(curve) // 2]["loss"] for curve in curves])
+        distance = statistics.fmean(curve[-1]["consensus_distance"] for curve in curves)
+        stale = statistics.fmean(record["staleness_mean"] for record in records)
+        print(f"{place} {end} | {half} | {distance:.3g} | {stale:.1f} |")
+
+
+def spread(values: list[float]) -> str:
+    return f"{statistics.fmean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True)
+    runner = commands.add_parser("run", help="train; what is in --out already is not run again")
+    runner.add_argument("--config", default="config.yaml")
+    runner.add_argument("--out", type=Path, default=Path("findings.jsonl"))
+    runner.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    runner.add_argument("--epochs", type=float, help="instead of the config's")
+    runner.add_argument("--only", default="", help="a question or a strategy")
+    runner.add_argument("--device", default="cpu", help="cpu or cuda:0")
+    runner.add_argument("--utterances", type=int, default=60, help="of dev, for the held-out loss")
+    runner.add_argument("--points", type=int, default=8, help="of the held-out curve")
+    runner.set_defaults(do=run)
+    printer = commands.add_parser("table", help="print Markdown tables of a results file")
+    printer.add_argument("results", type=Path)
+    printer.set_defaults(do=table)
+    given = parser.parse_args()
+    given.do(given)
+
+
+if __name__ == "__main__":
+    main()

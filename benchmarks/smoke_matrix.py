@@ -1,0 +1,118 @@
+"""Every strategy and every compression for some steps on real processes: held-out loss of the consensus
+model.
+
+torchrun --nproc-per-node=2 benchmarks/smoke_matrix.py --features F --alignments A --device cpu
+torchrun --nproc-per-node 2 benchmarks/smoke_matrix.py --features F --alignments A --reference cpu.json
+The last shard is held out. With --reference the difference to that run is shown (gloo on CPUs, say).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout need not be installed
+
+from benchmarks.equality import CHUNK, HeldOut
+from dasr.features.feed import Feed
+from dasr.files import write_json
+from dasr.models.acoustic import AcousticModel
+from dasr.models.config import ModelConfig
+from dasr.strategies import registry
+from dasr.strategies.compression import CODECS
+from dasr.training import optimizer
+from dasr.training.corpus_task import CorpusTask
+from dasr.training.cuda_task import CudaTask
+from dasr.training.learner import Budget, Learner
+from dasr.worlds.torch_world import TorchWorld, connect
+
+MODEL = ModelConfig(layers=2, cells=128, bottleneck=64, subsampling=1)
+
+
+def cases() -> list[tuple[str, dict[str, Any]]]:
+    """All strategies as they come; those that synchronise also with every compression."""
+    found: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in registry.names() if name != "single"]
+    for name in ("sc-allreduce", "sd", "ad"):
+        found += [(name, {"compression": codec}) for codec in CODECS if codec != "fp32"]
+    return found
+
+
+async def consensus(world: TorchWorld, learner: Learner, run: Any) -> Tensor:
+    """The mean of the learners' weights after `run`."""
+    await run
+    members = (await world.roll_call(True)).members
+    return await world.all_reduce(learner.copy(), members)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--features", type=Path, required=True)
+    parser.add_argument("--alignments", type=Path, required=True)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--batch", type=int, default=32, help="chunks a step of each learner")
+    parser.add_argument("--rate", type=float, default=0.5, help="learning rate (AdamW: a hundredth of it)")
+    parser.add_argument("--reference", type=Path)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    device = torch.device(args.device, rank) if args.device == "cuda" else torch.device("cpu")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]) + 1, size, rank == 0)
+    features = sorted(p for p in args.features.iterdir() if (p / "manifest.json").exists())
+    alignments = [args.alignments / p.name for p in features]
+    pdfs = json.loads((alignments[0] / "manifest.json").read_text())["num_pdfs"]
+
+    def model() -> AcousticModel:
+        return AcousticModel(MODEL, 40, pdfs)
+
+    heldout = HeldOut(Feed(features[-1:], alignments[-1:], CHUNK, 256, 0, 1, 0), model(), str(device))
+    known = json.loads(args.reference.read_text())["loss"] if args.reference else {}
+    losses: dict[str, float] = {}
+    for number, (name, options) in enumerate(cases()):
+        label = " ".join([name, *options.values()])
+        world = connect(dist.PrefixStore(str(number), store), rank, size, device=device)
+        feed = Feed(features[:-1], alignments[:-1], CHUNK, args.batch, rank, size, seed=1)
+        kind = CudaTask if device.type == "cuda" else CorpusTask
+        sort = registry.find(name).optimizer or "sgd"
+        rate = args.rate / 100 if sort == "adamw" else args.rate
+        learner = Learner(
+            world,
+            kind(model(), feed, 0, rank, str(device)),
+            lambda weights, sort=sort: optimizer.make(sort, weights),  # type: ignore[misc]
+            lambda samples, rate=rate: rate,  # type: ignore[misc]
+            Budget(args.steps, args.batch * size, size),
+        )
+        began = time.perf_counter()
+        try:
+            weights = world.run(consensus(world, learner, registry.make(name, learner, **options).run()))
+            losses[label] = heldout.loss(weights)
+        except Exception as error:
+            losses[label] = float("nan")
+            print(f"{label}: learner {rank}: {error!r}"[:300], flush=True)
+        if rank == 0:
+            told = f"{label:28} loss {losses[label]:8.5f}  {time.perf_counter() - began:6.2f} s"
+            told += f"  mixes {world.accounts.mixes}  MB {world.accounts.bytes_sent / 1e6:.1f}"
+            if label in known:
+                told += f"  difference {100 * (losses[label] / known[label] - 1):+.3f} %"
+            print(told, flush=True)
+        feed.close()
+        world.close()
+    if rank == 0 and args.json:
+        write_json(
+            args.json, {"loss": losses, "steps": args.steps, "batch": args.batch, "device": args.device}
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""Training speed of every strategy, beside plain PyTorch (and DDP with several GPUs) in the same run.
+
+# One GPU, synthetic shards on disk
+python benchmarks/throughput.py --batch 256 2560
+torchrun --nproc-per-node 2 benchmarks/throughput.py --strategies sc-allreduce ad   # B is each GPU's share
+python benchmarks/throughput.py --preset tiny --batch 8 --steps 4 --device cpu      # anywhere
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout need not be installed
+
+from benchmarks.throughput_rows import CHUNK, SHAPES, OneBatch, plain_row, strategy_row, synthetic
+from dasr.features.feed import Feed
+from dasr.worlds.torch_world import TorchWorld, connect
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    columns = [
+        "batch",
+        "what",
+        "kframes_per_s",
+        "ms_a_step",
+        "efficiency",
+        "gb",
+        "mb_sent_a_step",
+        "mixes_a_step",
+    ]
+    columns += ["waiting_for_data", "waiting_for_others", "loss"]
+    print("  ".join(f"{c:>14.14}" for c in columns))
+    for row in rows:
+        cells = (row.get(c, "") for c in columns)
+        print("  ".join(f"{c:14.3f}" if isinstance(c, float) else f"{c!s:>14}" for c in cells), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--batch", type=int, nargs="+", default=[256, 2560], help="chunks a step of each learner"
+    )
+    parser.add_argument(
+        "--strategies", nargs="+", default=[], help="ids, options after a colon: ad:mixing=ring,pairs=True"
+    )
+    parser.add_argument("--preset", choices=SHAPES, default="swb2000")
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--warm-up", type=int, default=10)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--features", type=Path, help="folder of feature shards (default: synthetic ones)")
+    parser.add_argument("--alignments", type=Path, help="folder of alignment shards")
+    parser.add_argument("--json", type=Path, help="write the rows here")
+    parser.add_argument(
+        "--profile", type=Path, help="write a trace of the last strategy (chrome://tracing) here"
+    )
+    args = parser.parse_args()
+    rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    device = torch.device(args.device, rank) if args.device == "cuda" else torch.device(args.device)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    host, port = os.environ.get("MASTER_ADDR", "127.0.0.1"), int(os.environ.get("MASTER_PORT", 0))
+    store = dist.TCPStore(host, port + 1 if port else 0, size, rank == 0)
+    if size > 1:
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, store=dist.PrefixStore("ddp", store), rank=rank, world_size=size)
+    strategies = args.strategies or (
+        ["single"] if size == 1 else ["sc-allreduce", "sd", "ad", "delay-by-one", "bmuf", "local"]
+    )
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix=f"throughput-{rank}-") as folder:
+        data = _shards(args, Path(folder))
+        for batch in args.batch:
+            rows += measure(args, store, rank, size, device, batch, strategies, data)
+    about = {
+        "gpu": torch.cuda.get_device_name() if device.type == "cuda" else platform.processor(),
+        "learners": size,
+    }
+    about |= {
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "preset": args.preset,
+        "steps": args.steps,
+    }
+    if rank == 0:
+        print(json.dumps(about))
+        show(rows)
+        if args.json:
+            args.json.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
+    if size > 1:
+        dist.destroy_process_group()
+
+
+def _shards(args: argparse.Namespace, folder: Path) -> tuple[list[Path], list[Path]]:
+    if args.features is None:
+        shape = SHAPES[args.preset]
+        return synthetic(folder, shape[1], shape[2], shape[3])
+    features = sorted(p for p in args.features.iterdir() if (p / "manifest.json").exists())
+    return features, [args.alignments / p.name for p in features]
+
+
+def measure(
+    args: argparse.Namespace,
+    store: Any,
+    rank: int,
+    size: int,
+    device: torch.device,
+    batch: int,
+    names: list[str],
+    data: Any,
+) -> list[dict[str, Any]]:
+    """All rows of one batch size. Speeds of several learners are summed; efficiency is against one learner
+    alone."""
+    margin = SHAPES[args.preset][0].margin
+
+    def feed() -> Feed:
+        return Feed(*data, CHUNK, batch, rank, size, seed=1, context=margin)
+
+    def world(name: str, members: int = size) -> TorchWorld:
+        return connect(
+            dist.PrefixStore(f"{batch}/{name}", store), rank if members > 1 else 0, members, device=device
+        )
+
+    alone = dist.PrefixStore(f"alone/{rank}", store)
+    solo = connect(dist.PrefixStore(str(batch), alone), 0, 1, device=device)
+    source = feed()
+    rows = [plain_row(solo, source, args, batch, ddp=False)]
+    if size > 1:
+        rows.append(plain_row(solo, source, args, batch, ddp=True))
+    rows.append(
+        strategy_row(solo, "single", {}, OneBatch(source), args, batch) | {"what": "single, no loading"}
+    )
+    bare = rows[-1]["ms_a_step"]
+    rows.append(strategy_row(solo, "single", {}, source, args, batch))
+    rows[-1]["waiting_for_data"] = max(0.0, 1 - bare / rows[-1]["ms_a_step"])
+    own = rows[-1]["kframes_per_s"]
+    source.close()
+    for name in names:
+        identity, _, text = name.partition(":")
+        given = dict(pair.split("=") for pair in text.split(",") if pair)
+        if identity == "single":
+            continue
+        here, source = world(name), feed()
+        row = strategy_row(here, identity, {k: _value(v) for k, v in given.items()}, source, args, batch)
+        source.close()
+        here.close()
+        rows.append(row | {"what": name})
+    for row in rows:
+        row["batch"] = batch
+        if size > 1:
+            total = torch.tensor([row["kframes_per_s"], own], device=device)
+            dist.all_reduce(total)
+            row["kframes_per_s"] = float(total[0])
+            row["efficiency"] = float(total[0] / total[1])
+    return rows
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text.lower())
+    except ValueError:
+        return text
+
+
+if __name__ == "__main__":
+    main()

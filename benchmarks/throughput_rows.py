@@ -1,0 +1,202 @@
+"""What `throughput.py` measures: a strategy on real processes, plain PyTorch, DDP; the shards it makes up."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dasr.features.feed import Batch, Feed
+from dasr.features.store import Utterance, write_arrays, write_shard
+from dasr.files import write_json
+from dasr.models.acoustic import AcousticModel
+from dasr.models.config import PRESETS, ModelConfig
+from dasr.strategies import registry
+from dasr.training import optimizer
+from dasr.training.cuda_task import CudaTask
+from dasr.training.learner import Budget, Learner
+from dasr.worlds.torch_world import TorchWorld
+
+CHUNK = 21
+SHAPES = {  # preset -> model, stored dimensions, tied states, frames in each of four synthetic shards
+    "swb2000": (PRESETS["swb2000"], 260, 32_000, 262_144),
+    "tiny": (ModelConfig(layers=2, cells=32, bottleneck=16, subsampling=1), 10, 50, 4_000),
+}
+
+
+def synthetic(folder: Path, dim: int, pdfs: int, frames: int) -> tuple[list[Path], list[Path]]:
+    """Four shards of random features and labels, of speakers with utterances of about 500 frames."""
+    lengths = [500 + 7 * (i % 11) for i in range(frames // 530)]
+    offsets = np.cumsum([0, *lengths], dtype=np.int64)
+    features, alignments = [], []
+    for shard in range(4):
+        torch.manual_seed(shard)
+        values = torch.randn(int(offsets[-1]), dim).numpy()
+        utterances = [
+            Utterance(f"u{shard}-{i:05d}", f"s{shard}-{i // 50}", values[offsets[i] : offsets[i + 1]])
+            for i in range(len(lengths))
+        ]
+        features.append(folder / "features" / f"{shard:04d}")
+        write_shard(features[-1], utterances, "fbank", {"rejected": []})
+        alignments.append(folder / "alignments" / f"{shard:04d}")
+        labels = torch.randint(pdfs, (int(offsets[-1]),), dtype=torch.int32).numpy()
+        write_arrays(alignments[-1] / "labels.zarr", {"labels": labels, "offsets": offsets}, {})
+        write_json(alignments[-1] / "manifest.json", {"rejected": []})
+    return features, alignments
+
+
+class OneBatch:
+    """A feed that costs nothing: the same batch for ever. The difference to the real one is the time
+    waiting for data."""
+
+    def __init__(self, feed: Feed):
+        self.batch_again, self.batch = feed.next(), feed.batch
+
+    def next(self) -> Batch:
+        return self.batch_again
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": 0, "position": self.batch}
+
+
+class Timer:
+    """The learner's keeper: leaves out the first steps, and reads clock and accounts at both ends."""
+
+    def __init__(self, warm_up: int, steps: int, world: TorchWorld, profile: Path | None = None):
+        self.warm_up, self.last, self.world, self.profile = warm_up, warm_up + steps, world, profile
+        self.began = self.seconds = 0.0
+        self.latest = (0, 0.0)
+        self.profiler: Any = None
+
+    async def boundary(self, learner: Learner, together: bool) -> bool:
+        if learner.steps == self.warm_up and not self.began:
+            synchronize(self.world.device)
+            if self.profile:
+                self.profiler = torch.profiler.profile()
+                self.profiler.start()
+            self.before = asdict(self.world.accounts)
+            self.began = time.perf_counter()
+        # It may end before others do; the GPU is to have done these steps
+        if not together and learner.steps % 10 == 0:
+            synchronize(self.world.device)
+            self.latest = (learner.steps, time.perf_counter())
+        if learner.steps >= self.last and not self.seconds:
+            self.end()
+        return True
+
+    def end(self) -> None:
+        if self.seconds:
+            return
+        synchronize(self.world.device)
+        self.steps = self.last - self.warm_up
+        self.seconds = time.perf_counter() - self.began
+        # Others took more of the shared budget: up to its last step, not the end of all
+        if self.warm_up < self.latest[0] < self.last:
+            self.steps, self.seconds = self.latest[0] - self.warm_up, self.latest[1] - self.began
+        after = asdict(self.world.accounts)
+        self.spent = {k: after[k] - self.before[k] for k in ("bytes_sent", "wait_seconds", "mixes")}
+        if self.profiler is not None:
+            self.profiler.stop()
+            self.profiler.export_chrome_trace(str(self.profile))
+
+    def at(self, step: int, doing: str) -> None: ...
+
+
+def synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def strategy_row(
+    world: TorchWorld, name: str, given: dict[str, Any], feed: Any, args: argparse.Namespace, share: int
+) -> dict[str, Any]:
+    """Run a strategy for --steps steps of each learner; a row of the table."""
+    shape, dim, pdfs, _ = SHAPES[args.preset]
+    synchronize(world.device)
+    if world.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(world.device)
+    model = AcousticModel(shape, dim, pdfs)
+    task = CudaTask(model, feed, 0, world.rank, str(world.device))
+    timer = Timer(args.warm_up, args.steps, world, args.profile)
+    steps = args.warm_up + args.steps + 1
+    learner = Learner(
+        world,
+        task,
+        lambda weights: optimizer.make(registry.find(name).optimizer or "sgd", weights),
+        lambda samples: 0.05,
+        Budget(steps, share * world.size, world.size),
+        timer,
+    )
+    strategy = registry.make(name, learner, **given)
+
+    async def life() -> None:
+        task.take(learner.weights, learner.gradient)  # captures the step
+        await world.roll_call(True)  # so that nobody begins before the others
+        await strategy.run()
+
+    world.run(life())
+    timer.end()
+    frames = timer.steps * share * CHUNK
+    row = {
+        "what": name + "".join(f" {k}={v}" for k, v in given.items()),
+        "kframes_per_s": frames / timer.seconds / 1e3,
+    }
+    row |= {"ms_a_step": 1e3 * timer.seconds / timer.steps, "loss": learner.mean_loss()}
+    row |= {
+        "mb_sent_a_step": timer.spent["bytes_sent"] / timer.steps / 1e6,
+        "mixes_a_step": timer.spent["mixes"] / timer.steps,
+    }
+    row["waiting_for_others"] = timer.spent["wait_seconds"] / timer.seconds
+    if world.rank == 0:
+        print(f"{share} {row['what']}: {row['ms_a_step']:.3f} ms a step", file=sys.stderr, flush=True)
+    return row | memory(world.device)
+
+
+def memory(device: torch.device) -> dict[str, float]:
+    return {"gb": torch.cuda.max_memory_allocated(device) / 1e9} if device.type == "cuda" else {}
+
+
+def plain_row(
+    world: TorchWorld, feed: Feed, args: argparse.Namespace, share: int, ddp: bool
+) -> dict[str, Any]:
+    """Plain PyTorch: autograd in eager mode, bf16 autocast, SGD; data already on the device, no loading."""
+    shape, dim, pdfs, _ = SHAPES[args.preset]
+    device = world.device
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    network: Any = AcousticModel(shape, dim, pdfs).to(device)
+    if ddp:
+        network = torch.nn.parallel.DistributedDataParallel(network, gradient_as_bucket_view=True)
+    sgd = torch.optim.SGD(network.parameters(), lr=0.05)
+    batch = feed.next()
+    frames, targets = batch.frames.to(device).float(), batch.labels.to(device).long().flatten()
+
+    def step() -> Tensor:
+        sgd.zero_grad(set_to_none=True)
+        with torch.autocast(device.type, torch.bfloat16):
+            logits = network(frames)
+            loss: Tensor = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets, ignore_index=-1)
+        loss.backward()
+        sgd.step()
+        return loss
+
+    for _ in range(args.warm_up):
+        step()
+    synchronize(device)
+    began = time.perf_counter()
+    for _ in range(args.steps):
+        loss = step()
+    synchronize(device)
+    seconds = time.perf_counter() - began
+    row = {
+        "what": "DDP" if ddp else "plain PyTorch",
+        "kframes_per_s": args.steps * share * CHUNK / seconds / 1e3,
+    }
+    return row | {"ms_a_step": 1e3 * seconds / args.steps, "loss": float(loss.detach())} | memory(device)

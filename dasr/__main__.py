@@ -1,0 +1,5 @@
+"""`python -m dasr` is `dasr`."""
+
+from dasr.cli import main
+
+main()

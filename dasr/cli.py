@@ -1,0 +1,86 @@
+"""`dasr <stage>`: each rule of the DAG is one such command, so each stage can be rerun by hand."""
+
+import importlib
+import sys
+
+import click
+
+from dasr import __version__
+from dasr.errors import UserError, nearest
+
+# Where each command lives. Imported only when it is called: `dasr --help` must not wait for torch.
+COMMANDS = {
+    "corpus": (
+        "dasr.corpora.command:corpus",
+        "Make Kaldi data directories from a corpus.",
+    ),
+    "features": ("dasr.features.command:features", "Extract one shard of features into a Zarr store."),
+    "hmm": ("dasr.hmm.command:hmm", "Train the GMM-HMM bootstrap: topology, tree, transition model."),
+    "align": ("dasr.hmm.command:align", "Align one shard: a state label for every frame."),
+    "lm": ("dasr.hmm.command:lm", "Estimate an n-gram language model from transcripts."),
+    "graph": (
+        "dasr.hmm.command:graph",
+        "Compile a decoding graph HCLG.",
+    ),
+    "adapt": ("dasr.decoding.command:adapt", "Adapt one shard to its speakers: fMLLR features."),
+    "train": ("dasr.launch.command:train", "Submit one training run (submitit), watch it, re-attach to it."),
+    "learner": (
+        "dasr.training.command:learner",
+        "One learner of a run (`dasr train` starts it).",
+    ),
+    "evaluate": (
+        "dasr.training.command:evaluate",
+        "Held-out loss of a run's consensus model.",
+    ),
+    "decode": ("dasr.decoding.command:decode", "Decode dev or test with one run's model."),
+    "score": (
+        "dasr.decoding.command:score",
+        "Choose the LM weight on dev, score test: WER with its interval.",
+    ),
+    "compare": ("dasr.reporting.command:compare", "Gather all runs of a comparison into comparison.tsv."),
+    "track": ("dasr.tracking.command:track", "Write a comparison to MLflow."),
+    "report": ("dasr.reporting.command:report", "Draw the figures and write report.html."),
+    "simulate": (
+        "dasr.worlds.command:simulate",
+        "Run a strategy on virtual learners.",
+    ),
+    "calibrate": (
+        "dasr.worlds.command:calibrate",
+        "Time compute and network here.",
+    ),
+    "doctor": ("dasr.doctor:doctor", "What can this machine do? What is missing?"),
+}
+
+
+class Stages(click.Group):
+    """Commands imported on demand, with the nearest name for a mistyped one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            raise UserError(f"no command '{name}'{nearest(name, COMMANDS)} (see `dasr --help`)")
+        module, attribute = COMMANDS[name][0].split(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Stages"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=Stages, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def dasr() -> None:
+    """Train one acoustic model with every distributed SGD strategy and compare them."""
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one line on stderr and exit status 2, never a stack trace."""
+    try:
+        dasr()
+    except UserError as error:
+        print(f"dasr: error: {error}", file=sys.stderr)
+        sys.exit(2)

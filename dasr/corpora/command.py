@@ -1,0 +1,133 @@
+"""`dasr corpus`: a corpus as Kaldi data directories, cut into shards of whole speakers."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dasr.config import load
+from dasr.corpora import an4, kaldi, splits
+from dasr.corpora.config import CorpusConfig
+from dasr.corpora.datadir import Entry, read_data_dir, write_data_dir
+from dasr.corpora.rejects import Rejects
+from dasr.errors import UserError
+from dasr.files import atomic
+from dasr.progress import progress
+
+SPLITS = ("train", "dev", "test")
+
+
+@click.command()
+@click.option(
+    "--config", "config_path", default="config.yaml", show_default=True, help="The configuration file."
+)
+def corpus(config_path: str) -> None:
+    """Make Kaldi data directories (train, dev, test) with shards, and lang/, from the corpus that the config
+    names.
+    """
+    config = load(config_path)
+    make(config)
+
+
+def make(config: dict[str, Any]) -> None:
+    """Write RESULTS/corpus. Raises UserError for bad input; what it replaces stays until all is well."""
+    settings = CorpusConfig.of(config)
+    target = Path(config["results"]) / "corpus"
+    entries, rejects = read(settings)
+    lang = language(settings)
+    parts = {}
+    for split in SPLITS:
+        chosen = timed(splits.limit(entries[split], settings.limit), split, settings.sample_rate)
+        parts[split] = splits.shards(chosen, config["features"]["shards"][split], split)
+    for split in SPLITS:
+        with atomic(target / split) as folder:
+            write_data_dir(folder, [entry for part in parts[split] for entry in part])
+            rejects[split].write(folder / "rejected.jsonl")
+            for number, part in enumerate(parts[split]):
+                write_data_dir(folder / "shards" / f"{number:04d}", part)
+        forget_shards(Path(config["results"]), split, len(parts[split]))
+        report(split, parts[split], rejects[split])
+    with atomic(target / "lang") as folder:
+        folder.mkdir()
+        for name, text in lang.items():
+            (folder / name).write_text(text, encoding="utf-8")
+
+
+def forget_shards(results: Path, split: str, count: int) -> None:
+    """Remove features and alignments of shards that the corpus no longer has: nobody shall train on them."""
+    for folder in (*results.glob(f"features/*/{split}/[0-9]*"), *results.glob(f"alignments/{split}/[0-9]*")):
+        if int(folder.name) >= count:
+            shutil.rmtree(folder)
+
+
+def read(settings: CorpusConfig) -> tuple[dict[str, list[Entry]], dict[str, Rejects]]:
+    """Entries and rejects of each split; dev is held out of train where the corpus has none."""
+    path = settings.path
+    if not path.is_dir():
+        raise UserError(f"corpus.path: there is no folder {path}")
+    given = [s for s in SPLITS if s != "dev" or (settings.kind == "kaldi" and (path / "dev").is_dir())]
+    rejects = {split: Rejects("corpus") for split in SPLITS}
+    if settings.kind == "an4":
+        entries = {split: an4.read(path, split, rejects[split]) for split in given}
+    else:
+        pipes = settings.allow_pipes
+        entries = {split: read_data_dir(path / split, rejects[split], pipes) for split in given}
+    for split in given:
+        bad = rejects[split]
+        bad.check(f"corpus {split}", len(entries[split]) + len(bad), settings.max_bad_fraction)
+        if not entries[split]:
+            raise UserError(f"{path}: {split} has no utterance")
+    if "dev" not in entries:
+        entries["train"], entries["dev"] = splits.hold_out(entries["train"], settings.dev_speakers)
+    return entries, rejects
+
+
+def timed(entries: list[Entry], split: str, sample_rate: int) -> list[Entry]:
+    """Entries with their length in seconds, from the audio files' headers, wherever it is cheap to know."""
+    import soundfile
+
+    def length(entry: Entry) -> Entry:
+        if (
+            entry.seconds is not None
+            or entry.feats
+            or entry.begin is not None
+            or not Path(entry.audio).is_file()
+        ):
+            return entry
+        if entry.audio.endswith(".raw"):
+            return dataclasses.replace(entry, seconds=Path(entry.audio).stat().st_size / 2 / sample_rate)
+        try:
+            return dataclasses.replace(entry, seconds=soundfile.info(entry.audio).duration)
+        except (soundfile.LibsndfileError, OSError):
+            return entry  # corrupt: for the features stage to find out
+
+    with ThreadPoolExecutor(8) as pool:
+        return list(progress(pool.map(length, entries), f"audio of {split}", len(entries)))
+
+
+def report(split: str, parts: list[list[Entry]], rejects: Rejects) -> None:
+    entries = [entry for part in parts for entry in part]
+    hours = sum(entry.seconds or 0 for entry in entries) / 3600
+    print(
+        f"{split}: {len(entries)} utterances, {len({e.speaker for e in entries})} speakers, {hours:.3f} h, "
+        f"{len(parts)} shards, {len(rejects)} set aside",
+        file=sys.stderr,
+    )
+
+
+def language(settings: CorpusConfig) -> dict[str, str]:
+    """The files of lang/. Raises UserError for a lexicon or a model that cannot be read."""
+    path = settings.path
+    if settings.kind == "an4":
+        lexicon = an4.lexicon(path)
+        model = an4.unigram(path, lexicon.words).arpa()
+    else:
+        lexicon = kaldi.lexicon(path)
+        model = kaldi.language_model(path, lexicon.words)
+    return {"lexicon.txt": lexicon.text(), "unigram.arpa": model}

@@ -1,0 +1,204 @@
+"""The Kaldi data directory: read with every check that a user's data needs, and written.
+
+Files: `wav.scp` (recording, audio), `segments` (utterance, recording, begin, end; optional), `text`,
+`utt2spk`, `utt2dur` (optional), `feats.scp` (optional). Whatever concerns one utterance only sets that
+utterance aside.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dasr.corpora.rejects import Rejects
+from dasr.errors import UserError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One utterance. audio: a file, `archive:offset` or `command |`; begin, end: seconds in it, or None for
+    all of it.
+    """
+
+    utterance: str
+    speaker: str
+    words: tuple[str, ...]
+    recording: str = ""
+    audio: str = ""
+    begin: float | None = None
+    end: float | None = None
+    seconds: float | None = None
+    feats: str | None = None
+
+
+def read_table(path: Path, rejects: Rejects) -> dict[str, str]:
+    """`key value...` lines of a UTF-8 file, whitespace of the values kept single. Raises UserError if it
+    cannot be read.
+
+    A line that is not UTF-8 and the second line of a key are set aside.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    table: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        fields = line.split(maxsplit=1)
+        if not fields:
+            continue
+        key = fields[0].decode("utf-8", "replace")
+        try:
+            value = " ".join(line.decode("utf-8").split()[1:])
+        except UnicodeDecodeError:
+            rejects.add(key, f"{path}:{number} is not UTF-8")
+            table.pop(key, None)
+            continue
+        if key in table:
+            rejects.add(key, f"{path}:{number}: duplicate id")
+        table.setdefault(key, value)
+    return table
+
+
+def _optional(path: Path, rejects: Rejects) -> dict[str, str]:
+    return read_table(path, rejects) if path.is_file() else {}
+
+
+def resolve_audio(place: str, folder: Path, allow_pipes: bool) -> tuple[str, str | None]:
+    """(absolute form of a wav.scp or feats.scp value, what is wrong with it). Raises UserError for a
+    forbidden pipe.
+
+    A relative path is looked for from the working folder, as Kaldi does, then from the data directory.
+    """
+    if place.endswith("|"):
+        if not allow_pipes:
+            raise UserError(
+                f"{folder}: '{place}' runs a command; set corpus.allow_pipes: true if you trust this corpus"
+            )
+        return place, None
+    name, colon, offset = place.rpartition(":")
+    archive = bool(colon) and offset.partition("[")[0].isdigit()
+    file = Path(name if archive else place)
+    for candidate in (file, folder / file):
+        if candidate.is_file():
+            size = candidate.stat().st_size
+            found = str(candidate.resolve()) + (f":{offset}" if archive else "")
+            return found, None if size else f"audio file {candidate} is empty"
+    return place, f"audio file {file} is missing"
+
+
+def _segment(value: str) -> tuple[str, float, float | None] | None:
+    """(recording, begin, end in seconds); an end of -1 is the recording's end, None."""
+    fields = value.split()
+    try:
+        recording, begin, end = fields[0], float(fields[1]), float(fields[2])
+    except (IndexError, ValueError):
+        return None
+    if end == -1 and begin >= 0:
+        return recording, begin, None
+    return (recording, begin, end) if 0 <= begin < end else None
+
+
+def read_data_dir(folder: Path, rejects: Rejects, allow_pipes: bool = False) -> list[Entry]:
+    """All good utterances of a data directory, sorted by id; the others go to `rejects`. Raises UserError."""
+    if not folder.is_dir():
+        raise UserError(f"there is no data directory {folder}")
+    tables = _Tables(folder, rejects, allow_pipes)
+    entries = []
+    for name in tables.names():
+        found = tables.entry(name)
+        if isinstance(found, str):
+            rejects.add(name, found)
+        elif name not in rejects.reasons:
+            entries.append(found)
+    return entries
+
+
+class _Tables:
+    """The files of one data directory, and the joining of their lines."""
+
+    def __init__(self, folder: Path, rejects: Rejects, allow_pipes: bool) -> None:
+        self.folder, self.allow_pipes = folder, allow_pipes
+        self.recordings = Rejects(rejects.stage)  # what is wrong with lines of wav.scp
+        self.feats = _optional(folder / "feats.scp", rejects)
+        if self.feats:  # then audio is not needed
+            self.audio = _optional(folder / "wav.scp", self.recordings)
+        else:
+            self.audio = read_table(folder / "wav.scp", self.recordings)
+        self.text = read_table(folder / "text", rejects)
+        self.speakers = read_table(folder / "utt2spk", rejects)
+        self.segments = _optional(folder / "segments", rejects)
+        self.seconds = _optional(folder / "utt2dur", rejects)
+        self._resolved: dict[str, tuple[str, str | None]] = {}
+
+    def names(self) -> list[str]:
+        return sorted({*self.text, *(self.segments or self.feats or self.audio)})
+
+    def entry(self, name: str) -> Entry | str:
+        """The utterance, or why it must be set aside. Raises UserError for a forbidden pipe."""
+        segment = _segment(self.segments[name]) if name in self.segments else (name, None, None)
+        if segment is None:
+            return f"{self.folder / 'segments'}: '{self.segments[name]}' is not 'recording begin end'"
+        recording, begin, end = segment
+        if not self.text.get(name):
+            return "empty transcript" if name in self.text else "audio without a transcript"
+        audio, wrong = self._audio(recording)
+        feats = None
+        if name in self.feats:
+            feats, wrong = resolve_audio(self.feats[name], self.folder, self.allow_pipes)
+        if wrong:
+            return wrong
+        if not self.speakers.get(name):
+            return "no speaker in utt2spk"
+        seconds = _number(self.seconds.get(name))
+        if seconds is None and begin is not None and end is not None:
+            seconds = end - begin
+        words = tuple(self.text[name].split())
+        return Entry(name, self.speakers[name], words, recording, audio, begin, end, seconds, feats)
+
+    def _audio(self, recording: str) -> tuple[str, str | None]:
+        """(audio of a recording, empty if it cannot be used, and why)."""
+        if recording in self.recordings.reasons:
+            return "", self.recordings.reasons[recording]
+        if recording not in self.audio:
+            return "", f"transcript without audio ({recording} is not in wav.scp)"
+        if recording not in self._resolved:
+            self._resolved[recording] = resolve_audio(self.audio[recording], self.folder, self.allow_pipes)
+        place, wrong = self._resolved[recording]
+        return "" if wrong else place, wrong
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
+
+
+def write_data_dir(folder: Path, entries: Iterable[Entry]) -> None:
+    """Write a data directory, sorted as Kaldi wants it, into `folder` (made if need be)."""
+    entries = sorted(entries, key=lambda entry: entry.utterance)
+    folder.mkdir(parents=True, exist_ok=True)
+    by_speaker: dict[str, list[str]] = defaultdict(list)
+    for entry in entries:
+        by_speaker[entry.speaker].append(entry.utterance)
+    files: dict[str, Iterator[str]] = {
+        "wav.scp": (
+            f"{r} {a}" for r, a in sorted({e.recording: e.audio for e in entries if e.audio}.items())
+        ),
+        "text": (f"{e.utterance} {' '.join(e.words)}" for e in entries),
+        "utt2spk": (f"{e.utterance} {e.speaker}" for e in entries),
+        "spk2utt": (f"{speaker} {' '.join(names)}" for speaker, names in sorted(by_speaker.items())),
+    }
+    if any(e.begin is not None for e in entries):
+        ends = {e.utterance: -1.0 if e.end is None else e.end for e in entries}
+        files["segments"] = (
+            f"{e.utterance} {e.recording} {e.begin or 0:.10g} {ends[e.utterance]:.10g}" for e in entries
+        )
+    if any(e.seconds is not None for e in entries):
+        files["utt2dur"] = (f"{e.utterance} {e.seconds:.4f}" for e in entries if e.seconds is not None)
+    if any(e.feats for e in entries):
+        files["feats.scp"] = (f"{e.utterance} {e.feats}" for e in entries if e.feats)
+    for name, lines in files.items():
+        (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

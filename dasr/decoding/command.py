@@ -1,0 +1,140 @@
+"""`dasr decode` and `dasr score`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dasr import config as dasr_config
+from dasr.errors import UserError, nearest
+from dasr.progress import progress
+
+LMS = ("unigram", "ngram")
+SPLITS = ("dev", "test")
+FRAME_SHIFT_S = 0.01
+
+
+def _several(known: Sequence[str]) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """`all`, one, or several separated by commas."""
+
+    def parse(_context: click.Context, parameter: click.Parameter, value: str) -> list[str]:
+        if value == "all":
+            return list(known)
+        names = value.split(",")
+        for name in names:
+            if name not in known:
+                raise UserError(
+                    f"no {parameter.name} '{name}'{nearest(name, known)} (known: {', '.join(known)}, all)"
+                )
+        return names
+
+    return parse
+
+
+def _here() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+config_option = click.option(
+    "--config", "config_path", default="config.yaml", show_default=True, help="configuration"
+)
+
+
+@click.command()
+@click.option("--split", type=click.Choice(["train", "dev", "test"]), required=True)
+@click.option("--shard", type=click.IntRange(0), required=True)
+@config_option
+def adapt(split: str, shard: int, config_path: str) -> None:
+    """Speaker-adapted (fMLLR) features of one shard, from its MFCCs and the GMM.
+
+    Train is adapted along its transcripts, dev and test along what a first pass with the GMM hears."""
+    config = dasr_config.load(config_path)
+    from dasr.decoding import adapted
+
+    manifest = adapted.make(Path(config["results"]), split, f"{shard:04d}")
+    print(f"fmllr {split}/{shard:04d}: {manifest['num_utterances']} utterances", file=sys.stderr)
+
+
+@click.command()
+@click.argument("run")
+@click.argument("lm", callback=_several(LMS))
+@click.argument("split", callback=_several(SPLITS))
+@click.option(
+    "--jobs", type=click.IntRange(1), default=None, help="worker processes of the search [default: all cores]"
+)
+@click.option("--device", default="cpu", show_default=True, help="where the network runs: cpu or cuda")
+@config_option
+def decode(
+    run: str, lm: list[str], split: list[str], jobs: int | None, device: str, config_path: str
+) -> None:
+    """Decode with RUN's consensus model: language model LM (unigram, ngram), SPLIT (dev, test).
+
+    LM and SPLIT may be several, separated by commas, or `all`: posteriors are then computed once for all
+    language models. Dev is decoded at every acoustic scale, test at the one that is best on dev where dev
+    has been decoded before.
+    """
+    config = dasr_config.load(config_path)
+    dasr_config.find_run(config, run)
+    import torch
+
+    from dasr.decoding import hypotheses, posteriors, scoring, search, times
+    from dasr.decoding.decoder import Decoder
+    from dasr.hmm.system import HmmSystem
+    from dasr.models import acoustic
+
+    results, section = Path(config["results"]), config["decoding"]
+    system = HmmSystem.load(results / "hmm")
+    graphs = [results / "graphs" / one / "HCLG.fst" for one in lm]
+    words = [search.read_words(graph.with_name("words.txt")) for graph in graphs]
+    settings = search.SearchConfig(section["beam"], section["max_active"])
+    word_times = times.word_times(system)
+    jobs = jobs or _here()
+    torch.set_num_threads(max(1, jobs // 2))  # the search runs beside it, and idle threads of torch's spin
+    model = acoustic.load(results / "runs" / run, device)
+    for one_split in sorted(split):  # dev before test
+        scales = [
+            scoring.scales_to_try(results, run, name, one_split, section["acoustic_scales"]) for name in lm
+        ]
+        decoder = Decoder(graphs, words, word_times, scales, FRAME_SHIFT_S, settings, jobs)
+        total = posteriors.count(config, one_split)
+        found = decoder.decode(posteriors.scores(config, model, one_split, system.log_priors))
+        by_lm = list(zip(*progress(found, f"decode {run} {one_split}", total), strict=True))
+        for name, utterances in zip(lm, by_lm, strict=True):
+            lost = sum(one.cost is None for scales in utterances for one in scales)
+            if lost:
+                print(f"decode: {lost} searches ended with no path: widen decoding.beam", file=sys.stderr)
+            lines = (one for scales in utterances for one in scales)
+            hypotheses.write(results / "decode" / run / name / f"{one_split}.jsonl", lines)
+
+
+@click.command()
+@click.argument("run")
+@click.argument("lm", callback=_several(LMS))
+@config_option
+def score(run: str, lm: list[str], config_path: str) -> None:
+    """Word error rate of RUN with LM (unigram, ngram, or all) on test, at the acoustic scale that is best
+    on dev.
+
+    Writes score.json, and trn, ctm and stm files for sclite."""
+    config = dasr_config.load(config_path)
+    dasr_config.find_run(config, run)
+    from dasr.decoding import scoring
+
+    for name in lm:
+        found: dict[str, Any] = scoring.score(Path(config["results"]), run, name)
+        wer = f"WER {found['wer']:.2f} % [{found['wer_low']:.2f}, {found['wer_high']:.2f}]"
+        counts = f"{found['subs']} sub, {found['dels']} del, {found['ins']} ins of {found['words']} words"
+        print(
+            f"{run} {name}: {wer} ({counts}), acoustic scale {found['scale']} (dev {found['dev_wer']:.2f} %)"
+        )
+        if found["scale_at_edge"]:
+            print(
+                f"{run} {name}: that scale is at the edge of decoding.acoustic_scales: add some beyond",
+                file=sys.stderr,
+            )

@@ -1,0 +1,78 @@
+"""Decoding a split: posteriors once, then every graph and every acoustic scale, in parallel over
+utterances."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from dasr.decoding import search
+from dasr.decoding.hypotheses import Hypothesis
+from dasr.decoding.search import BestPath
+from dasr.decoding.times import WordTimes
+from dasr.errors import UserError
+
+FloatArray = npt.NDArray[np.float32]
+PENDING_A_JOB = 4  # utterances in flight a worker: bounds memory, keeps the workers busy
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Graphs to search and how. `frame_shift_s`: seconds a frame."""
+
+    graphs: Sequence[Path]
+    words: Sequence[Sequence[str]]  # a graph's words, indexed by id
+    times: WordTimes
+    scales: Sequence[Sequence[float]]  # each graph's acoustic scales
+    frame_shift_s: float
+    config: search.SearchConfig
+    jobs: int = 1
+
+    def decode(self, utterances: Iterable[tuple[str, FloatArray]]) -> Iterator[list[list[Hypothesis]]]:
+        """For each (id, scores) in order: hypotheses [graph][scale]. scores: float32 [num_frames,
+        num_pdfs]."""
+        for utterance, found in self._searched(utterances):
+            yield [
+                [self._hypothesis(utterance, *one, words) for one in zip(scales, paths, strict=True)]
+                for words, scales, paths in zip(self.words, self.scales, found, strict=True)
+            ]
+
+    def _searched(
+        self, utterances: Iterable[tuple[str, FloatArray]]
+    ) -> Iterator[tuple[str, list[list[BestPath]]]]:
+        if self.jobs <= 1:
+            search.start_worker(self.graphs, self.config)
+            for utterance, scores in utterances:
+                yield utterance, search.search_all(scores, self.scales)
+            return
+        context = multiprocessing.get_context("spawn")  # fork would copy torch's locked thread pools
+        pool = ProcessPoolExecutor(self.jobs, context, search.start_worker, (self.graphs, self.config))
+        waiting: deque[tuple[str, Future[list[list[BestPath]]]]] = deque()
+        try:
+            for utterance, scores in utterances:
+                waiting.append((utterance, pool.submit(search.search_all, scores, self.scales)))
+                if len(waiting) >= PENDING_A_JOB * self.jobs:
+                    utterance, task = waiting.popleft()
+                    yield utterance, task.result()
+            for utterance, task in waiting:
+                yield utterance, task.result()
+        except BrokenProcessPool:
+            raise UserError(
+                "a decoding worker died (out of memory?): use fewer --jobs, or a smaller max_active"
+            ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _hypothesis(self, utterance: str, scale: float, path: BestPath, words: Sequence[str]) -> Hypothesis:
+        said = [words[word] for word in path.words]
+        spans = self.times.spans(said, path.emitted, path.pdfs)
+        seconds = [(begin * self.frame_shift_s, end * self.frame_shift_s) for begin, end in spans]
+        return Hypothesis(utterance, scale, said, seconds, path.cost)

@@ -1,0 +1,63 @@
+"""What decoding writes and scoring reads: one JSON line an utterance and acoustic scale."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dasr.errors import UserError
+from dasr.files import atomic
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """The best path of one utterance at one acoustic scale."""
+
+    utterance: str
+    scale: float  # acoustic scale, the inverse of the LM weight
+    words: list[str]
+    times: list[tuple[float, float]]  # begin and end of each word, seconds from the utterance's start
+    cost: float | None  # graph cost plus scaled acoustic cost; None where no path survived the beam
+
+    def line(self) -> str:
+        return json.dumps(
+            {
+                "utterance": self.utterance,
+                "scale": self.scale,
+                "words": self.words,
+                "times": [[round(begin, 3), round(end, 3)] for begin, end in self.times],
+                "cost": None if self.cost is None else round(self.cost, 3),
+            },
+            ensure_ascii=False,
+        )
+
+
+def write(path: Path, hypotheses: Iterable[Hypothesis]) -> None:
+    """Write all hypotheses atomically, as they come."""
+    with atomic(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        for hypothesis in hypotheses:
+            stream.write(hypothesis.line() + "\n")
+
+
+def read(path: Path) -> dict[float, dict[str, Hypothesis]]:
+    """scale -> utterance -> hypothesis. Raises UserError naming the file and line that cannot be read."""
+    found: dict[float, dict[str, Hypothesis]] = {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise UserError(f"no hypotheses at {path} ({error.strerror}): run `dasr decode` first") from None
+    for number, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line)
+            times = [(float(begin), float(end)) for begin, end in record["times"]]
+            one = Hypothesis(
+                record["utterance"], float(record["scale"]), record["words"], times, record["cost"]
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path}:{number}: not a hypothesis ({error}): decode again") from None
+        found.setdefault(one.scale, {})[one.utterance] = one
+    if not found:
+        raise UserError(f"{path} holds no hypotheses: decode again")
+    return found

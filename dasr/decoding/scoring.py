@@ -1,0 +1,194 @@
+"""Word error rate with its interval, the choice of the acoustic scale, and NIST's files for sclite.
+
+Errors are counted as sclite counts them (substitution 4, insertion and deletion 3 in the alignment), so
+that the figures equal those in the literature to the error. Interval and paired significance: Bisani & Ney,
+"Bootstrap estimates for confidence intervals in ASR performance evaluation", ICASSP 2004; the unit drawn is
+the utterance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import kaldialign
+
+from dasr.decoding import hypotheses
+from dasr.decoding.hypotheses import Hypothesis
+from dasr.decoding.transcripts import read_references, read_table
+from dasr.errors import UserError
+from dasr.files import write_json, write_text
+
+Words = Sequence[str]
+REPLICATIONS = 10_000
+TIE = 1 << 20  # more than the errors of any utterance
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors of one system on one test set."""
+
+    subs: int
+    dels: int
+    ins: int
+    words: int  # in the reference
+
+    @property
+    def total(self) -> int:
+        return self.subs + self.dels + self.ins
+
+    @property
+    def wer(self) -> float:
+        """Word error rate, percent."""
+        return 100.0 * self.total / self.words
+
+
+def count_errors(references: Mapping[str, Words], said: Mapping[str, Words]) -> Errors:
+    """Errors over all `references`, as sclite counts them. Both: utterance -> words, for the same
+    utterances."""
+    subs = dels = ins = words = 0
+    for utterance, reference in references.items():
+        counted = _align(reference, said[utterance])
+        subs, dels, ins = subs + counted[0], dels + counted[1], ins + counted[2]
+        words += len(reference)
+    if not words:
+        raise UserError("the reference transcripts hold no words: nothing to score")
+    return Errors(subs, dels, ins, words)
+
+
+def _align(reference: Words, said: Words) -> tuple[int, int, int]:
+    """Substitutions, deletions, insertions of sclite's alignment.
+
+    Its cost is 4 a substitution and 3 a deletion or insertion; of alignments of equal cost it takes the one
+    with fewer errors (kaldialign's sclite mode takes any, and so differs by an error now and then). One
+    integer holds both."""
+    sub, gap = 4 * TIE + 1, 3 * TIE + 1
+    row = [gap * j for j in range(len(said) + 1)]
+    for word in reference:
+        above, row = row, [row[0] + gap]
+        for j, other in enumerate(said):
+            row.append(min(above[j] + (sub if word != other else 0), above[j + 1] + gap, row[j] + gap))
+    cost, total = divmod(row[-1], TIE)
+    subs = cost - 3 * total
+    surplus = len(said) - len(reference)  # insertions minus deletions
+    return subs, (total - subs - surplus) // 2, (total - subs + surplus) // 2
+
+
+def interval(references: Mapping[str, Words], said: Mapping[str, Words]) -> tuple[float, float]:
+    """Bisani & Ney's 95 % interval of the WER, percent."""
+    found = kaldialign.bootstrap_wer_ci(*_paired(references, said), replications=REPLICATIONS)
+    return 100.0 * max(found["ci95min"], 0.0), 100.0 * found["ci95max"]
+
+
+def paired_p_value(
+    references: Mapping[str, Words], system: Mapping[str, Words], baseline: Mapping[str, Words]
+) -> float:
+    """Two-sided p-value of a difference in errors between two systems, from paired bootstrap replications.
+
+    Twice the share of replications in which the seemingly better system is not better; 1 for equal
+    systems."""
+    refs, ours = _paired(references, system)
+    _, theirs = _paired(references, baseline)
+    better = kaldialign.bootstrap_wer_ci(refs, theirs, ours, replications=REPLICATIONS)["p_s2_improv_over_s1"]
+    worse = kaldialign.bootstrap_wer_ci(refs, ours, theirs, replications=REPLICATIONS)["p_s2_improv_over_s1"]
+    return float(min(1.0, 2.0 * min(1.0 - better, 1.0 - worse)))
+
+
+def choose_scale(
+    references: Mapping[str, Words], by_scale: Mapping[float, Mapping[str, Words]]
+) -> tuple[float, dict[float, Errors]]:
+    """The acoustic scale with the fewest errors, and the errors of each.
+
+    Ties, common on a small dev set, go to the middle of the tied scales: the safest distance from either
+    side."""
+    errors = {scale: count_errors(references, by_scale[scale]) for scale in sorted(by_scale)}
+    fewest = min(one.total for one in errors.values())
+    tied = [scale for scale, one in errors.items() if one.total == fewest]
+    centre = sum(math.log(scale) for scale in tied) / len(tied)
+    return min(tied, key=lambda scale: (abs(math.log(scale) - centre), scale)), errors
+
+
+def _paired(
+    references: Mapping[str, Words], said: Mapping[str, Words]
+) -> tuple[list[list[str]], list[list[str]]]:
+    return [list(words) for words in references.values()], [list(said[u]) for u in references]
+
+
+def write_nist(
+    folder: Path, references: Mapping[str, Words], said: Mapping[str, Hypothesis], speakers: Mapping[str, str]
+) -> None:
+    """`test.trn ref.trn test.ctm ref.stm`, for sclite and its kin; utterances are the waveforms of ctm and
+    stm."""
+    order = sorted(references)
+
+    def trn(text: Mapping[str, Words]) -> str:
+        return "".join(f"{' '.join([*text[u], f'({u})'])}\n" for u in order)
+
+    write_text(folder / "ref.trn", trn(references))
+    write_text(folder / "test.trn", trn({u: said[u].words for u in order}))
+    ctm = [
+        f"{u} 1 {begin:.3f} {max(end - begin, 0.001):.3f} {word}\n"
+        for u in order
+        for word, (begin, end) in zip(said[u].words, said[u].times, strict=True)
+    ]
+    write_text(folder / "test.ctm", "".join(ctm))
+    stm = []
+    for u in order:
+        last = max((end for _, end in said[u].times), default=0.0)
+        stm.append(f"{u} 1 {speakers.get(u, u)} 0.000 {last + 0.01:.3f} {' '.join(references[u])}\n")
+    write_text(folder / "ref.stm", "".join(stm))
+
+
+def choose_on_dev(results: Path, run: str, lm: str) -> tuple[float, dict[float, Errors]]:
+    """The acoustic scale with the fewest errors on dev, and the errors on dev of each."""
+    dev = hypotheses.read(results / "decode" / run / lm / "dev.jsonl")
+    words = {scale: {u: one.words for u, one in said.items()} for scale, said in dev.items()}
+    references, _ = read_references(results, "dev", next(iter(words.values())))
+    return choose_scale(references, words)
+
+
+def scales_to_try(results: Path, run: str, lm: str, split: str, scales: Sequence[float]) -> list[float]:
+    """All `scales`, but for test the chosen one alone where dev has been decoded: the others would not be
+    read."""
+    if split == "test" and (results / "decode" / run / lm / "dev.jsonl").is_file():
+        return [choose_on_dev(results, run, lm)[0]]
+    return list(scales)
+
+
+def score(results: Path, run: str, lm: str) -> dict[str, Any]:
+    """Score one run with one language model: write `score.json` and NIST's files, give what score.json
+    holds."""
+    folder = results / "decode" / run / lm
+    scale, dev_errors = choose_on_dev(results, run, lm)
+    test = hypotheses.read(folder / "test.jsonl")
+    if scale not in test:
+        raise UserError(
+            f"{folder}: dev and test were decoded at different acoustic scales: decode both again"
+        )
+    said = test[scale]
+    references, aside = read_references(results, "test", said)
+    words = {u: one.words for u, one in said.items()}
+    errors = count_errors(references, words)
+    low, high = interval(references, words)
+    speakers = {u: fields[0] for u, fields in read_table(results / "corpus" / "test" / "utt2spk").items()}
+    write_nist(folder, references, said, speakers)
+    found = {
+        "run": run,
+        "lm": lm,
+        "scale": scale,
+        "scale_at_edge": len(dev_errors) > 1 and scale in (min(dev_errors), max(dev_errors)),
+        "wer": errors.wer,
+        "wer_low": low,
+        "wer_high": high,
+        **asdict(errors),
+        "utterances": len(references),
+        "no_path": sum(one.cost is None for one in said.values()),
+        "set_aside": aside,
+        "dev_wer": dev_errors[scale].wer,
+        "dev_wer_by_scale": {str(one): errors.wer for one, errors in dev_errors.items()},
+    }
+    write_json(folder / "score.json", found)
+    return found

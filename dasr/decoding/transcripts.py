@@ -1,0 +1,65 @@
+"""Reference transcripts of a split, as scoring needs them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from dasr.errors import UserError
+
+
+def read_table(path: Path) -> dict[str, list[str]]:
+    """A Kaldi text table (`key value...` a line). Raises UserError."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise UserError(f"cannot read {path} ({error.strerror}): run `dasr corpus` first") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 ({error.reason} at byte {error.start})") from None
+    return {fields[0]: fields[1:] for fields in (line.split() for line in lines) if fields}
+
+
+def set_aside(results: Path, split: str) -> dict[str, str]:
+    """Utterances of a split that a stage before decoding could not use: id -> reason."""
+    found = {}
+    for path in sorted((results / "features").glob(f"*/{split}/[0-9]*/manifest.json")):
+        for one in json.loads(path.read_text(encoding="utf-8")).get("rejected", []):
+            found[str(one["utterance"])] = str(one["reason"])
+    return found
+
+
+def read_references(
+    results: Path, split: str, decoded: Mapping[str, object]
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Transcripts of the utterances that were decoded, and the ids of those set aside, which are not scored.
+
+    Raises UserError where an utterance is missing for any other reason: a score over part of a set is no
+    score."""
+    references = read_table(results / "corpus" / split / "text")
+    aside = set_aside(results, split)
+    missing = sorted(set(references) - set(decoded) - set(aside))
+    if missing:
+        raise UserError(
+            f"{len(missing)} utterances of {split} were not decoded (the first: {missing[0]}): decode again"
+        )
+    unknown = sorted(set(decoded) - set(references))
+    if unknown:
+        raise UserError(
+            f"{len(unknown)} decoded utterances have no transcript in {split}/text (the first: {unknown[0]})"
+        )
+    return {u: references[u] for u in sorted(decoded)}, sorted(set(aside) & set(references))
+
+
+def read_trn(path: Path) -> dict[str, list[str]]:
+    """A NIST trn file (`word... (utterance)` a line): utterance -> words. Raises UserError."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise UserError(f"cannot read {path} ({error.strerror}): run `dasr score` first") from None
+    found = {}
+    for number, fields in enumerate((line.split() for line in lines), 1):
+        if not fields or not (fields[-1].startswith("(") and fields[-1].endswith(")")):
+            raise UserError(f"{path}:{number}: not a trn line: run `dasr score` again")
+        found[fields[-1][1:-1]] = fields[:-1]
+    return found

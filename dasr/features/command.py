@@ -1,0 +1,175 @@
+"""`dasr features`: one shard of a data directory to one feature shard, by one process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast
+
+import click
+import numpy as np
+
+from dasr.config import load
+from dasr.corpora.config import CorpusConfig
+from dasr.corpora.datadir import Entry, read_data_dir
+from dasr.corpora.rejects import Rejects
+from dasr.errors import UserError
+from dasr.features.audio import AudioReader, BadAudio
+from dasr.features.frontend import Frontend, FrontendConfig, Kind
+from dasr.features.store import Utterance, write_shard
+from dasr.progress import progress
+
+MFCC_BINS = 23  # Kaldi's default; the bootstrap uses Kaldi's MFCCs whatever the fbank's bins
+READERS = 2  # threads that decode audio ahead of the extraction
+BATCH = 32  # utterances extracted together
+KINDS = ("fbank", "mfcc")
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(KINDS))
+@click.option("--split", required=True, type=click.Choice(["train", "dev", "test"]))
+@click.option("--shard", required=True, help="Its number, as in RESULTS/corpus/SPLIT/shards/ (0000).")
+@click.option(
+    "--config", "config_path", default="config.yaml", show_default=True, help="The configuration file."
+)
+@click.option("--device", default="cpu", show_default=True, help="Where to extract: cpu or cuda.")
+def features(kind: str, split: str, shard: str, config_path: str, device: str) -> None:
+    """Extract KIND (fbank or mfcc) features of one shard into RESULTS/features/KIND/SPLIT/SHARD."""
+    config = load(config_path)
+    if not shard.isdigit():
+        raise UserError(f"--shard {shard} is not a number")
+    import torch
+
+    torch.set_num_threads(1)  # one shard is one process on one core; jobs are what runs in parallel
+    manifest = make(config, cast(Kind, kind), split, f"{int(shard):04d}", device)
+    hours = manifest["seconds"] / 3600
+    print(
+        f"{kind} {split}/{shard}: {manifest['num_utterances']} utterances, {manifest['num_frames']} frames "
+        f"({hours:.3f} h), {len(manifest['rejected'])} set aside",
+        file=sys.stderr,
+    )
+
+
+def make(config: dict[str, Any], kind: Kind, split: str, shard: str, device: str = "cpu") -> dict[str, Any]:
+    """Write the feature shard and return its manifest. Raises UserError for bad input."""
+    results, corpus = Path(config["results"]), CorpusConfig.of(config)
+    rejects = Rejects("features")
+    folder = results / "corpus" / split / "shards" / shard
+    entries = read_data_dir(folder, rejects, corpus.allow_pipes)
+    bins = config["features"]["bins"] if kind == "fbank" else MFCC_BINS
+    settings = FrontendConfig(kind, bins, corpus.sample_rate)
+    imported = importable(entries, settings)
+    if imported:
+        found = list(import_features(entries, rejects))
+    else:
+        reader = AudioReader(corpus.sample_rate, corpus.resample, corpus.allow_pipes)
+        found = list(
+            extract(entries, Frontend(settings, open_device(device)), reader, rejects, f"{kind} {shard}")
+        )
+    rejects.check(f"{kind} features of {split}/{shard}", len(found) + len(rejects), corpus.max_bad_fraction)
+    about = {
+        "split": split,
+        "shard": int(shard),
+        "seconds": round(sum(len(u.frames) for u in found) * 0.01, 2),
+        "features": {"imported": True} if imported else vars(settings),
+        "rejected": [{"utterance": row["utterance"], "reason": row["reason"]} for row in rejects.rows()],
+    }
+    return write_shard(results / "features" / kind / split / shard, found, kind, about)
+
+
+def importable(entries: Sequence[Entry], settings: FrontendConfig) -> bool:
+    """Whether feats.scp holds this kind: 13 dimensions are MFCCs, anything else goes where fbank would.
+
+    Raises UserError if it does not and there is no audio either.
+    """
+    import kaldiio
+
+    given = next((entry.feats for entry in entries if entry.feats), None)
+    if given is None:
+        return False
+    try:
+        dim = kaldiio.load_mat(given).shape[1]
+    except Exception as error:  # kaldiio raises whatever its parser stumbles over
+        raise UserError(f"feats.scp: {given} cannot be read: {error}") from None
+    if (dim == settings.cepstra) == (settings.kind == "mfcc"):
+        return True
+    if not any(entry.audio for entry in entries):
+        raise UserError(f"feats.scp has {dim} dimensions, so no {settings.kind}, and there is no wav.scp")
+    return False
+
+
+def open_device(device: str) -> str:
+    """`device` if it can be used here. Raises UserError."""
+    import torch
+
+    if device.partition(":")[0] not in ("cpu", "cuda"):
+        raise UserError(f"--device {device}: must be cpu or cuda")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(
+            f"--device {device}: there is no CUDA device here; leave the option out to use the CPU"
+        )
+    return device
+
+
+def extract(
+    entries: Sequence[Entry], frontend: Frontend, reader: AudioReader, rejects: Rejects, what: str
+) -> Iterator[Utterance]:
+    """Features from audio, in the order of `entries`; what cannot be used goes to `rejects`."""
+
+    def read(entry: Entry) -> Any:
+        try:
+            wave = reader(entry)
+            if frontend.config.num_frames(len(wave)) == 0:
+                raise BadAudio(f"too short for one frame: {len(wave)} samples")
+            return wave
+        except BadAudio as error:
+            return error
+
+    with ThreadPoolExecutor(READERS, "dasr-audio") as pool:
+        batches = [entries[first : first + BATCH] for first in range(0, len(entries), BATCH)]
+        ahead = [pool.submit(read, entry) for entry in (batches[0] if batches else [])]
+        for number, batch in enumerate(progress(batches, f"{what} (batches of {BATCH} utterances)")):
+            waves = [future.result() for future in ahead]
+            following = batches[number + 1] if number + 1 < len(batches) else []
+            ahead = [pool.submit(read, entry) for entry in following]
+            good = [(e, wave) for e, wave in zip(batch, waves, strict=True) if not isinstance(wave, BadAudio)]
+            rejects.update(
+                (e.utterance, str(w)) for e, w in zip(batch, waves, strict=True) if isinstance(w, BadAudio)
+            )
+            for (entry, _), found in zip(good, frontend([wave for _, wave in good]), strict=True):
+                yield from checked(Utterance(entry.utterance, entry.speaker, found.numpy()), rejects)
+
+
+def import_features(entries: Sequence[Entry], rejects: Rejects) -> Iterator[Utterance]:
+    """Kaldi's own features, from the entries' feats.scp values."""
+    import kaldiio
+
+    dim: int | None = None
+    for entry in progress(entries, "import feats.scp"):
+        if entry.feats is None:
+            rejects.add(entry.utterance, "not in feats.scp")
+            continue
+        try:
+            frames = np.asarray(kaldiio.load_mat(entry.feats), np.float32)
+        except Exception as error:  # kaldiio raises whatever its parser stumbles over
+            rejects.add(entry.utterance, f"{entry.feats} cannot be read: {error}")
+            continue
+        if frames.ndim != 2 or len(frames) == 0 or frames.shape[1] != (dim or frames.shape[1]):
+            rejects.add(
+                entry.utterance, f"{entry.feats} has shape {list(frames.shape)}, expected [frames, {dim}]"
+            )
+            continue
+        dim = frames.shape[1]
+        yield from checked(Utterance(entry.utterance, entry.speaker, frames), rejects)
+
+
+def checked(utterance: Utterance, rejects: Rejects) -> Iterator[Utterance]:
+    """The utterance in float16, unless that cannot hold its features (NaN, infinity)."""
+    with np.errstate(over="ignore"):
+        frames = utterance.frames.astype(np.float16)
+    if np.isfinite(frames).all():
+        yield Utterance(utterance.name, utterance.speaker, frames)
+    else:
+        rejects.add(utterance.name, "features with NaN or infinity")

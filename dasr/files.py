@@ -1,0 +1,47 @@
+"""Atomic writes: a file or folder has its final name only when it is whole."""
+
+import contextlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+@contextlib.contextmanager
+def atomic(target: Path | str, *, durable: bool = False) -> Iterator[Path]:
+    """Give a temporary sibling of `target` to write (a file or a folder); rename it into place on success.
+
+    With `durable` a file's bytes reach the disk before the rename (checkpoints). A folder at `target` is
+    replaced; on any exception the temporary is removed and `target` is left as it was.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        yield temporary
+        if durable and temporary.is_file():
+            with open(temporary, "rb") as stream:
+                os.fsync(stream.fileno())
+        if target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
+        os.replace(temporary, target)
+    except BaseException:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(target: Path | str, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(target: Path | str, value: Any) -> None:
+    """Write JSON atomically, indented, keys in the given order."""
+    write_text(target, json.dumps(value, indent=2, ensure_ascii=False) + "\n")

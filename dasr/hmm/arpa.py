@@ -1,0 +1,101 @@
+"""ARPA language models as acceptors G, as Kaldi's arpa2fst makes them.
+
+A state is a history, an arc reads a word, a back-off arc reads #0 and writes nothing (so that G can be
+determinized), and </s> is a final weight. Weights are negative natural logarithms.
+
+kaldilm does the same, but hangs when it is imported before kaldi-decoder or kaldi-hmm-gmm in one process.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kaldifst
+
+from dasr.errors import UserError
+from dasr.hmm.lexicon import BACKOFF, BEGIN, END, EPSILON
+
+NEVER = -98.0  # log10: at or below it a probability means zero
+Gram = tuple[str, ...]
+
+
+def read_arpa(path: Path) -> dict[Gram, tuple[float, float]]:
+    """Every n-gram with its log10 probability and back-off weight (0 if not given). Raises UserError."""
+    grams: dict[Gram, tuple[float, float]] = {}
+    order = 0
+    for number, line in _lines(path):
+        if line.startswith("\\") and line.endswith("-grams:"):
+            order = int(line[1 : line.index("-")])
+        elif line == "\\end\\":
+            break
+        elif order and not line.startswith("\\"):
+            fields = line.split()
+            try:
+                backoff = float(fields[order + 1]) if len(fields) == order + 2 else 0.0
+                if not order + 1 <= len(fields) <= order + 2:
+                    raise ValueError
+                grams[tuple(fields[1 : order + 1])] = (float(fields[0]), backoff)
+            except ValueError:
+                raise UserError(f"{path}:{number}: '{line}' is not a {order}-gram") from None
+    if not grams:
+        raise UserError(f"{path} is not an ARPA language model: it has no n-grams")
+    return grams
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            for number, line in enumerate(stream, 1):
+                if stripped := line.strip():
+                    yield number, stripped
+    except OSError as error:
+        raise UserError(f"cannot read the language model {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not UTF-8 text") from None
+
+
+def grammar(path: Path, words: dict[str, int]) -> Any:
+    """G of the model at `path`. Words without an id in `words` are left out, with a line that names some."""
+    grams = read_arpa(path)
+    known = {word for word in words if word not in (EPSILON, BACKOFF)} | {BEGIN, END}
+    missing = sorted({gram[0] for gram in grams if len(gram) == 1} - known - {"<unk>", "<UNK>"})
+    if missing:
+        shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        print(f"{path}: {len(missing)} words without pronunciation left out: {shown}", file=sys.stderr)
+    return _acceptor({gram: v for gram, v in grams.items() if known.issuperset(gram)}, words)
+
+
+def _acceptor(grams: dict[Gram, tuple[float, float]], words: dict[str, int]) -> Any:
+    fst = kaldifst.StdVectorFst()
+    highest = max(map(len, grams), default=1)
+    histories = [(), *(gram for gram in grams if len(gram) < highest and gram[-1] != END)]
+    states = {history: fst.add_state() for history in sorted(histories, key=lambda gram: (len(gram), gram))}
+
+    def longest(gram: Gram) -> Gram:
+        while gram not in states:
+            gram = gram[1:]
+        return gram
+
+    fst.start = states[longest((BEGIN,))]
+    for history, state in states.items():
+        if history:
+            backoff = -math.log(10) * grams[history][1]
+            label = words[BACKOFF]
+            fst.add_arc(state, kaldifst.StdArc(label, 0, backoff, states[longest(history[1:])]))
+    for gram, (probability, _) in grams.items():
+        history, word = gram[:-1], gram[-1]
+        if word == BEGIN or probability <= NEVER or history not in states:
+            continue
+        cost = -math.log(10) * probability
+        source = states[history]
+        if word == END:
+            fst.set_final(source, cost)
+        else:
+            fst.add_arc(source, kaldifst.StdArc(words[word], words[word], cost, states[longest(gram)]))
+    kaldifst.connect(fst)
+    kaldifst.arcsort(fst, sort_type="ilabel")
+    return fst

@@ -1,0 +1,163 @@
+"""`dasr hmm`, `dasr align`, `dasr lm`, `dasr graph`. Heavy imports happen inside, when a command runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dasr import config as configuration
+from dasr.config import Config
+from dasr.errors import UserError
+from dasr.files import atomic, write_json, write_text
+
+CONFIG = click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), default="config.yaml", show_default=True,
+    help="The configuration.",
+)  # fmt: skip
+THREADS = click.option(
+    "--threads", "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Alignment processes."
+)
+
+
+def _shards(config: Config, split: str) -> list[Path]:
+    folder = Path(config["results"]) / "features" / "mfcc" / split
+    return [folder / f"{n:04d}" for n in range(config["features"]["shards"][split])]
+
+
+def _import_from(config: Config) -> Path | None:
+    given = config["hmm"]["import_from"]
+    return Path(given) if given else None
+
+
+@click.command()
+@CONFIG
+@THREADS
+def hmm(config_file: Path, threads: int) -> None:
+    """Train the GMM-HMM bootstrap: topology, tree, transition model, GMM.
+
+    Reads the MFCC shards of train; writes an HMM system in Kaldi's formats. With hmm.import_from, takes
+    Kaldi's instead.
+    """
+    from dasr.corpora.rejects import Rejects
+    from dasr.hmm import importing, material, system
+    from dasr.hmm.aligner import aligner
+    from dasr.hmm.bootstrap import Bootstrap, HmmConfig
+    from dasr.hmm.labels import pdf_counts
+    from dasr.hmm.lexicon import Lexicon
+
+    config = configuration.load(config_file)
+    results = Path(config["results"])
+    rejects = Rejects("hmm")
+    with atomic(results / "hmm") as folder:
+        if source := _import_from(config):
+            num_pdfs = importing.import_system(source, folder)
+        else:
+            settings = HmmConfig(
+                **{key: value for key, value in config["hmm"].items() if key != "import_from"}
+            )
+            lexicon = Lexicon.read(results / "corpus" / "lang" / "lexicon.txt")
+            system.write_lang(folder, lexicon)
+            words = {word: lexicon.word_ids[word] for word in lexicon.words}
+            everything = material.load(
+                _shards(config, "train"), results / "corpus" / "train" / "text", words, rejects
+            )
+            rejects.check(
+                "the training transcripts", len(everything.utterances), config["corpus"]["max_bad_fraction"]
+            )
+            usable = everything.usable().lasting(3600 * settings.hours)
+            with aligner(usable, folder / "L.fst", threads) as pool:
+                bootstrap = Bootstrap(usable, lexicon, pool, settings)
+                first, model = bootstrap.train()
+            counts = pdf_counts(bootstrap.ids, model.transitions)
+            system.write_system(folder, lexicon, first, model, counts)
+            num_pdfs = model.gmm.num_pdfs
+        about = {"num_pdfs": num_pdfs, "hmm": config["hmm"], "rejected": list(rejects.rows())}
+        write_json(folder / "manifest.json", about)
+    click.echo(f"{results / 'hmm'}: {num_pdfs} tied states", err=True)
+
+
+@click.command()
+@click.option("--split", type=click.Choice(["train", "dev", "test"]), required=True, help="Which data set.")
+@click.option("--shard", type=int, required=True, help="Number of the shard, from 0.")
+@CONFIG
+@THREADS
+@click.option(
+    "--import-from", type=click.Path(path_type=Path), help="Kaldi alignment folder; as hmm.import_from."
+)
+def align(split: str, shard: int, config_file: Path, threads: int, import_from: Path | None) -> None:
+    """Align one shard: a tied-state label for every frame, -1 in utterances that are set aside."""
+    from dasr.corpora.rejects import Rejects
+    from dasr.features.store import Shard
+    from dasr.hmm import labels, material
+    from dasr.hmm.system import HmmSystem
+
+    config = configuration.load(config_file)
+    results = Path(config["results"])
+    shards = _shards(config, split)
+    if not 0 <= shard < len(shards):
+        raise UserError(f"{split} has {len(shards)} shards, numbered from 0; there is no shard {shard}")
+    system = HmmSystem.load(results / "hmm")
+    rejects = Rejects("align")
+    if source := import_from or _import_from(config):
+        features = Shard.open(shards[shard])
+        utterances, offsets = features.utterances, features.offsets
+        aligned = labels.imported(utterances, offsets[1:] - offsets[:-1], source, system.transitions, rejects)
+    else:
+        given = material.load([shards[shard]], results / "corpus" / split / "text", system.words, rejects)
+        rejects = Rejects(
+            "align", {name: why for name, why in rejects.reasons.items() if name in set(given.utterances)}
+        )
+        utterances, offsets = list(given.utterances), given.offsets
+        aligned = labels.align(given, system, threads, rejects)
+    for row in rejects.rows():
+        click.echo(f"set aside {row['utterance']}: {row['reason']}", err=True)
+    rejects.check(f"{split} shard {shard:04d}", len(utterances), config["corpus"]["max_bad_fraction"])
+    target = results / "alignments" / split / f"{shard:04d}"
+    about = {"kind": "labels", "split": split, "shard": shard}
+    labels.write_labels(target, offsets, aligned, system.transitions, utterances, about, rejects)
+    click.echo(
+        f"{target}: {len(utterances) - len(rejects)} of {len(utterances)} utterances aligned", err=True
+    )
+
+
+@click.command()
+@CONFIG
+def lm(config_file: Path) -> None:
+    """Estimate an n-gram language model (ARPA) from the training transcripts."""
+    from dasr.corpora.datadir import read_table
+    from dasr.corpora.rejects import Rejects
+    from dasr.hmm import ngram
+    from dasr.hmm.lexicon import Lexicon
+
+    config = configuration.load(config_file)
+    results = Path(config["results"])
+    vocabulary = Lexicon.read(results / "corpus" / "lang" / "lexicon.txt").words
+    sentences = [
+        line.split() for line in read_table(results / "corpus" / "train" / "text", Rejects("lm")).values()
+    ]
+    model = ngram.estimate(sentences, vocabulary, config["decoding"]["ngram_order"])
+    write_text(results / "lm" / "ngram.arpa", model.arpa())
+    click.echo(f"{results / 'lm' / 'ngram.arpa'}: {model.summary()}", err=True)
+
+
+@click.command()
+@click.argument("language_model", metavar="LM", type=click.Choice(["unigram", "ngram"]))
+@CONFIG
+def graph(language_model: str, config_file: Path) -> None:
+    """Compile a decoding graph HCLG (tied state + 1 in, words out) from the HMM system and LM: unigram or
+    ngram.
+    """
+    from dasr.hmm import graph as compiler
+    from dasr.hmm.system import HmmSystem
+
+    config = configuration.load(config_file)
+    results = Path(config["results"])
+    arpa = results / ("lm/ngram.arpa" if language_model == "ngram" else "corpus/lang/unigram.arpa")
+    system = HmmSystem.load(results / "hmm")
+    with atomic(results / "graphs" / language_model) as folder:
+        summary = compiler.write_graph(folder, system, arpa)
+        write_json(folder / "manifest.json", {"lm": language_model, **summary})
+    click.echo(
+        f"{results / 'graphs' / language_model}: {summary['states']} states, {summary['arcs']} arcs", err=True
+    )

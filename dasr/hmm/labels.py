@@ -1,0 +1,129 @@
+"""Frame labels: one tied state a frame, in a Zarr store that mirrors the feature shard; made here or imported
+from Kaldi.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dasr.corpora.rejects import Rejects
+from dasr.errors import UserError
+from dasr.features.store import checksum, write_arrays
+from dasr.files import write_json
+from dasr.hmm.aligner import Aligner, Beams, Ids, Worker, adapt_and_align, aligner
+from dasr.hmm.material import Material
+from dasr.hmm.system import HmmSystem
+from dasr.hmm.topology import Transitions
+
+SET_ASIDE = -1
+
+
+def align(material: Material, system: HmmSystem, jobs: int, rejects: Rejects) -> list[Ids | None]:
+    """Transition ids of every utterance, None where there is no alignment; the reasons go to `rejects`."""
+    usable = np.array([n for n, words in enumerate(material.transcripts) if words], int)
+    found: list[Ids | None] = [None] * len(material.utterances)
+    if not len(usable):
+        return found
+    chosen = material.only(usable)
+    with aligner(chosen, system.lexicon_fst, jobs) as pool:
+        for n, ids in zip(usable, in_passes(pool, chosen, system), strict=True):
+            found[n] = ids
+    for n in usable:
+        if found[n] is None:
+            rejects.add(material.utterances[n], _why(material, int(n), system))
+    return found
+
+
+def in_passes(pool: Aligner, material: Material, system: HmmSystem) -> list[Ids | None]:
+    """Align; where the system is speaker-adapted, once to find each speaker's fMLLR and once with it."""
+    if system.speaker_independent is None:
+        return pool.align(system.acoustics, Beams())
+    return adapt_and_align(pool, material, system.speaker_independent, system.acoustics)[1]
+
+
+def _why(material: Material, index: int, system: HmmSystem) -> str:
+    has = len(material.of(index))
+    needs = Worker(material, system.lexicon_fst).shortest(system.transitions, index)
+    if has < needs:
+        return f"too short to align: {has} frames, its transcript needs at least {needs}"
+    return f"no alignment within the beam ({has} frames): does the transcript belong to this audio?"
+
+
+def read_kaldi(folder: Path) -> dict[str, NDArray[np.int32]]:
+    """Transition ids by utterance from `ali.*.gz`, `ali.*.ark` or `ali.ark`. Raises UserError."""
+    import kaldiio
+
+    files = sorted([*folder.glob("ali.*.gz"), *folder.glob("ali*.ark")])
+    if not files:
+        raise UserError(f"{folder} has no alignments (ali.*.gz or ali.*.ark)")
+    found: dict[str, NDArray[np.int32]] = {}
+    for file in files:
+        try:
+            raw = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+            for utterance, ids in kaldiio.load_ark(io.BytesIO(raw)):
+                found[utterance] = np.asarray(ids, np.int32)
+        except (OSError, EOFError, ValueError, AssertionError) as error:
+            raise UserError(
+                f"{file} is not a Kaldi alignment archive: {' '.join(str(error).split())[:100]}"
+            ) from None
+    return found
+
+
+def imported(
+    utterances: Sequence[str],
+    lengths: NDArray[np.int64],
+    folder: Path,
+    transitions: Transitions,
+    rejects: Rejects,
+) -> list[Ids | None]:
+    """Kaldi's alignment of each utterance, None (and a reason) where it is absent or of another length."""
+    alignments = read_kaldi(folder)
+    out: list[Ids | None] = []
+    for utterance, length in zip(utterances, lengths, strict=True):
+        ids = alignments.get(utterance)
+        if ids is None:
+            rejects.add(utterance, f"{folder} has no alignment of it")
+        elif len(ids) != length:
+            rejects.add(utterance, f"its alignment in {folder} has {len(ids)} frames, its features {length}")
+            ids = None
+        elif len(ids) and not 0 < ids.min() <= ids.max() < len(transitions.pdf_of):
+            raise UserError(
+                f"{folder}: the alignment of {utterance} is not of this final.mdl (transition id {ids.max()})"
+            )
+        out.append(ids)
+    return out
+
+
+def pdf_counts(aligned: Sequence[Ids | None], transitions: Transitions) -> NDArray[np.int64]:
+    """Frames of each tied state, [num_pdfs]."""
+    pdfs = [transitions.pdf_of[ids] for ids in aligned if ids is not None]
+    return np.bincount(np.concatenate(pdfs) if pdfs else np.zeros(0, int), minlength=transitions.num_pdfs)
+
+
+def write_labels(
+    folder: Path, offsets: NDArray[np.int64], aligned: Sequence[Ids | None], transitions: Transitions,
+    utterances: Sequence[str], about: dict[str, Any], rejects: Rejects,
+) -> None:  # fmt: skip
+    """Write `labels.zarr`, then `manifest.json`."""
+    labels = np.full(int(offsets[-1]), SET_ASIDE, np.int32)
+    for n, ids in enumerate(aligned):
+        if ids is not None:
+            labels[offsets[n] : offsets[n + 1]] = transitions.pdf_of[ids]
+    (folder / "manifest.json").unlink(missing_ok=True)
+    arrays: dict[str, NDArray[Any]] = {"labels": labels, "offsets": offsets}
+    write_arrays(
+        folder / "labels.zarr", arrays, {"utterances": list(utterances), "num_pdfs": transitions.num_pdfs}
+    )
+    counts = {
+        "num_frames": len(labels), "num_labelled": int((labels >= 0).sum()),
+        "num_utterances": len(utterances), "num_pdfs": transitions.num_pdfs,
+        "checksum": checksum([labels, offsets]),
+    }  # fmt: skip
+    write_json(folder / "manifest.json", {**about, **counts, "rejected": list(rejects.rows())})

@@ -1,0 +1,128 @@
+"""`dasr train`: one run, one job; restarted at any moment it finds its job again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dasr import config as configuration
+from dasr.errors import UserError
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("run")
+@click.option("--config", "config_path", default="config.yaml", help="The configuration.")
+@click.option(
+    "--executor", type=click.Choice(["local", "slurm"]), default="local", help="Processes here, or a job."
+)
+@click.option("--nodes", type=click.IntRange(1), help="Nodes. [default: as few as --tasks-per-node allows]")
+@click.option("--tasks-per-node", type=click.IntRange(1), help="Learners a node, at most. [default: all]")
+@click.option(
+    "--cpus-per-task",
+    type=click.IntRange(1),
+    help="Cores of a learner. [default: local: shared out; slurm: 1]",
+)
+@click.option(
+    "--gpus-per-task",
+    type=click.IntRange(0),
+    help="GPUs of a learner. [default: local: as there are; slurm: 0]",
+)
+@click.option("--mem-mb", type=click.IntRange(1), help="Memory of a node in MB.")
+@click.option(
+    "--runtime",
+    type=click.IntRange(1),
+    help="Minutes; then the job saves and is queued again. [default: slurm: 1 day]",
+)
+@click.option("--slurm-partition", help="Partition.")
+@click.option("--slurm-account", help="Account.")
+@click.option("--qos", help="Quality of service.")
+@click.option("--constraint", help="Features that nodes must have.")
+@click.option("--slurm-extra", help="Further options of sbatch: '--exclusive --reservation=x'.")
+@click.option("--python", help="How a node starts Python: 'apptainer exec x.sif python'. [default: this one]")
+@click.option(
+    "--restarts", type=click.IntRange(0), default=3, help="Of all learners when one is lost (synchronous)."
+)
+@click.option("--replacements", type=click.IntRange(0), default=3, help="Of lost learners (asynchronous).")
+@click.option(
+    "--hang-seconds",
+    type=click.FloatRange(5),
+    default=600.0,
+    help="A learner that stands still so long hangs.",
+)
+@click.option("--startup-seconds", type=click.FloatRange(1), default=300.0, help="For all tasks to report.")
+def train(
+    run: str,
+    config_path: str,
+    restarts: int,
+    replacements: int,
+    hang_seconds: float,
+    startup_seconds: float,
+    **given: Any,
+) -> None:
+    """Train RUN (a name such as sd-L4-B64-S0): submit its job, show its progress, wait for its end.
+
+    Ctrl-C and SIGTERM let the job save and end it. After SIGKILL the job goes on, and the same command
+    finds it."""
+    from dasr.launch.loss import Policy
+    from dasr.launch.resources import Resources
+    from dasr.strategies import registry
+
+    config = configuration.load(config_path)
+    wanted = configuration.find_run(config, run)
+    resources = Resources(**{name: value for name, value in given.items() if value not in (None, "")})
+    strategy = registry.find(wanted.strategy)
+    policy = Policy(
+        asynchronous=strategy.asynchronous,
+        restarts=restarts,
+        replacements=replacements if strategy.replaceable else 0,
+        hang_s=hang_seconds,
+        startup_s=startup_seconds,
+    )
+    command = ("-m", "dasr", "learner", run, "--config", str(Path(config_path).resolve()))
+    folder = Path(config["results"]).resolve() / "runs" / run
+    model = folder / "model.safetensors"
+    if model.exists():
+        click.echo(f"run {run} is finished: {model} (remove {folder} to train it again)", err=True)
+        return
+    dispatch(run, folder, wanted.learners, command, resources, policy)
+    if not model.exists():
+        raise UserError(f"run {run} ended without a model in {folder}: see {folder}/logs/0.log")
+
+
+def dispatch(
+    run: str, folder: Path, learners: int, command: tuple[str, ...], resources: Any, policy: Any
+) -> None:
+    """Run Python with `command` as `learners` learners of one job, to its end. Raises UserError."""
+    from dasr.launch.dispatcher import Dispatcher, Signals, find_again, say
+    from dasr.launch.job import JobRecord, Owner
+    from dasr.launch.jobs import submit
+    from dasr.launch.lock import dispatching
+    from dasr.launch.supervisor import Supervise
+
+    layout = resources.layout(learners)
+    signals = Signals()
+    signals.catch()
+    with dispatching(folder):
+        if found := find_again(folder, signals):
+            record, job = found
+            say(f"found job {record.job_id} of this run: watching it")
+        else:
+            record = JobRecord(
+                resources.executor, f"dasr-{run}", learners, str(folder / "submitit"), Owner.this_process()
+            )
+            work = Supervise(
+                folder,
+                command,
+                record.token,
+                policy,
+                resources.cpus(layout),
+                resources.gpus(layout),
+                os.environ.get("CUDA_VISIBLE_DEVICES", "") if resources.executor == "local" else None,
+            )
+            job = submit(folder, record, work, resources, layout)
+            where = f"{layout.nodes} node(s), {resources.executor} job {record.job_id}"
+            say(f"{run}: {learners} learner(s) on {where}")
+        Dispatcher(run, folder, record, job, signals).watch()

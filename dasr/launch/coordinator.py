@@ -1,0 +1,244 @@
+"""Task 0's judge of a job: starts all learners, watches them, decides what a lost one means."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dasr.errors import UserError
+from dasr.launch.job import JobRecord, Outcome
+from dasr.launch.loss import Loss, Member, Policy, first_cause
+from dasr.launch.membership import EXIT_DONE, EXIT_MISTAKE, EXIT_SAVED, STOP, generation_prefix, lost_key
+from dasr.launch.pulse import Pulses
+from dasr.launch.rendezvous import Address, Line, Message, candidate_hosts, host_store, listening_socket
+
+if TYPE_CHECKING:
+    from torch.distributed.distributed_c10d import Store
+
+
+@dataclass
+class Coordinator:
+    run_folder: Path
+    token: str
+    restart: int  # how often the cluster has requeued this job
+    tasks: int
+    nodes: int
+    policy: Policy
+    members: dict[int, Member] = field(default_factory=dict)
+    running: set[int] = field(default_factory=set)
+    finished: set[int] = field(default_factory=set)
+
+    async def run(self) -> Outcome:
+        """Conduct the job to its end; the outcome is on disk and with all supervisors when this returns."""
+        self._events: asyncio.Queue[tuple[str, int, Message]] = asyncio.Queue()
+        self._generation, self._restarts, self._replacements = (
+            0,
+            self.policy.restarts,
+            self.policy.replacements,
+        )
+        self._stop_deadline = float("inf")
+        self._saved = False  # a learner has saved and left
+        hosts = candidate_hosts(self.nodes)
+        listening, for_store = listening_socket(hosts), listening_socket(hosts)
+        self._store_port = for_store.getsockname()[1]
+        self._address = Address(self.token, self.restart, hosts, listening.getsockname()[1])
+        server = await asyncio.start_server(self._serve, sock=listening, limit=1 << 20)
+        self._address.publish(self.run_folder)
+        try:
+            self._root_store = await asyncio.to_thread(host_store, for_store)
+            outcome = await self._conduct()
+        except Exception as error:
+            outcome = Outcome(
+                self.token, "failed", f"the coordinator failed: {type(error).__name__}: {error}"
+            )
+        if outcome.state != "superseded":
+            try:
+                outcome.write(self.run_folder)
+            except OSError as error:
+                self._say(f"cannot write the outcome to {self.run_folder}: {error.strerror}")
+        for member in self.members.values():
+            member.line.send(do="end", state=outcome.state, reason=outcome.reason)
+        server.close()
+        return outcome
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = Line(reader, writer)
+        hello = await line.receive(10) or {}
+        rank = hello.get("rank", -1)
+        known = (hello.get("token"), hello.get("restart")) == (self.token, self.restart)
+        if not known or rank in self.members or not 0 <= rank < self.tasks:
+            await line.close()
+            return
+        self.members[rank] = Member(rank, int(hello["node"]), str(hello["host"]), line)
+        line.send(do="welcome")
+        with contextlib.suppress(asyncio.CancelledError):  # the job has ended; asyncio.streams would complain
+            while message := await line.receive(self.policy.silence_s):
+                if "beat" not in message:
+                    self._events.put_nowait((str(message.pop("event")), rank, message))
+            self._events.put_nowait(("gone", rank, {}))
+
+    async def _conduct(self) -> Outcome:
+        deadline = time.monotonic() + self.policy.startup_s
+        while len(self.members) < self.tasks:
+            if time.monotonic() > deadline:
+                missing = sorted(set(range(self.tasks)) - set(self.members))
+                return self._failed(
+                    f"of {self.tasks} tasks, {missing} did not report within {self.policy.startup_s:.0f} s"
+                )
+            await asyncio.sleep(0.05)
+        self._start_all()
+        while True:
+            try:
+                async with asyncio.timeout(1.0):
+                    event, rank, message = await self._events.get()
+                outcome = await self._meet(event, self.members[rank], message)
+            except TimeoutError:
+                outcome = self._tick()
+            if outcome:
+                return outcome
+
+    def _start_all(self) -> None:
+        from torch.distributed.distributed_c10d import PrefixStore
+
+        self._store: Store = PrefixStore(generation_prefix(self._generation), self._root_store)
+        self._pulses = Pulses(self._store, self.policy.hang_s, self.policy.asynchronous)
+        self.finished.clear()
+        for member in self.members.values():
+            self._start(member, replacement=False)
+
+    def _start(self, member: Member, replacement: bool) -> None:
+        member.incarnation += 1
+        member.doomed = ""
+        self.running.add(member.rank)
+        self._pulses.expect(member.rank)
+        member.line.send(
+            do="start",
+            incarnation=member.incarnation,
+            generation=self._generation,
+            port=self._store_port,
+            nodes=[self.members[rank].node for rank in range(self.tasks)],
+            replacement=replacement,
+        )
+
+    def _tick(self) -> Outcome | None:
+        """Once a second: signs of life to supervisors, hung learners, deadlines, are we of the past?"""
+        for member in self.members.values():
+            member.line.send(do="beat")
+        if self._superseded():
+            self._kill_all("the run folder belongs to a newer job")
+            return Outcome(self.token, "superseded", "the run folder belongs to a newer job")
+        if time.monotonic() > self._stop_deadline:
+            self._kill_all("it did not stop in time")
+            return Outcome(self.token, "stopped", f"{sorted(self.running)} did not stop in time: killed")
+        hung = self._pulses.hung(self.running)
+        if hung and not self.members[hung.rank].doomed:
+            member = self.members[hung.rank]
+            member.doomed = hung.reason
+            self._say(f"{member.name()} {hung.reason}")
+            member.line.send(do="abort")
+        return None
+
+    def _superseded(self) -> bool:
+        """Whether another job owns the run folder now. A file that cannot be read proves nothing."""
+        try:
+            record, address = JobRecord.read(self.run_folder), Address.read(self.run_folder)
+        except (OSError, UserError):
+            return False
+        return bool((record and record.token != self.token) or (address and address != self._address))
+
+    async def _meet(self, event: str, member: Member, message: Message) -> Outcome | None:
+        if event == "signal":
+            self._say(f"asked to stop ({message['name']}): saving")
+            self._stop_deadline = min(self._stop_deadline, time.monotonic() + self.policy.stop_s)
+            self._store.set(STOP, str(message["name"]))
+            return None
+        if event == "exited":
+            if message["incarnation"] != member.incarnation or member.rank not in self.running:
+                return None
+            code = int(message["code"])
+        elif member.rank not in self.running:  # a supervisor that went after its learner had finished
+            return None
+        self.running.discard(member.rank)
+        stopping = self._stop_deadline < float("inf")
+        if event == "exited" and code == EXIT_DONE:
+            self.finished.add(member.rank)
+        elif not stopping:
+            return await self._lose(Loss.of(member, event, message))
+        elif event == "exited" and code == EXIT_SAVED:
+            self._saved = True
+        else:
+            self._say(Loss.of(member, event, message).report)
+        if self.running:
+            return None
+        if self._saved:
+            # What others may have called finished lacks these learners: they will finish it together.
+            (self.run_folder / "model.safetensors").unlink(missing_ok=True)
+        if self._saved or not self.finished:
+            return Outcome(self.token, "stopped", "saved and left")
+        return Outcome(self.token, "finished")
+
+    async def _lose(self, loss: Loss) -> Outcome | None:
+        if self.policy.asynchronous:
+            return self._go_on_without(loss)
+        losses = await self._losses_after(loss)
+        loss = min(losses, key=first_cause)
+        hopeless = loss.code == EXIT_MISTAKE or loss.member.doomed or any(one.code is None for one in losses)
+        if hopeless or self._restarts == 0:
+            self._kill_all("another learner is lost")
+            return self._failed(loss.report)
+        self._restarts -= 1
+        self._say(f"{loss.report}\nall start again from the last checkpoint ({self._restarts} restarts left)")
+        self._kill_all("another learner is lost")
+        self.running.clear()
+        self._generation += 1
+        self._start_all()
+        return None
+
+    async def _losses_after(self, loss: Loss) -> list[Loss]:
+        """A lost learner takes the others with it within moments; wait for them."""
+        losses = [loss]
+        await asyncio.sleep(1.0)
+        while not self._events.empty():
+            event, rank, message = self._events.get_nowait()
+            member = self.members[rank]
+            if event == "signal":
+                await self._meet(event, member, message)
+            elif event == "gone" or message["incarnation"] == member.incarnation:
+                losses.append(Loss.of(member, event, message))
+        return losses
+
+    def _go_on_without(self, loss: Loss) -> Outcome | None:
+        member = loss.member
+        if not self.running and not self.finished:
+            return self._failed(f"no learner is left; the last: {loss.report}")
+        if loss.code == EXIT_MISTAKE:
+            self._kill_all("another learner found a mistake")
+            return self._failed(loss.report)
+        self._store.set(lost_key(member.rank), loss.reason)
+        self._say(f"{loss.report}\nthe others go on")
+        over = bool(self.finished) or self._pulses.finishing(member.rank)
+        if loss.code is not None and self._replacements > 0 and self.running and not over:
+            self._replacements -= 1
+            self._store.delete_key(lost_key(member.rank))
+            self._start(member, replacement=True)
+            self._say(f"learner {member.rank} is replaced ({self._replacements} replacements left)")
+        return None if self.running else Outcome(self.token, "finished")
+
+    def _kill_all(self, why: str) -> None:
+        for member in self.members.values():
+            member.doomed = member.doomed or why
+            member.line.send(do="kill")
+
+    def _say(self, text: str) -> None:
+        """A line in logs/job.log, which the dispatcher shows, and in the cluster's log of task 0."""
+        print(text, file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError), open(self.run_folder / "logs" / "job.log", "a") as stream:
+            stream.write(text + "\n")
+
+    def _failed(self, reason: str) -> Outcome:
+        return Outcome(self.token, "failed", reason)

@@ -1,0 +1,205 @@
+"""The head's side of a run: find its job, show its progress, say why it failed, cancel it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from dasr.errors import UserError
+from dasr.launch.job import JobRecord, Outcome
+from dasr.launch.jobs import Job, attach
+from dasr.launch.slurm import JobState
+from dasr.progress import Meter
+
+say = Meter.say
+_CANCEL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Signals:
+    """Requests to cancel, remembered from `catch` on: one that comes during submission is not lost."""
+
+    def __init__(self) -> None:
+        self.last = 0
+
+    def catch(self) -> None:
+        for number in _CANCEL:
+            signal.signal(number, self._caught)
+
+    def _caught(self, number: int, _frame: object) -> None:
+        self.last = number
+
+
+class Dispatcher:
+    """Watches one job to its end. `say` is where progress goes: the rule's log, or a terminal."""
+
+    LEAVE_S = 90.0  # a cancelled job has this long to save and leave, then it is killed
+    SETTLE_S = 60.0  # between a job's own word that it ended and the cluster's
+
+    def __init__(self, run: str, run_folder: Path, record: JobRecord, job: Job, signals: Signals):
+        self._run = run
+        self._folder = run_folder
+        self._record = record
+        self._job = job
+        self._signals = signals
+        self._told = ""
+        self._head = _snakemake_above()
+        self._logs = [Follower(run_folder / "logs" / name) for name in ("job.log", "0.log")]
+        self._metrics = Follower(run_folder / "metrics.jsonl")
+        self._meter = Meter(run, "samples")
+
+    def watch(self) -> None:
+        """Return when the run is finished. Raises UserError with the reason, SystemExit if cancelled."""
+        asked = -float("inf")
+        state = JobState("PENDING")
+        while True:
+            self._show()
+            if self._signals.last:
+                self._cancel()
+            if self._head_gone():
+                say(f"snakemake is gone; job {self._record.job_id} goes on: start snakemake again to find it")
+                sys.exit(3)
+            ended = Outcome.read(self._folder, self._record.token)
+            if ended and ended.state in ("finished", "failed"):
+                self._settle()
+                return self._conclude(ended)
+            if time.monotonic() - asked > self._job.poll_s:
+                asked = time.monotonic()
+                state = self._job.state()
+                self._tell(state)
+            if state.ended:
+                time.sleep(1.0)  # the shared file system may show the outcome late
+                return self._conclude(Outcome.read(self._folder, self._record.token), state)
+            time.sleep(0.5)
+
+    def _show(self) -> None:
+        for log in self._logs:
+            for line in log.lines():
+                say(line)
+        for line in self._metrics.lines():
+            with contextlib.suppress(
+                ValueError
+            ):  # half a record, where a resumed run wrote over an earlier one
+                self._report(json.loads(line))
+
+    def _report(self, record: dict[str, Any]) -> None:
+        """Progress of rank 0, from its record."""
+        if record["kind"] == "train":
+            note = f"loss {record['loss']:.3f}, learning rate {record['learning_rate']:.3g}"
+            self._meter.show(record["samples"], record["of"], note)
+        elif record["kind"] == "summary":
+            self._meter.close()
+            say(
+                f"{record['samples']:,} samples in {record['seconds']:.1f} s: {record['frames_per_s']:,.0f} "
+                f"frames/s, {100 * record['wait_fraction']:.0f} % of the time waiting for others"
+            )
+
+    def _tell(self, state: JobState) -> None:
+        text = f"job {self._record.job_id}: {state.state.lower()}" + (
+            f" ({state.detail})" if state.detail else ""
+        )
+        if text != self._told:
+            self._told = text
+            say(text)
+
+    def _settle(self) -> None:
+        """Wait until the job has left the cluster too, so that the next one finds its nodes free."""
+        deadline = time.monotonic() + self.SETTLE_S
+        while not self._job.state().ended and time.monotonic() < deadline:
+            time.sleep(min(1.0, self._job.poll_s))
+        self._show()
+
+    def _conclude(self, outcome: Outcome | None, state: JobState | None = None) -> None:
+        if outcome and outcome.state == "finished":
+            return
+        job = f"job {self._record.job_id}"
+        if state and state.state != "COMPLETED":
+            job += f" ended as {state.state}" + (f", {state.detail}" if state.detail else "")
+        if outcome and outcome.reason:
+            why = outcome.reason
+        else:
+            why = f"it left no word; the last lines of task 0:\n{self._last_words()}"
+        if shutil.disk_usage(self._folder).free < 1 << 20:
+            why = f"the disk of {self._folder} is full; {why}"
+        raise UserError(f"run {self._run} failed ({job}): {why}")
+
+    def _last_words(self) -> str:
+        path = Path(self._record.folder) / f"{self._record.job_id}_0_log.err"
+        try:
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
+        except OSError as error:
+            lines = [f"({path}: {error.strerror})"]
+        return "\n".join("    " + line for line in lines)
+
+    def _cancel(self) -> None:
+        name = signal.Signals(self._signals.last).name
+        say(f"{name}: job {self._record.job_id} is told to save and leave")
+        self._job.cancel()
+        deadline = time.monotonic() + self.LEAVE_S
+        while not self._job.state().ended and time.monotonic() < deadline:
+            self._show()
+            time.sleep(min(1.0, self._job.poll_s))
+        if not self._job.state().ended:
+            say(f"job {self._record.job_id} did not leave within {self.LEAVE_S:.0f} s: killing it")
+            self._job.cancel(kill=True)
+        say(f"job {self._record.job_id} is cancelled; the same command goes on from its last checkpoint")
+        sys.exit(128 + self._signals.last)
+
+    def _head_gone(self) -> bool:
+        return self._head is not None and not self._head.is_running()
+
+
+class Follower:
+    """New lines of a growing file, from where it stands now."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._offset = path.stat().st_size if path.exists() else 0
+
+    def lines(self) -> list[str]:
+        try:
+            with open(self._path, "rb") as stream:
+                # A resumed run takes back the records behind its checkpoint.
+                self._offset = min(self._offset, stream.seek(0, os.SEEK_END))
+                stream.seek(self._offset)
+                new = stream.read()
+        except OSError:
+            return []
+        whole = new[: new.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return whole.decode("utf-8", errors="replace").splitlines()
+
+
+def _snakemake_above() -> psutil.Process | None:
+    """The snakemake process that started us: when it is killed, its next start must find the job."""
+    for process in psutil.Process(os.getpid()).parents():
+        with contextlib.suppress(psutil.Error):
+            if "snakemake" in " ".join(process.cmdline()[:3]):
+                return process
+    return None
+
+
+def find_again(run_folder: Path, signals: Signals) -> tuple[JobRecord, Job] | None:
+    """The job of this run folder that is still queued or running."""
+    record = JobRecord.read(run_folder)
+    if record is None:
+        return None
+    job = attach(record)
+    if job is None:
+        return None
+    state = job.state()
+    while state.state == "UNKNOWN" and state.known:  # never submit a second one because Slurm is silent
+        say(f"job {record.job_id}: {state.detail}; asking again")
+        time.sleep(10.0)
+        if signals.last:
+            sys.exit(128 + signals.last)
+        state = job.state()
+    return None if state.ended else (record, job)

@@ -1,0 +1,93 @@
+"""job.json: which job a run folder belongs to, written before and after submission; outcome.json: its end."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+import time
+import uuid
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from dasr.errors import UserError
+from dasr.files import write_json
+
+
+@dataclass
+class Owner:
+    """Who dispatches: shown to whoever comes second."""
+
+    user: str
+    host: str
+    pid: int
+
+    @classmethod
+    def this_process(cls) -> Owner:
+        return cls(getpass.getuser(), socket.gethostname(), os.getpid())
+
+    def __str__(self) -> str:
+        return f"{self.user} (process {self.pid} on {self.host})"
+
+
+@dataclass
+class JobRecord:
+    """`token` fences off jobs of the past: a supervisor whose token is not the file's leaves at once."""
+
+    executor: str  # local or slurm
+    name: str  # as squeue shows it
+    tasks: int
+    folder: str  # submitit's
+    owner: Owner
+    job_id: str | None = None  # None while being submitted
+    started: float | None = None  # local: start time of the process, since pids are used again
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+    submitted: str = field(default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%S%z"))
+
+    @staticmethod
+    def path(run_folder: Path) -> Path:
+        return run_folder / "job.json"
+
+    def write(self, run_folder: Path) -> None:
+        write_json(self.path(run_folder), asdict(self))
+
+    @classmethod
+    def read(cls, run_folder: Path) -> JobRecord | None:
+        """The record of `run_folder`, None if there is none. Raises UserError if it cannot be read."""
+        path = cls.path(run_folder)
+        try:
+            given = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**{**given, "owner": Owner(**given["owner"])})
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError):
+            raise UserError(
+                f"{path} is damaged: look in the queue whether a job of this run is still there, cancel it, "
+                "then remove the file"
+            ) from None
+
+
+@dataclass
+class Outcome:
+    """outcome.json: how a job ended, as its coordinator saw it."""
+
+    token: str
+    state: str  # finished, failed, stopped
+    reason: str = ""
+
+    @staticmethod
+    def path(run_folder: Path) -> Path:
+        return run_folder / "outcome.json"
+
+    def write(self, run_folder: Path) -> None:
+        write_json(self.path(run_folder), asdict(self))
+
+    @classmethod
+    def read(cls, run_folder: Path, token: str) -> Outcome | None:
+        """The outcome of the job with that token; None if it has none yet."""
+        try:
+            outcome = cls(**json.loads(cls.path(run_folder).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+        return outcome if outcome.token == token else None

@@ -1,0 +1,163 @@
+"""A submitted job, on this machine or in Slurm: started through submitit, found again by its id."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+import submitit
+
+from dasr.errors import UserError
+from dasr.launch import slurm
+from dasr.launch.job import JobRecord
+from dasr.launch.resources import Layout, Resources
+from dasr.launch.slurm import JobState
+from dasr.launch.supervisor import Supervise
+
+MOST_REQUEUES = 100  # of a job at its time limit
+
+
+class Job(Protocol):
+    poll_s: float  # how often its state may be asked for
+
+    def state(self) -> JobState: ...
+
+    def cancel(self, kill: bool = False) -> None:
+        """Ask it to save and leave; with `kill` end it now."""
+        ...
+
+
+class SlurmJob:
+    poll_s = 10.0
+
+    def __init__(self, job_id: str):
+        self.job_id = job_id
+
+    def state(self) -> JobState:
+        return slurm.job_state(self.job_id)
+
+    def cancel(self, kill: bool = False) -> None:
+        slurm.cancel(self.job_id, kill)
+
+
+class LocalJob:
+    """submitit's controller process, which starts the tasks and restarts them at a time limit."""
+
+    poll_s = 0.5
+
+    def __init__(self, job_id: str, started: float | None):
+        self._pid = int(job_id)
+        self._started = started
+
+    def state(self) -> JobState:
+        try:
+            process = psutil.Process(self._pid)
+            same = self._started is None or abs(process.create_time() - self._started) < 1.0
+            if same and process.status() != psutil.STATUS_ZOMBIE:
+                return JobState("RUNNING")
+        except psutil.NoSuchProcess:
+            pass
+        return JobState("FAILED", "its process is gone")
+
+    def cancel(self, kill: bool = False) -> None:
+        if not self.state().ended:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGINT if kill else signal.SIGTERM)
+
+
+def attach(record: JobRecord) -> Job | None:
+    """The job of a record if it may still be there; if its submission was cut short, looked for by name."""
+    if record.executor == "local":
+        return LocalJob(record.job_id, record.started) if record.job_id else None
+    job_id = record.job_id or slurm.find_job(record.name)
+    return SlurmJob(job_id) if job_id else None
+
+
+def submit(run_folder: Path, record: JobRecord, work: Supervise, resources: Resources, layout: Layout) -> Job:
+    """Start the job and complete its record. Raises UserError when the cluster refuses it."""
+    record.write(run_folder)  # the intention first: a submission cut short is found by its name
+    gpus = resources.gpus(layout) * layout.tasks_per_node
+    try:
+        if resources.executor == "slurm":
+            executor = _slurm_executor(record, resources, layout, gpus)
+            with _outside_of_any_job():
+                submitted = executor.submit(work)
+        else:
+            executor = submitit.LocalExecutor(folder=record.folder, max_num_timeout=MOST_REQUEUES)
+            executor.update_parameters(
+                timeout_min=resources.minutes(), tasks_per_node=layout.tasks_per_node, gpus_per_node=gpus
+            )
+            with _deaf_to_interrupts():
+                submitted = executor.submit(work)
+    except submitit.core.utils.FailedJobError as error:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        raise UserError(f"Slurm refused the job: {lines[-1] if lines else 'sbatch failed'}") from None
+    record.job_id = submitted.job_id
+    if resources.executor == "slurm":
+        record.write(run_folder)
+        return SlurmJob(record.job_id)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        record.started = psutil.Process(int(record.job_id)).create_time()
+    record.write(run_folder)
+    job = LocalJob(record.job_id, record.started)
+    job.controller = submitted  # type: ignore[attr-defined]  # keeps its Popen, which reaps it
+    return job
+
+
+def _slurm_executor(
+    record: JobRecord, resources: Resources, layout: Layout, gpus: int
+) -> submitit.SlurmExecutor:
+    if shutil.which("sbatch") is None or shutil.which("srun") is None:
+        raise UserError("there is no Slurm here (sbatch and srun are not in PATH): use --executor local")
+    executor = submitit.SlurmExecutor(
+        folder=record.folder, max_num_timeout=MOST_REQUEUES, python=resources.python
+    )
+    minutes = resources.minutes()
+    asked = {
+        "job_name": record.name,
+        "time": minutes,
+        "nodes": layout.nodes,
+        "ntasks_per_node": layout.tasks_per_node,
+        "cpus_per_task": resources.cpus(layout),
+        "gpus_per_node": gpus or None,
+        "mem": f"{resources.mem_mb}MB" if resources.mem_mb else None,
+        "partition": resources.slurm_partition,
+        "account": resources.slurm_account,
+        "qos": resources.qos,
+        "constraint": resources.constraint,
+        # so long before its time limit a job is told to save; Slurm may tell it up to a minute earlier
+        "signal_delay_s": min(120, minutes * 60 // 3),
+        # a supervisor that dies takes the job with it; learners may die under theirs
+        "srun_args": ["--kill-on-bad-exit=1"],
+        "additional_parameters": {"requeue": True, **resources.sbatch_options()},
+    }
+    executor.update_parameters(**{name: value for name, value in asked.items() if value is not None})
+    return executor
+
+
+@contextlib.contextmanager
+def _outside_of_any_job() -> Iterator[None]:
+    """Without the variables of a job that the head itself runs in: sbatch would take them for options."""
+    hidden = {k: v for k, v in os.environ.items() if k.startswith("SLURM_") and k != "SLURM_CONF"}
+    for name in hidden:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes started here ignore Ctrl-C: the dispatcher hears it, and lets the job save first."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,147 @@
+"""How a learner and its launcher speak: the environment it starts in, the store's keys, the exit codes."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from dasr.errors import UserError
+
+if TYPE_CHECKING:
+    from torch.distributed.distributed_c10d import Store
+
+EXIT_DONE = 0  # the budget is spent
+EXIT_MISTAKE = 2  # a user's mistake: starting again would end the same way
+EXIT_SAVED = 75  # asked to stop; everything is in the checkpoint (EX_TEMPFAIL)
+
+STOP = "stop"
+
+
+def leave(code: int) -> NoReturn:
+    """End this learner's process with `code`, now.
+
+    Python's own way out can abort it: threads that wait inside c10d are torn down with the interpreter
+    ("terminate called without an active exception"), and a run that was finished would look like a loss."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def heartbeat_key(rank: int) -> str:
+    return f"heartbeat/{rank}"
+
+
+def lost_key(rank: int) -> str:
+    return f"lost/{rank}"
+
+
+def generation_prefix(generation: int) -> str:
+    return f"generation/{generation}"
+
+
+@dataclass(frozen=True)
+class Membership:
+    """What a learner knows of its job. `nodes[r]` is the node number of rank r."""
+
+    rank: int
+    size: int
+    local_rank: int
+    nodes: tuple[int, ...]
+    address: tuple[str, int]  # of the store
+    generation: int = 0
+    replacement: bool = False
+    device: str = "cpu"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Membership:
+        """Read what the supervisor set. Raises UserError when `dasr train` did not start this process."""
+        try:
+            return cls(
+                rank=int(environment["RANK"]),
+                size=int(environment["WORLD_SIZE"]),
+                local_rank=int(environment["LOCAL_RANK"]),
+                nodes=tuple(int(node) for node in environment["DASR_NODES"].split(",")),
+                address=(environment["MASTER_ADDR"], int(environment["MASTER_PORT"])),
+                generation=int(environment.get("DASR_GENERATION", "0")),
+                replacement=environment.get("DASR_REPLACEMENT") == "1",
+                device=environment.get("DASR_DEVICE", "cpu"),
+            )
+        except KeyError as missing:
+            raise UserError(
+                f"the environment lacks {missing.args[0]}: learners are started by `dasr train RUN`, "
+                "which gives them rank, size and the address of the store"
+            ) from None
+
+    def environment(self) -> dict[str, str]:
+        """The variables that `from_environment` reads."""
+        return {
+            "RANK": str(self.rank),
+            "WORLD_SIZE": str(self.size),
+            "LOCAL_RANK": str(self.local_rank),
+            "LOCAL_WORLD_SIZE": str(self.nodes.count(self.nodes[self.rank])),
+            "DASR_NODES": ",".join(map(str, self.nodes)),
+            "MASTER_ADDR": self.address[0],
+            "MASTER_PORT": str(self.address[1]),
+            "TORCHELASTIC_USE_AGENT_STORE": "True",  # torch: rank 0 must not host a store of its own
+            "DASR_GENERATION": str(self.generation),
+            "DASR_REPLACEMENT": "1" if self.replacement else "0",
+            "DASR_DEVICE": self.device,
+        }
+
+    def store(self, timeout_s: float = 300.0) -> Store:
+        """A client of the coordinator's store that sees only this generation's keys."""
+        from torch._C._distributed_c10d import TCPStore
+        from torch.distributed.distributed_c10d import PrefixStore
+
+        limit = datetime.timedelta(seconds=timeout_s)
+        store = TCPStore(*self.address, is_master=False, timeout=limit)
+        return PrefixStore(generation_prefix(self.generation), store)
+
+
+class Presence:
+    """A learner's signs of life, and its ear for the request to stop.
+
+    The training thread only assigns (`at`); a thread publishes what it finds, over a connection of its own.
+    A learner whose training stands still goes on publishing the same place: the coordinator sees that
+    it hangs, and where.
+    """
+
+    def __init__(self, membership: Membership, every_s: float = 1.0):
+        self.stop_requested = False  # all shall save a checkpoint and leave
+        self._place = (0, "start")
+        self._every_s = every_s
+        self._store = membership.store()
+        self._key = heartbeat_key(membership.rank)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._publish, name="presence", daemon=True)
+
+    def at(self, step: int, doing: str) -> None:
+        """Say what this learner does now: start, compute, wait (for others), checkpoint or finish."""
+        self._place = (step, doing)
+
+    def __enter__(self) -> Presence:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._closing.set()
+        self._thread.join(timeout=5)
+
+    def _publish(self) -> None:
+        beat = 0
+        while True:
+            step, doing = self._place
+            try:
+                self._store.set(self._key, json.dumps({"step": step, "doing": doing, "beat": beat}))
+                self.stop_requested = self.stop_requested or self._store.check([STOP])
+            except Exception:  # the store is gone, so is the coordinator: the supervisor ends this process
+                return
+            beat += 1
+            if self._closing.wait(self._every_s):
+                return

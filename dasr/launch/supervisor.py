@@ -1,0 +1,208 @@
+"""What submitit runs: one supervisor a task. It starts this task's learner and reports on it.
+
+Task 0's supervisor also runs the coordinator. No torch here except for the store that the coordinator hosts:
+a supervisor costs little memory, none of them can hang in a collective, and none outlives its job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import submitit
+
+from dasr.launch.child import Child
+from dasr.launch.coordinator import Coordinator
+from dasr.launch.environment import learner_environment
+from dasr.launch.job import JobRecord
+from dasr.launch.loss import Policy
+from dasr.launch.membership import Membership
+from dasr.launch.rendezvous import Message, connect
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+
+
+class JobFailed(Exception):
+    """The reason why a job ended, raised in task 0 so that the cluster and submitit see a failure."""
+
+
+class Leave(Exception):
+    """This supervisor has lost its coordinator or its parent: it kills its learner and goes."""
+
+
+@dataclass(frozen=True)
+class Supervise:
+    """The function that submitit pickles, the same for all tasks. `command`: what a learner's Python gets."""
+
+    run_folder: Path
+    command: tuple[str, ...]
+    token: str
+    policy: Policy
+    cpus_per_task: int
+    gpus_per_task: int
+    visible_devices: str | None = (
+        None  # CUDA_VISIBLE_DEVICES of the dispatcher, which submitit overwrites locally
+    )
+
+    def checkpoint(self) -> submitit.helpers.DelayedSubmission:
+        """Submitted again as it is: what has to be kept is in the learners' checkpoints."""
+        return submitit.helpers.DelayedSubmission(self)
+
+    def __call__(self) -> str:
+        job = submitit.JobEnvironment()
+        requeue = signal.getsignal(signal.SIGUSR2)  # submitit's: writes the pickle again, then requeues
+        record = JobRecord.read(self.run_folder)
+        if record is None or record.token != self.token:
+            print(f"{self.run_folder} belongs to another job: leaving", file=sys.stderr)
+            sys.exit(1)
+        try:
+            end = asyncio.run(Task(self, job).run())
+        except Leave as why:
+            sys.exit(str(why))
+        if end["state"] == "stopped" and job.global_rank == 0 and _wants_requeue(job, end):
+            assert callable(requeue)
+            requeue(signal.SIGUSR2, None)
+        if end["state"] == "finished":
+            return "finished"
+        if end["state"] == "failed" and job.global_rank == 0:
+            raise JobFailed(end["reason"])
+        sys.exit(1)
+
+
+def _wants_requeue(job: submitit.JobEnvironment, end: Message) -> bool:
+    """Near its time limit or preempted, not cancelled. Locally SIGTERM always means cancel."""
+    if job.cluster != "slurm":
+        return bool(end["signal"] == "SIGUSR2")
+    from dasr.launch.slurm import job_state
+
+    return job_state(job.job_id).running
+
+
+class Task:
+    """One task at work: a line to the coordinator, perhaps a learner."""
+
+    def __init__(self, plan: Supervise, job: Any):
+        self._plan = plan
+        self._job = job
+        self._rank: int = job.global_rank
+        self._restart = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+        self._parent = os.getppid()
+        self._child: Child | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._asked: str = ""  # the last signal
+
+    async def run(self) -> Message:
+        """Serve until the coordinator says how the job ended: that message. Raises Leave."""
+        loop = asyncio.get_running_loop()
+        conducting = asyncio.create_task(self._coordinator().run()) if self._rank == 0 else None
+        try:
+            hello = {
+                "rank": self._rank,
+                "node": self._job.node,
+                "host": _host(),
+                "token": self._plan.token,
+                "restart": self._restart,
+            }
+            self._line, self._host = await connect(self._plan.run_folder, hello, self._plan.policy.startup_s)
+            for number in _SIGNALS:
+                loop.add_signal_handler(number, self._signalled(number))
+            ticking = asyncio.create_task(self._tick())
+            obeying = asyncio.create_task(self._obey())
+            await asyncio.wait({ticking, obeying}, return_when=asyncio.FIRST_COMPLETED)
+            for finished in (ticking, obeying):
+                if finished.done():
+                    finished.result()  # raises Leave
+            ticking.cancel()
+            return {**obeying.result(), "signal": self._asked}
+        except TimeoutError as error:
+            raise Leave(str(error)) from None
+        finally:
+            await self._kill()
+            if conducting and not conducting.done():
+                conducting.cancel()
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_IGN)  # we are leaving; a requeue must not be interrupted
+
+    def _coordinator(self) -> Coordinator:
+        return Coordinator(
+            self._plan.run_folder,
+            self._plan.token,
+            self._restart,
+            self._job.num_tasks,
+            self._job.num_nodes,
+            self._plan.policy,
+        )
+
+    def _signalled(self, number: signal.Signals) -> Callable[[], None]:
+        def tell() -> None:
+            self._asked = number.name
+            self._line.send(event="signal", name=number.name)
+
+        return tell
+
+    async def _tick(self) -> NoReturn:
+        """Signs of life, until the process that started us is gone."""
+        while os.getppid() == self._parent:
+            self._line.send(beat=1)
+            await asyncio.sleep(2.0)
+        raise Leave("the process that started this task is gone: leaving")
+
+    async def _obey(self) -> Message:
+        while True:
+            order = await self._line.receive(self._plan.policy.silence_s)
+            if order is None:
+                raise Leave("the coordinator is lost: leaving")
+            if order["do"] == "start":
+                await self._start(order)
+            elif order["do"] == "kill" and self._child:
+                self._child.kill()
+            elif order["do"] == "abort" and self._child:
+                await self._child.abort()
+            elif order["do"] == "end":
+                return order
+
+    async def _start(self, order: Message) -> None:
+        await self._kill()
+        size = self._job.num_tasks
+        membership = Membership(
+            rank=self._rank,
+            size=size,
+            local_rank=self._job.local_rank,
+            nodes=tuple(order["nodes"]),
+            address=(self._host, order["port"]),
+            generation=order["generation"],
+            replacement=order["replacement"],
+        )
+        environment = learner_environment(
+            membership,
+            interface_address=self._line.local_address,
+            cpus=self._plan.cpus_per_task,
+            gpus=self._plan.gpus_per_task,
+            visible_devices=self._plan.visible_devices if self._job.cluster == "local" else None,
+        )
+        log = self._plan.run_folder / "logs" / f"{self._rank}.log"
+        title = f"learner {self._rank} of {size} on {_host()}, job {self._job.job_id}"
+        self._child = await Child.start((sys.executable, *self._plan.command), environment, log, title)
+        self._watcher = asyncio.create_task(self._report(self._child, order["incarnation"]))
+
+    async def _report(self, child: Child, incarnation: int) -> None:
+        code = await child.wait()
+        tail = child.tail() if code else ""
+        self._line.send(event="exited", incarnation=incarnation, code=code, tail=tail)
+
+    async def _kill(self) -> None:
+        """Kill the learner, wait until it is gone (10 s at most: the kernel may hold a process)."""
+        if self._child and self._watcher:
+            self._child.kill()
+            await asyncio.wait({self._watcher}, timeout=10)
+
+
+def _host() -> str:
+    return os.environ.get("SLURMD_NODENAME") or socket.gethostname()

@@ -1,0 +1,48 @@
+"""From stored features to the network's inputs, on the training device: normalise, deltas, splice, stack."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dasr.models.config import ModelConfig
+
+
+def normalise(frames: Tensor, mean: Tensor, istd: Tensor) -> Tensor:
+    """Speaker normalisation. frames: [chunks, T, dim], any float type; mean, istd: float32 [chunks, dim]."""
+    return (frames.float() - mean.unsqueeze(1)) * istd.unsqueeze(1)
+
+
+def add_deltas(frames: Tensor, orders: int) -> Tensor:
+    """[chunks, T, dim] -> [chunks, T - 4 * orders, dim * (1 + orders)], as Kaldi over five frames."""
+    parts = [frames]
+    for _ in range(orders):
+        x = parts[-1]
+        parts.append((2 * (x[:, 4:] - x[:, :-4]) + x[:, 3:-1] - x[:, 1:-3]) / 10)
+    shortest = parts[-1].shape[1]
+    cut = [(part.shape[1] - shortest) // 2 for part in parts]
+    return torch.cat([part[:, c : c + shortest] for part, c in zip(parts, cut, strict=True)], dim=2)
+
+
+def inputs(frames: Tensor, config: ModelConfig, stride: int) -> Tensor:
+    """Normalised frames [chunks, T + 2 * margin, dim] -> network inputs [chunks, T / stride, inputs].
+
+    Each input stacks `subsampling` frames and `splice` more on either side; `stride` is the step between
+    inputs: `subsampling` in training."""
+    x = add_deltas(frames, config.deltas)
+    windows = x.unfold(1, config.subsampling + 2 * config.splice, stride)  # [chunks, outputs, dim, window]
+    return windows.transpose(2, 3).flatten(2)
+
+
+def middle_labels(labels: Tensor, config: ModelConfig) -> Tensor:
+    """The label of the middle frame of each group: [chunks, T] -> [chunks, T / subsampling]."""
+    return labels[:, config.subsampling // 2 :: config.subsampling]
+
+
+def every_frame(frames: Tensor, config: ModelConfig) -> Tensor:
+    """One input centred on each frame of a whole utterance: normalised [T, dim] -> [T, inputs]."""
+    middle = config.subsampling // 2
+    before, after = config.margin + middle, config.margin + config.subsampling - 1 - middle
+    padded = functional.pad(frames.T.unsqueeze(0), (before, after), mode="replicate")
+    return inputs(padded.transpose(1, 2), config, stride=1)[0]

@@ -1,0 +1,49 @@
+"""`dasr compare` and `dasr report`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from dasr import config as dasr_config
+
+config_option = click.option(
+    "--config", "config_path", default="config.yaml", show_default=True, help="configuration"
+)
+
+
+@click.command()
+@click.option("--show", is_flag=True, help="only print the table that was written before")
+@config_option
+def compare(show: bool, config_path: str) -> None:
+    """Gather all runs of the comparison into comparison.tsv, and print the table."""
+    config = dasr_config.load(config_path)
+    results = Path(config["results"])
+    from dasr.reporting import comparison
+    from dasr.tracking import records, store
+
+    if not show:
+        found = records.read_comparison(config)
+        for note in found.notes:
+            print(f"compare: {note}", file=sys.stderr)
+        comparison.write(comparison.rows(found, results), results)
+    print(comparison.pretty(comparison.read(results)))
+    if show:
+        print(f"\ntable:  {results / comparison.FILE}\nreport: {results / 'report.html'}")
+        print(f"MLflow: {store.how_to_open(results)}")
+
+
+@click.command()
+@config_option
+def report(config_path: str) -> None:
+    """Draw the figures (R/figures, svg and png) and write report.html, one file that needs nothing else."""
+    config = dasr_config.load(config_path)
+    from dasr.reporting import comparison, page
+    from dasr.tracking import records
+
+    found = records.read_comparison(config)
+    for note in found.notes:
+        print(f"report: {note}", file=sys.stderr)
+    print(page.write(config, found, comparison.rows(found, Path(config["results"]))))

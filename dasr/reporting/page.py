@@ -1,0 +1,199 @@
+"""report.html: one file that needs nothing else, made of table, figures, what was set aside, and settings."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from dasr import __version__
+from dasr.config import Config
+from dasr.files import atomic, write_text
+from dasr.reporting import comparison, costs, curves, palette, set_aside, speedup
+from dasr.reporting.comparison import Row
+from dasr.reporting.palette import Group
+from dasr.tracking.records import Records
+from dasr.tracking.store import flat
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TEMPLATE = Path(__file__).with_name("report.html.jinja")
+LISTED = 200  # utterances set aside that are named in the report
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of the report: file name, heading, caption, and what draws it (None: nothing to draw)."""
+
+    name: str
+    title: str
+    caption: str
+    draw: Callable[[list[Group]], Figure | None]
+
+
+DRAWINGS = [
+    Drawing(
+        "wer_time", "What it buys for what it costs",
+        "Word error rate on test (unigram LM) over training time; one mark a run, bars are 95 % intervals. "
+        "Down and to the left is better.",
+        costs.time_and_errors,
+    ),
+    Drawing(
+        "heldout_epochs", "Held-out loss against epochs",
+        "Cross-entropy of the consensus model (the mean of all learners' models) on dev; lines: means over "
+        "seeds, bands their range. The first part of training may lie above the picture.",
+        partial(curves.heldout, against="epochs"),
+    ),
+    Drawing(
+        "heldout_seconds", "Held-out loss against training time",
+        "The same against the training clock, which evaluation and checkpoints do not advance.",
+        partial(curves.heldout, against="seconds"),
+    ),
+    Drawing(
+        "wer", "Word error rate",
+        "Test set, with Bisani and Ney's 95 % intervals; one mark a seed. Acoustic scale chosen on dev.",
+        costs.word_errors,
+    ),
+    Drawing(
+        "time_use", "Where the time goes",
+        "Mean over learners and seeds. Waiting is what the activity that computes gradients stood still for.",
+        costs.time_use,
+    ),
+    Drawing("bytes", "Communication", "Bytes as they were sent, after compression.", costs.bytes_sent),
+    Drawing(
+        "staleness", "Staleness",
+        "Updates between the weights that a gradient was computed at and those that it was applied to; "
+        "strategies whose gradients are never stale are not drawn.",
+        costs.staleness,
+    ),
+]  # fmt: skip
+
+
+def draw_all(all_groups: list[Group], results: Path) -> list[dict[str, str]]:
+    """Draw every figure into R/figures (svg and png); give name, title, caption and data URI of each."""
+    shown = []
+    predicted = Drawing(
+        "speedup", "Predicted and measured speed-up",
+        "Throughput over that of one learner. Lines: the simulator, timing only; marks: measured here.",
+        partial(speedup.speedup, results=results),
+    )  # fmt: skip
+    with palette.style():
+        for drawing in [*DRAWINGS, predicted]:
+            figure = drawing.draw(all_groups)
+            if figure is None:
+                continue
+            svg = io.BytesIO()
+            figure.savefig(svg, format="svg", metadata={"Date": None})
+            with atomic(results / "figures" / f"{drawing.name}.svg") as path:
+                path.write_bytes(svg.getvalue())
+            with atomic(results / "figures" / f"{drawing.name}.png") as path:
+                figure.savefig(path, format="png", metadata={"Software": None})
+            data = "data:image/svg+xml;base64," + base64.b64encode(svg.getvalue()).decode()
+            shown.append(
+                {"name": drawing.name, "title": drawing.title, "caption": drawing.caption, "data": data}
+            )
+    return shown
+
+
+def headlines(table: list[Row]) -> list[str]:
+    """What the table says, in sentences."""
+    said = []
+    timed = [row for row in table if row["seconds"]]
+    single = {
+        (row["batch"], row["seed"]): float(row["seconds"]) for row in timed if row["strategy"] == "single"
+    }
+    if timed:
+        fastest = min(timed, key=lambda row: float(row["seconds"]))
+        alone = single.get((fastest["batch"], fastest["seed"]))
+        ratio = f", {alone / float(fastest['seconds']):.1f} times as fast as one learner" if alone else ""
+        said.append(f"Fastest: {fastest['strategy']}, {float(fastest['seconds']):,.1f} s{ratio}.")
+    scored = [row for row in table if row["wer_unigram"]]
+    if scored:
+        best = min(scored, key=lambda row: float(row["wer_unigram"]))
+        said.append(
+            f"Lowest word error rate (unigram LM): {best['strategy']}, {best['wer_unigram']} % "
+            f"[{best['wer_low']}, {best['wer_high']}]."
+        )
+        compared = [row for row in scored if row["p_vs_sc_allreduce"]]
+        unlike = [row for row in compared if float(row["p_vs_sc_allreduce"]) < SIGNIFICANT]
+        if compared:
+            names = ", ".join(
+                f"{row['strategy']} (seed {row['seed']}, p = {row['p_vs_sc_allreduce']})" for row in unlike
+            )
+            said.append(
+                f"Differs from sc-allreduce at p < {SIGNIFICANT}, {len(compared)} comparisons, uncorrected: "
+                f"{names or 'none'}."
+            )
+    return said
+
+
+def write(config: Config, records: Records, table: list[Row]) -> Path:
+    """Draw, and write R/report.html atomically."""
+    import jinja2
+
+    results = Path(config["results"])
+    all_groups = palette.groups(records.runs)
+    notes = list(records.notes)
+    aside = set_aside.gather(results, notes)
+    look = palette.looks(all_groups)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        name=config["comparison"]["name"],
+        version=__version__,
+        headlines=headlines(table),
+        columns=HEADINGS,
+        table=table,
+        best=_best(table),
+        colours={label: one.colour for label, one in look.items()},
+        figures=draw_all(all_groups, results),
+        notes=notes,
+        aside=aside[:LISTED],
+        aside_count=len(aside),
+        settings=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
+        versions=_versions(records),
+        significant=SIGNIFICANT,
+    )
+    write_text(results / "report.html", text)
+    return results / "report.html"
+
+
+HEADINGS = {
+    "strategy": "strategy", "learners": "learners", "batch": "batch", "seed": "seed", "samples": "samples",
+    "seconds": "training, s", "frames_per_s": "frames/s", "heldout_ce": "held-out CE, nats",
+    "wer_unigram": "WER unigram, %", "wer_low": "low", "wer_high": "high",
+    "p_vs_sc_allreduce": "p vs sc-allreduce", "wer_ngram": "WER n-gram, %",
+    "mb_sent_per_learner": "MB sent per learner", "wait_fraction": "waiting",
+    "staleness_mean": "staleness",
+}  # fmt: skip
+assert set(HEADINGS) == set(comparison.COLUMNS)
+
+
+def _best(table: list[Row]) -> dict[str, str]:
+    """Column -> its best cell, as text."""
+    best: dict[str, str] = {}
+    for name in ("seconds", "heldout_ce", "wer_unigram", "wer_ngram"):
+        cells = [row[name] for row in table if row[name] not in ("", "nan")]
+        if cells:
+            best[name] = min(cells, key=float)
+    return best
+
+
+def _versions(records: Records) -> dict[str, Any]:
+    """Code and environment of the runs; several values where runs differ."""
+    found: dict[str, list[str]] = {}
+    for record in records.runs:
+        for section in ("code", "environment"):
+            for key, value in flat(record.settings.get(section, {}), section):
+                if value not in found.setdefault(key, []):
+                    found[key].append(value)
+    return {key: "; ".join(values) for key, values in found.items()}

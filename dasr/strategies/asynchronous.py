@@ -1,0 +1,67 @@
+"""`ad`: asynchronous decentralised parallel SGD (AD-PSGD).
+
+    W_{k+1} = W_k T_k - a_k G(Phi_k)
+
+One activity mixes all the time, another computes gradients all the time: Phi_k holds the weights when each
+gradient began, T_k is what was mixed since. Nobody waits for a slow learner, and no update is overwritten.
+Lian et al. 2018 (arXiv 1710.06952); for acoustic models Zhang et al. 2019 (arXiv 1904.04956).
+"""
+
+from __future__ import annotations
+
+from dasr.strategies.decentralized import check_order
+from dasr.strategies.gossip import Gossip
+from dasr.strategies.mixing import Mixing
+from dasr.strategies.rounds import Rounds
+from dasr.strategies.strategy import Learner, Strategy
+
+
+class Ad(Strategy):
+    """A gradient loop beside a mixing loop."""
+
+    name = "ad"
+    asynchronous = True
+    replaceable = True
+
+    def __init__(
+        self,
+        learner: Learner,
+        *,
+        mixing: str = "ring",
+        pairs: bool = False,
+        order: str = "mix-then-update",
+        pace: str = "per-gradient",
+        roll_call_every: int = 8,
+        compression: str = "fp32",
+        seed: int = 0,
+    ):
+        """`pace`: one mixing round per gradient of the fastest learner; `free`: as fast as the network is.
+
+        `order`: with update-then-mix a gradient begins only when the last update has been mixed."""
+        super().__init__(learner)
+        self.order = check_order(order)
+        everyone = tuple(range(self.world.size))
+        self.gossip = Gossip(self.world, Mixing(mixing, everyone, pairs, seed), compression, tolerant=True)
+        self.rounds = Rounds(self.world, pace, roll_call_every)
+        self.mixed = self.world.event()  # a round that began after the last update has ended
+
+    async def run(self) -> None:
+        learner, world = self.learner, self.world
+        mixing = world.spawn(self.rounds.run(self.mix), "mixing")
+        while await learner.claim():
+            began = world.now()
+            await learner.compute()
+            learner.update(staleness=None)
+            self.rounds.gradient_seconds = world.now() - began
+            if self.order == "update-then-mix":
+                self.mixed.clear()
+                await self.mixed.wait()
+        self.rounds.done = True
+        await mixing
+
+    async def mix(self, round_: int, members: tuple[int, ...]) -> None:
+        self.gossip.mixing = self.gossip.mixing.among(members)
+        updates = self.learner.steps
+        self.learner.add(await self.gossip.start(round_, self.learner.copy(), self.rounds.fresh))
+        if updates == self.learner.steps:
+            self.mixed.set()

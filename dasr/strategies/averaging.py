@@ -1,0 +1,154 @@
+"""Means over learners, compressed where asked, and overlapped with the backward pass that produces them.
+
+with error feedback:   v' = v + e;   sent = C(v');   e = v' - decode(sent);   result = mean of what was sent
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from dasr.strategies.compression import Cast, Encoded, PowerSGD, codec
+from dasr.strategies.strategy import Learner
+from dasr.worlds.interface import World
+
+
+class Feedback:
+    """Encodes a vector again and again; what a lossy codec did not send is added to the next value."""
+
+    def __init__(self, spec: str):
+        self.spec, self.codec = spec, codec(spec)
+        self.residual: Tensor | None = None
+
+    def corrected(self, vector: Tensor) -> Tensor:
+        return vector if self.residual is None else vector + self.residual
+
+    def encode(self, vector: Tensor) -> Encoded:
+        vector = self.corrected(vector)
+        payload = self.codec.encode(vector)
+        if self.codec.feedback:
+            self.residual = vector - self.codec.decode(payload, vector)
+        return payload
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"residual": self.residual, "codec": self.codec.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.residual = state["residual"]
+        self.codec.load_state_dict(state["codec"])
+
+
+class Mean:
+    """The mean of a vector over a group of learners, in place; parts of a vector may be reduced separately.
+
+    fp32, bf16, fp16 and PowerSGD (it is linear) go through all-reduces, the others through an all-gather."""
+
+    def __init__(self, world: World, compression: str = "fp32", group: Sequence[int] | None = None):
+        self.world, self.spec, self.group = world, compression, group
+        self.exact = codec(compression).exact
+        self.feedback: dict[int, Feedback] = {}
+
+    def start(self, part: Tensor, offset: int = 0) -> Awaitable[object]:
+        """Start reducing `part`, a vector or the slice of one at `offset`; await this before reading it."""
+        if self.exact:
+            return self.world.all_reduce(part, self.group)
+        feedback = self.feedback.setdefault(offset, Feedback(self.spec))
+        if isinstance(feedback.codec, Cast):
+            buffer = part.to(feedback.codec.dtype)
+            return self._cast(part, self.world.all_reduce(buffer, self.group))
+        if isinstance(feedback.codec, PowerSGD):
+            vector = feedback.corrected(part)
+            matrix, p = feedback.codec.start(vector)
+            return self._low_rank(part, feedback, matrix, self.world.all_reduce(p, self.group))
+        return self._gathered(part, feedback, self.world.all_gather(feedback.encode(part), self.group))
+
+    async def _cast(self, part: Tensor, reduced: Awaitable[Tensor]) -> None:
+        part.copy_(await reduced)
+
+    async def _low_rank(self, part: Tensor, feedback: Feedback, matrix: Tensor, p: Awaitable[Tensor]) -> None:
+        power = feedback.codec
+        assert isinstance(power, PowerSGD)
+        basis, q = power.finish(matrix, await p)
+        power.q = await self.world.all_reduce(q.contiguous(), self.group)
+        mean = power.decode((basis, power.q), part)
+        feedback.residual = matrix.reshape(-1)[: part.numel()] - mean
+        part.copy_(mean)
+
+    async def _gathered(self, part: Tensor, feedback: Feedback, gathering: Awaitable[list[Any]]) -> None:
+        payloads = await gathering
+        vectors = [feedback.codec.decode(payload, part) for payload in payloads]
+        part.copy_(sum(vectors[1:], start=vectors[0].clone()).div_(len(vectors)))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"feedback": {offset: feedback.state_dict() for offset, feedback in self.feedback.items()}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for offset, kept in state["feedback"].items():
+            self.feedback.setdefault(offset, Feedback(self.spec)).load_state_dict(kept)
+
+
+class GradientMean(Mean):
+    """The mean gradient, reduced bucket by bucket while the backward pass goes on."""
+
+    def __init__(
+        self, learner: Learner, compression: str, group: Sequence[int] | None = None, bucket_mb: float = 16.0
+    ):
+        super().__init__(learner.world, compression, group)
+        self.learner = learner
+        self.bucket = max(1, round(bucket_mb * 2**20 / learner.gradient.element_size()))
+
+    async def compute(self) -> None:
+        """The learner's gradient, averaged over the group, into `learner.gradient`."""
+        gradient, started = self.learner.gradient, list[Awaitable[object]]()
+        begin = end = len(gradient)  # of the bucket being filled: passes go from the last layers to the first
+
+        def ready(part: Tensor) -> None:
+            nonlocal begin, end
+            first = int(part.storage_offset() - gradient.storage_offset())
+            if first + len(part) != begin:  # a pass that jumps about: each part goes on its own
+                started.append(self.start(part, first))
+                return
+            begin = first
+            if end - begin >= self.bucket:
+                started.append(self.start(gradient[begin:end], begin))
+                end = begin
+
+        await self.learner.compute(ready)
+        if begin < end:
+            started.append(self.start(gradient[begin:end], begin))
+        if not started:  # a gradient that arrives all at once
+            started.append(self.start(gradient))
+        for reduction in started:
+            await reduction
+
+
+class ModelMean(Mean):
+    """The mean of models. A lossy codec is given w - (the last mean): small, and all know that mean."""
+
+    def __init__(self, learner: Learner, compression: str):
+        super().__init__(learner.world, compression)
+        self.last = None if self.exact else learner.copy()
+
+    def of(self, weights: Tensor) -> Awaitable[Tensor]:
+        """Start averaging `weights`, a copy that becomes the mean."""
+        if self.last is None:
+            return self.world.all_reduce(weights)
+        return self._of_differences(weights.sub_(self.last), self.last)
+
+    def _of_differences(self, difference: Tensor, last: Tensor) -> Awaitable[Tensor]:
+        averaging = self.start(difference)
+
+        async def finish() -> Tensor:
+            await averaging
+            return last.add_(difference).clone()
+
+        return finish()
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"last": self.last}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.last = state["last"]

@@ -1,0 +1,128 @@
+"""`diloco`: many inner AdamW steps on each learner, then an outer Nesterov step on their mean movement.
+
+    every H steps:   d = old - mean(w)
+                     m = mu m + d
+                     old = old - eta (d + mu m)
+                     w = blend w + (1 - blend) old
+
+`streaming-diloco`: the vector in fragments, each at its own step of the period, its mean on the way for
+`overlap` more steps, and the outer model blended into what was learned meanwhile.
+Douillard et al. 2023 (arXiv 2311.08105) and 2025 (arXiv 2501.18512).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Awaitable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dasr.errors import UserError
+from dasr.strategies.averaging import Mean
+from dasr.strategies.strategy import Learner, Strategy
+
+
+class Diloco(Strategy):
+    """One fragment, nothing overlapped."""
+
+    name = "diloco"
+    optimizer = "adamw"
+
+    def __init__(
+        self,
+        learner: Learner,
+        *,
+        period: int = 16,
+        outer_rate: float = 0.7,
+        outer_momentum: float = 0.9,
+        fragments: int = 1,
+        overlap: int = 0,
+        blend: float = 0.0,
+        compression: str = "fp32",
+    ):
+        """`period`: H; `overlap`: steps that a reduction may take; `blend`: the local model's weight."""
+        super().__init__(learner)
+        if not 1 <= fragments <= period or not 0 <= overlap < period:
+            raise UserError(f"{self.name}: fragments must be 1 to period ({period}), overlap 0 to period - 1")
+        self.period, self.overlap, self.blend = period, overlap, blend
+        self.rate, self.momentum = outer_rate, outer_momentum
+        self.mean = Mean(self.world, compression)
+        self.old, self.m = learner.copy(), torch.zeros_like(learner.weights)
+        edges = [len(self.old) * part // fragments for part in range(fragments + 1)]
+        self.fragments = [slice(*pair) for pair in itertools.pairwise(edges)]
+        self.due = [
+            period - period * part // fragments for part in range(fragments)
+        ]  # its step in the period
+        self.flying: dict[int, tuple[Tensor, Awaitable[object]]] = {}  # fragment -> (d, its mean on the way)
+        self.before: dict[int, Tensor] = {}  # fragment -> this learner's own d, for a checkpoint
+
+    async def step(self) -> None:
+        await self.learner.compute()
+        self.learner.update()
+        for part, due in enumerate(self.due):
+            since = self.learner.steps - due
+            if since >= 0 and since % self.period == 0:
+                self.depart(part, self.old[self.fragments[part]] - self.learner.weights[self.fragments[part]])
+            if since >= self.overlap and (since - self.overlap) % self.period == 0:
+                await self.arrive(part)
+
+    def depart(self, part: int, d: Tensor) -> None:
+        if self.overlap:
+            self.before[part] = d.clone()
+        self.flying[part] = d, self.mean.start(d, self.fragments[part].start)
+
+    async def arrive(self, part: int) -> None:
+        where = self.fragments[part]
+        d, averaging = self.flying.pop(part)
+        self.before.pop(part, None)
+        await averaging
+        m = self.m[where].mul_(self.momentum).add_(d)
+        old = self.old[where].sub_(d, alpha=self.rate).sub_(m, alpha=self.rate * self.momentum)
+        self.learner.weights[where].mul_(self.blend).add_(old, alpha=1 - self.blend)
+
+    async def finish(self) -> None:
+        """What is on the way arrives."""
+        for part in sorted(self.flying):
+            await self.arrive(part)
+
+    def state_dict(self) -> dict[str, Any]:
+        mean, before = self.mean.state_dict(), dict(self.before)
+        return {"old": self.old, "m": self.m, "mean": mean, "before": before}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.old.copy_(state["old"])
+        self.m.copy_(state["m"])
+        self.mean.load_state_dict(state["mean"])
+        for part, d in state["before"].items():
+            self.depart(int(part), d.clone())
+
+
+class StreamingDiloco(Diloco):
+    """The defaults of Streaming DiLoCo."""
+
+    name = "streaming-diloco"
+
+    def __init__(
+        self,
+        learner: Learner,
+        *,
+        period: int = 16,
+        outer_rate: float = 0.7,
+        outer_momentum: float = 0.9,
+        fragments: int = 4,
+        overlap: int = 2,
+        blend: float = 0.5,
+        compression: str = "fp32",
+    ):
+        super().__init__(
+            learner,
+            period=period,
+            outer_rate=outer_rate,
+            outer_momentum=outer_momentum,
+            fragments=fragments,
+            overlap=overlap,
+            blend=blend,
+            compression=compression,
+        )

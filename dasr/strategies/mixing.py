@@ -1,0 +1,146 @@
+"""Mixing matrices: who averages weights with whom in a round.
+
+A mixing lays the members out on cycles and averages along them: every T is symmetric and doubly stochastic.
+
+    T_1 (three neighbours)  w_i <- (w_left + w_i + w_right) / 3
+    pairs                   w_i <- (w_i + w_partner) / 2
+    T_u                     w_i <- mean(w)
+
+Ring: Lian et al. 2017 (arXiv 1705.09056); randomised rings and pairs: Zhang et al. 2020 (arXiv 2002.01119);
+exponential graphs: Assran et al. 2019 (arXiv 1811.10792), here walked both ways.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dasr.errors import UserError, nearest
+
+KINDS = ("ring", "random-ring", "random-pairs", "uniform", "exponential")
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """The mixing of every round, the same on all learners: it follows from seed, round and members alone."""
+
+    kind: str
+    members: tuple[int, ...]  # ranks that take part, ascending; the cycles are laid over them
+    pairs: bool = False  # one neighbour a round instead of two
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise UserError(f"no mixing '{self.kind}'{nearest(self.kind, KINDS)} (known: {', '.join(KINDS)})")
+        if self.kind == "uniform" and self.pairs:
+            raise UserError("mixing 'uniform' averages everyone: it has no pairs (drop the option `pairs`)")
+
+    def among(self, members: tuple[int, ...]) -> Mixing:
+        """The same mixing laid over other members (learners that are left)."""
+        return self if members is self.members else replace(self, members=members)
+
+    def partners(self, round_: int, rank: int) -> tuple[int, ...]:
+        """Ranks whose weights `rank` averages with its own, each with weight 1 / (1 + partners)."""
+        if self.kind == "uniform":
+            return tuple(member for member in self.members if member != rank)
+        position = self._positions[rank]
+        return tuple(self.members[other] for other in self._neighbours(round_)[position])
+
+    def mixing_matrix(self, round_: int) -> Matrix:
+        """T of this round, float64 [members, members]."""
+        size = len(self.members)
+        matrix = np.zeros((size, size))
+        for position, rank in enumerate(self.members):
+            partners = [self._positions[partner] for partner in self.partners(round_, rank)]
+            matrix[position, [position, *partners]] = 1.0 / (1 + len(partners))
+        return matrix
+
+    def contraction(self) -> float:
+        """Worst-case factor of the squared consensus distance a round: lambda_2 of E[T'T].
+
+        Of periodic mixings: of the product of a period's matrices, per round."""
+        size = len(self.members)
+        if size == 1:
+            return 0.0
+        if self.kind.startswith("random"):
+            # Over uniformly random permutations P, E[P'MP] has one value on the diagonal and one off it.
+            square = np.linalg.matrix_power(self.mixing_matrix(0), 2)
+            diagonal = np.trace(square) / size
+            return float(max(0.0, diagonal - (square.sum() - np.trace(square)) / (size * (size - 1))))
+        period = self._period()
+        product = np.eye(size)
+        for round_ in range(period):
+            product = product @ self.mixing_matrix(round_)
+        values = np.linalg.svd(product - 1.0 / size, compute_uv=False)
+        return float(values[0] ** (2 / period))
+
+    def spectral_gap(self) -> float:
+        """1 - the second largest singular value of T (root mean square over a random mixing's draws)."""
+        return 1.0 - math.sqrt(self.contraction())
+
+    @functools.cached_property
+    def _positions(self) -> dict[int, int]:
+        return _positions(self.members)
+
+    def _period(self) -> int:
+        size = len(self.members)
+        strides = len(_strides(size)) if self.kind == "exponential" else 1
+        turns = (2 if size % 2 == 0 else size) if self.pairs else 1
+        return strides * 2 * turns if self.kind == "exponential" and self.pairs else strides * turns
+
+    def _neighbours(self, round_: int) -> tuple[tuple[int, ...], ...]:
+        size = len(self.members)
+        if self.kind.startswith("random"):
+            return _random_cycle(size, self.seed, round_, self.pairs or self.kind == "random-pairs")
+        if self.kind == "ring":
+            turn = round_ % (2 if size % 2 == 0 else size)
+            return _strided_cycles(size, 1, turn if self.pairs else None)
+        strides = _strides(size)
+        turn = round_ // len(strides) % (2 * size)
+        return _strided_cycles(size, strides[round_ % len(strides)], turn if self.pairs else None)
+
+
+def _strides(size: int) -> tuple[int, ...]:
+    """1, 2, 4, ... up to half way round."""
+    return tuple(1 << power for power in range(max(1, int(math.log2(max(2, size)))) if size > 1 else 1))
+
+
+@functools.lru_cache(maxsize=64)
+def _positions(members: tuple[int, ...]) -> dict[int, int]:
+    return {rank: position for position, rank in enumerate(members)}
+
+
+@functools.lru_cache(maxsize=512)
+def _strided_cycles(size: int, stride: int, turn: int | None) -> tuple[tuple[int, ...], ...]:
+    count = math.gcd(size, stride)
+    cycles = [[(start + step * stride) % size for step in range(size // count)] for start in range(count)]
+    return _along(size, cycles, turn)
+
+
+@functools.lru_cache(maxsize=512)
+def _random_cycle(size: int, seed: int, round_: int, pairs: bool) -> tuple[tuple[int, ...], ...]:
+    order = np.random.default_rng([seed, round_]).permutation(size).tolist()
+    return _along(size, [order], 0 if pairs else None)
+
+
+def _along(size: int, cycles: list[list[int]], turn: int | None) -> tuple[tuple[int, ...], ...]:
+    """Partners of each position: both neighbours on its cycle, or, with `turn`, the one it is paired with.
+
+    On a cycle of two both neighbours are one, of weight 1/2. A paired odd cycle leaves one out each turn."""
+    partners: list[tuple[int, ...]] = [()] * size
+    for cycle in cycles:
+        length = len(cycle)
+        if turn is None:
+            for place, position in enumerate(cycle):
+                around = {cycle[place - 1]: None, cycle[(place + 1) % length]: None}
+                partners[position] = tuple(other for other in around if other != position)
+        else:
+            for place in range(turn, turn + length - 1, 2):
+                left, right = cycle[place % length], cycle[(place + 1) % length]
+                partners[left], partners[right] = (right,), (left,)
+    return tuple(partners)

@@ -1,0 +1,78 @@
+"""The mixing rounds that the mixing activities of all learners go through in the same order.
+
+Partners follow from the round's number, so nobody waits for somebody who waits for a third. Every few
+rounds a roll call decides, the same for everybody: has everyone done its share? who is alive? how fast is
+the fastest gradient? Mixing goes on until the *whole run's* budget is spent, else a slow learner's late
+gradients would never spread.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+
+from dasr.errors import UserError, nearest
+from dasr.worlds.interface import RollCall, World
+
+PACES = {"per-gradient": 1.0, "free": 0.01}  # shortest period of a round, in gradients of the fastest learner
+FIRST_PAUSE = 1e-3  # seconds; doubled until somebody has finished a gradient
+
+Mix = Callable[[int, tuple[int, ...]], Awaitable[None]]
+
+
+class Rounds:
+    """One learner's way through the rounds. Its gradient loop sets `done` and `gradient_seconds`."""
+
+    def __init__(self, world: World, pace: str = "per-gradient", every: int = 8):
+        """`every`: rounds between roll calls; more means fewer meetings, but a later reaction to a loss."""
+        if pace not in PACES:
+            raise UserError(f"no pace '{pace}'{nearest(pace, PACES)} (known: {', '.join(PACES)})")
+        self.world, self.every, self.shortest = world, every, PACES[pace]
+        self.done = False
+        self.gradient_seconds = math.inf  # of this learner's last gradient
+        self.members: tuple[int, ...] = ()  # those at the last roll call
+        self.lives: dict[int, int] = {}  # which process each of them was
+        self.given: tuple[int, ...] = ()  # the same as the roll call gave it
+        self.called = world.event()  # there was a roll call
+        self.fresh: frozenset[int] = frozenset()  # members whose models the others' are not mixed with yet
+
+    async def run(self, mix: Mix) -> None:
+        """Call `mix(round, members)` until every living learner is done."""
+        world, pause = self.world, FIRST_PAUSE
+        while True:
+            call = await world.roll_call(self.done, self.gradient_seconds)
+            self._meet(call)
+            if call.unanimous:
+                return
+            if math.isinf(call.smallest):  # no gradient yet: all models are equal, there is nothing to mix
+                await world.sleep(pause)
+                pause *= 2
+                continue
+            for turn in range(self.every):
+                began = world.now()
+                await mix(call.number * self.every + turn, call.members)
+                if not self.done:
+                    await world.sleep(max(0.0, began + self.shortest * call.smallest - world.now()))
+
+    def _meet(self, call: RollCall) -> None:
+        """A replacement of a lost learner is fresh until the next roll call, on itself and on all others."""
+        if call.members is self.members and call.lives == self.given:  # nothing new, as nearly always
+            self.fresh = frozenset()
+            self.called.set()
+            return
+        self.given = call.lives
+        lives = dict(zip(call.members, call.lives or (0,) * len(call.members), strict=True))
+        if self.members:
+            known = {rank for rank, life in lives.items() if self.lives.get(rank) == life}
+        else:
+            known = set(call.members) - ({self.world.rank} if call.number else set())
+        self.fresh = frozenset(call.members) - known
+        self.members, self.lives = call.members, lives
+        self.called.set()
+
+    async def without(self, lost: set[int]) -> tuple[int, ...]:
+        """The members at the first roll call that knows that `lost` are lost."""
+        while not self.members or lost & set(self.members):
+            self.called.clear()
+            await self.called.wait()
+        return self.members

@@ -1,0 +1,18 @@
+"""`single`: one learner, no communication; the baseline of every speed-up.
+
+    w_{k+1} = w_k - a g(w_k)
+
+Robbins & Monro 1951.
+"""
+
+from dasr.strategies.strategy import Strategy
+
+
+class Single(Strategy):
+    """Each learner for itself; meant for one."""
+
+    name = "single"
+
+    async def step(self) -> None:
+        await self.learner.compute()
+        self.learner.update()

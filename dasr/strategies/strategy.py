@@ -1,0 +1,95 @@
+"""What every strategy shares: the learner it drives, the loop, the state."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol
+
+from torch import Tensor
+
+from dasr.worlds.interface import Ready, World
+
+
+class Learner(Protocol):
+    """One learner as a strategy sees it: flat vectors, a gradient, a local optimizer, a world to talk to."""
+
+    world: World
+    weights: Tensor  # flat [num_parameters], the master weights
+    gradient: Tensor  # flat [num_parameters], filled by compute()
+    steps: int  # updates that this learner has made
+
+    async def more(self) -> bool:
+        """Step boundary of a *synchronous* strategy: snapshots, checkpoints; False when the budget is spent.
+
+        Every learner takes the same number of steps: budget / batch."""
+        ...
+
+    async def claim(self) -> bool:
+        """Step boundary of an *asynchronous* strategy: take the next batch of the shared budget, if any.
+
+        Records the staleness of an update that was not told it: gradients that others claimed meanwhile."""
+        ...
+
+    async def compute(self, ready: Ready | None = None) -> None:
+        """Gradient of the next local batch at the weights as they are now, into `gradient`.
+
+        The weights are copied as it begins, so mixing may go on meanwhile."""
+        ...
+
+    def update(self, gradient: Tensor | None = None, staleness: int | None = 0) -> None:
+        """Apply the local optimizer to `weights` in place (`gradient`: default its own), count the step.
+
+        `staleness` is recorded in the accounts; None leaves that to record() or to the next claim()."""
+        ...
+
+    def record(self, staleness: int) -> None:
+        """Enter the staleness of the last update, where update() could not be told."""
+        ...
+
+    def learning_rate(self) -> float: ...
+
+    def copy(self) -> Tensor:
+        """A consistent copy of the weights, whatever other activities do to them."""
+        ...
+
+    def add(self, delta: Tensor, scale: float = 1.0) -> None:
+        """weights += scale * delta, indivisibly: nothing that another activity did meanwhile is lost."""
+        ...
+
+
+class Strategy:
+    """A way of distributing SGD. A subclass says what a learner does besides computing gradients.
+
+    Options are the keyword arguments of `__init__`, all with defaults; unknown ones are errors."""
+
+    name: ClassVar[str]
+    asynchronous: ClassVar[bool] = False  # learners never meet; a lost learner does not end the run
+    replaceable: ClassVar[bool] = (
+        False  # another process may take a lost learner's place while the run goes on
+    )
+    optimizer: ClassVar[str | None] = (
+        None  # the local optimizer it is defined with; None: the configuration's
+    )
+
+    def __init__(self, learner: Learner):
+        self.learner = learner
+        self.world = learner.world
+
+    async def run(self) -> None:
+        """The learner's whole life. Synchronous strategies override `step`, asynchronous ones `run`."""
+        while await self.learner.more():
+            await self.step()
+        await self.finish()
+
+    async def step(self) -> None:
+        raise TypeError(f"strategy '{self.name}' defines neither step() nor run()")
+
+    async def finish(self) -> None:
+        """Bring `weights` to the model that is to be averaged and evaluated, where it is another."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next step depends on, besides the learner's own state."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if state:
+            raise ValueError(f"strategy '{self.name}' keeps no state, but was given {sorted(state)}")

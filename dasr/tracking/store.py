@@ -1,0 +1,231 @@
+"""A comparison in MLflow: an experiment and a parent run for the comparison, a child run for each training.
+
+This is the only writer. Runs are found again by tags, and a run whose files have not changed is left alone:
+`dasr track` twice adds nothing. A point of a curve is logged with step = samples seen and time = start of
+the run + seconds of its training clock, so MLflow's two axes, step and relative time, compare strategies by
+samples and by wall time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dasr.config import Config
+from dasr.errors import UserError
+from dasr.tracking.records import Record, RunRecord
+
+BATCH = 1000  # metrics in one log_batch: the server's limit
+POINTS = 2000  # of the training curve of a run: longer ones are thinned
+# Of a run: which one, and the hash of its files. The hash is written last: a run without it was cut off.
+RUN_TAG, CONTENT_TAG, COMPARISON_TAG = "dasr.run", "dasr.content", "dasr.comparison"
+HELDOUT = {
+    "ce": "heldout_ce",
+    "frame_accuracy": "heldout_frame_accuracy",
+    "consensus_distance": "consensus_distance",
+    "local_ce_mean": "heldout_ce_local_mean",
+    "local_ce_max": "heldout_ce_local_max",
+}
+COSTS = ("seconds", "frames_per_s", "mb_sent_per_learner", "wait_fraction", "staleness_mean")
+
+
+def tracking_uri(results: Path) -> str:
+    """MLFLOW_TRACKING_URI where the user has set it, else a sqlite database within the results."""
+    return (
+        os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(results / 'mlflow' / 'mlflow.db').resolve()}"
+    )
+
+
+def how_to_open(results: Path) -> str:
+    """The command (or address) that shows the comparison in a browser."""
+    uri = tracking_uri(results)
+    return uri if uri.startswith("http") else f"mlflow server --backend-store-uri {uri}"
+
+
+def content_hash(paths: list[Path], extra: str = "") -> str:
+    """SHA-256 over names and bytes of the files that exist."""
+    digest = hashlib.sha256(extra.encode())
+    for path in paths:
+        if path.is_file():
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+class Store:
+    """One comparison's experiment on a tracking server or in a database. Raises UserError if it cannot be
+    reached."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        self.results = Path(config["results"])
+        self.name = str(config["comparison"]["name"])
+        self.uri = tracking_uri(self.results)
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        (self.results / "mlflow").mkdir(parents=True, exist_ok=True)
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        for noisy in ("mlflow", "alembic"):  # each has a hundred lines to say about a fresh database
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+        try:
+            self.client = mlflow.MlflowClient(self.uri)
+            self.experiment = self._experiment()
+        except MlflowException as error:
+            raise UserError(f"MLflow at {self.uri}: {str(error).splitlines()[0][:300]}") from None
+
+    def _experiment(self) -> str:
+        found = self.client.get_experiment_by_name(self.name)
+        if found is not None:
+            if found.lifecycle_stage == "deleted":
+                self.client.restore_experiment(found.experiment_id)
+            return str(found.experiment_id)
+        # A server keeps artifacts where it likes; beside our own database the place must be absolute, or
+        # every command would put them below the folder that it happens to run in.
+        here = (self.results / "mlflow" / "artifacts").resolve()
+        place = here.as_uri() if self.uri.startswith("sqlite:") else None
+        kind = {"mlflow.experimentKind": "custom_model_development"}
+        return str(self.client.create_experiment(self.name, artifact_location=place, tags=kind))
+
+    def find(self, tag: str, value: str, parent: str | None = None) -> list[Any]:
+        """Runs of the experiment with that tag, newest first."""
+        wanted = f"tags.`{tag}` = '{value}'"
+        if parent:
+            wanted += f" and tags.`mlflow.parentRunId` = '{parent}'"
+        return list(
+            self.client.search_runs([self.experiment], wanted, order_by=["attributes.start_time DESC"])
+        )
+
+    def parent(self) -> str:
+        """The comparison's run, made where there is none."""
+        found = self.find(COMPARISON_TAG, self.name)
+        if found:
+            return str(found[0].info.run_id)
+        tags = {COMPARISON_TAG: self.name, "mlflow.runName": self.name}
+        return str(self.client.create_run(self.experiment, tags=tags).info.run_id)
+
+    def finish_parent(
+        self, parent: str, files: list[Path], figures: list[Path], metrics: dict[str, float]
+    ) -> bool:
+        """Config, table, report and figures of the comparison. False where they have not changed."""
+        from mlflow.entities import Metric
+
+        content = content_hash([*files, *figures], json.dumps(metrics, sort_keys=True))
+        if self.client.get_run(parent).data.tags.get(CONTENT_TAG) == content:
+            return False
+        for path in files:
+            if path.is_file():
+                self.client.log_artifact(parent, str(path))
+        for path in figures:
+            self.client.log_artifact(parent, str(path), "figures")
+        now = int(max((path.stat().st_mtime for path in files if path.is_file()), default=0) * 1000)
+        self.client.log_batch(parent, metrics=[Metric(name, one, now, 0) for name, one in metrics.items()])
+        self.client.set_tag(parent, CONTENT_TAG, content)
+        self.client.set_terminated(parent)
+        return True
+
+    def child(self, parent: str, record: RunRecord, row: dict[str, str], colour: str) -> tuple[str, bool]:
+        """The run of one training: its id, and whether it was added now. One that has changed is replaced."""
+        files = _files(record, self.results)
+        content = content_hash(files, json.dumps([row, colour]))
+        before = self.find(RUN_TAG, record.run.name, parent)
+        for one in before:
+            if one.data.tags.get(CONTENT_TAG) == content:
+                return str(one.info.run_id), False
+        for one in before:  # retrained, scored anew, or cut off half-way; can be restored in MLflow
+            self.client.delete_run(one.info.run_id)
+        run_id = self._create(parent, record, colour)
+        self._log(run_id, record, row, files)
+        self.client.set_tag(run_id, CONTENT_TAG, content)
+        return run_id, True
+
+    def _create(self, parent: str, record: RunRecord, colour: str) -> str:
+        tags = {
+            "mlflow.runName": record.run.name,
+            "mlflow.parentRunId": parent,
+            "mlflow.runColor": colour,  # as in the report
+            RUN_TAG: record.run.name,
+        }
+        start_ms = int(1000 * (_ended(record) - float(record.summary.get("seconds", 0.0))))
+        return str(self.client.create_run(self.experiment, start_ms, tags=tags).info.run_id)
+
+    def _log(self, run_id: str, record: RunRecord, row: dict[str, str], files: list[Path]) -> None:
+        from mlflow.entities import Param, RunTag
+
+        settings = record.settings
+        params = [Param(key, value) for key, value in _params(record, settings or self.config)]
+        facts = [RunTag(key, value) for key, value in _facts(settings)]
+        self.client.log_batch(run_id, params=params[:100], tags=facts[:90])
+        metrics = list(_metrics(record, row, self.client.get_run(run_id).info.start_time))
+        for first in range(0, len(metrics), BATCH):
+            self.client.log_batch(run_id, metrics=metrics[first : first + BATCH])
+        for path in files:
+            if path.is_file():
+                where = path.parent.name if path.name == "score.json" else None
+                self.client.log_artifact(run_id, str(path), where)
+        self.client.set_terminated(run_id, end_time=int(1000 * _ended(record)))
+
+
+def _ended(record: RunRecord) -> float:
+    """When training ended, seconds since 1970."""
+    return (record.folder / "metrics.jsonl").stat().st_mtime
+
+
+def _files(record: RunRecord, results: Path) -> list[Path]:
+    own = [record.folder / name for name in ("config.yaml", "metrics.jsonl", "heldout.jsonl")]
+    return own + [results / "decode" / record.run.name / lm / "score.json" for lm in record.scores]
+
+
+def _params(record: RunRecord, settings: Record) -> Iterator[tuple[str, str]]:
+    run, resolved = record.run, settings.get("resolved", {})  # presets filled in
+    yield from ((f"option.{key}", str(value)) for key, value in run.options)
+    yield from {
+        "strategy": run.label, "learners": str(run.learners), "batch": str(run.batch), "seed": str(run.seed),
+    }.items()  # fmt: skip
+    for section in ("model", "training", "features", "hmm", "decoding"):
+        yield from flat(resolved.get(section, settings.get(section, {})), section)
+
+
+def _facts(settings: Record) -> Iterator[tuple[str, str]]:
+    """Code version and environment, as tags."""
+    for section in ("code", "environment"):
+        yield from flat(settings.get(section, {}), f"dasr.{section}")
+
+
+def flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
+    """Nested mappings as dotted names."""
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield from flat(one, f"{name}.{key}")
+    else:
+        yield name, str(value)[:500]
+
+
+def _metrics(record: RunRecord, row: dict[str, str], start_ms: int) -> Iterator[Any]:
+    from mlflow.entities import Metric
+
+    def at(point: Record, name: str, value: Any) -> Any:
+        return Metric(name, float(value), start_ms + int(1000 * point["seconds"]), int(point["samples"]))
+
+    for point in record.train[:: 1 + len(record.train) // POINTS]:
+        yield at(point, "train_loss", point["loss"])
+        yield at(point, "learning_rate", point["learning_rate"])
+    for point in record.heldout:
+        for key, name in HELDOUT.items():
+            if point.get(key) is not None:
+                yield at(point, name, point[key])
+    # Step 0: MLflow draws a metric that has no other step as bars, one a run, not as a curve of one point.
+    end = {"seconds": record.summary.get("seconds", 0.0), "samples": 0}
+    for name in COSTS:
+        if name in record.summary:
+            yield at(end, name, record.summary[name])
+    for lm, score in record.scores.items():
+        yield at(end, f"wer_{lm}", round(score["wer"], 2))
+        yield at(end, f"wer_{lm}_dev", round(score["dev_wer"], 2))
+    for name in ("wer_low", "wer_high", "p_vs_sc_allreduce"):
+        if row.get(name):
+            yield at(end, name, row[name])

@@ -1,0 +1,80 @@
+"""`dasr learner` (started by `dasr train`) and `dasr evaluate`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from dasr import config as configuration
+from dasr.errors import UserError
+
+
+@click.command()
+@click.argument("run")
+@click.option("--config", "config_path", default="config.yaml", show_default=True, help="The configuration.")
+def learner(run: str, config_path: str) -> None:
+    """Be one learner of RUN: rank, size, device and the store's address come from the environment.
+
+    Ends with status 75 when all were asked to stop and everything is saved."""
+    from dasr.launch.membership import EXIT_DONE, EXIT_MISTAKE, EXIT_SAVED, leave
+
+    try:
+        finished = _learn(run, config_path)
+    except UserError as error:
+        print(f"dasr: error: {error}", file=sys.stderr)
+        leave(EXIT_MISTAKE)
+    if not finished:
+        print("stopped as asked, everything is saved")
+    leave(EXIT_DONE if finished else EXIT_SAVED)
+
+
+def _learn(run: str, config_path: str) -> bool:
+    """True when the budget is spent, False when all were asked to stop."""
+    import torch
+
+    from dasr.launch.membership import Membership, Presence
+    from dasr.training.run import train
+    from dasr.worlds import torch_world
+
+    membership = Membership.from_environment()
+    config = configuration.load(config_path)
+    wanted = configuration.find_run(config, run)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    if membership.device.startswith("cuda"):
+        torch.cuda.set_device(membership.device)
+    device = membership.device
+    with Presence(membership) as presence:
+        world = torch_world.connect(
+            membership.store(), membership.rank, membership.size, membership.nodes, device
+        )
+        finished = world.run(
+            train(
+                world,
+                config,
+                wanted,
+                device,
+                lambda: presence.stop_requested,
+                presence.at,
+                membership.replacement,
+            )
+        )
+        world.close()
+    return finished
+
+
+@click.command()
+@click.argument("run")
+@click.option("--config", "config_path", default="config.yaml", show_default=True, help="The configuration.")
+def evaluate(run: str, config_path: str) -> None:
+    """Held-out loss of RUN's consensus model, and of its learners' own, at every snapshot (on dev)."""
+    from dasr.training import heldout
+    from dasr.training.data import AlignedShards
+
+    config = configuration.load(config_path)
+    wanted = configuration.find_run(config, run)
+    data = AlignedShards.of(config, "dev")
+    run_dir = Path(config["results"]) / "runs" / wanted.name
+    heldout.evaluate(heldout.HeldOut(data.model(config), list(data.utterances())), run_dir)

@@ -1,0 +1,85 @@
+"""Held-out loss of the consensus model, and how far apart the learners are, at every snapshot of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dasr.errors import UserError
+from dasr.files import write_text
+from dasr.models.acoustic import AcousticModel
+from dasr.models.flat import FlatModule
+from dasr.progress import progress
+from dasr.training import snapshots
+from dasr.training.snapshots import Snapshot
+
+FILE = "heldout.jsonl"
+
+
+class HeldOut:
+    """Scores flat weights on the utterances of a held-out split."""
+
+    def __init__(self, model: AcousticModel, utterances: Sequence[tuple[Tensor, Tensor]]):
+        """`utterances`: normalised frames float32 [T, dim] and labels int64 [T], -1 where not counted."""
+        self.model = model
+        step = model.config.subsampling
+        self.frames = [frames for frames, _ in utterances]
+        self.labels = [labels[step // 2 :: step] for _, labels in utterances]
+        self.flat = FlatModule(model)
+
+    def score(self, weights: Tensor) -> tuple[float, float]:
+        """Mean cross-entropy (nats), frame accuracy: groups as in training, windows as in decoding."""
+        self.flat.weights.copy_(weights)
+        loss, right, count = 0.0, 0, 0
+        posteriors = self.model.log_posteriors_of_groups(self.frames)
+        for scores, labels in zip(posteriors, self.labels, strict=True):
+            loss += float(functional.nll_loss(scores, labels, ignore_index=-1, reduction="sum"))
+            right += int((scores.argmax(dim=1) == labels).sum())
+            count += int((labels >= 0).sum())
+        return loss / count, right / count
+
+
+def consensus(found: Sequence[Snapshot]) -> tuple[Tensor, float]:
+    """The mean of the learners' weights, and their mean squared distance to it: (1/L) sum |w_l - mean|^2."""
+    stacked = torch.stack([snapshot.weights for snapshot in found]).double()
+    mean = stacked.mean(0)
+    return mean.float(), float((stacked - mean).square().sum(1).mean())
+
+
+def record(held_out: HeldOut, found: Sequence[Snapshot]) -> dict[str, Any]:
+    """One line of heldout.jsonl from all learners' snapshots of one point."""
+    mean, distance = consensus(found)
+    ce, accuracy = held_out.score(mean)
+    # Where all learners hold the same weights there is nothing to tell apart.
+    local = [ce] if distance == 0 else [held_out.score(snapshot.weights)[0] for snapshot in found]
+    return {
+        "kind": "heldout",
+        "samples": found[0].samples,
+        "seconds": max(snapshot.seconds for snapshot in found),
+        "epochs": found[0].epochs,
+        "ce": ce,
+        "frame_accuracy": accuracy,
+        "consensus_distance": distance,
+        "local_ce_min": min(local),
+        "local_ce_mean": sum(local) / len(local),
+        "local_ce_max": max(local),
+    }
+
+
+def evaluate(held_out: HeldOut, run_dir: Path) -> None:
+    """Write heldout.jsonl of a run, a line a snapshot. Raises UserError if there are no snapshots."""
+    points = snapshots.points(run_dir)
+    if not points:
+        raise UserError(f"{run_dir} has no snapshots: train it first")
+    lines = [
+        json.dumps(record(held_out, found))
+        for point in progress(points, f"held-out loss of {run_dir.name}")
+        if (found := snapshots.read(run_dir, point))
+    ]
+    write_text(run_dir / FILE, "\n".join(lines) + "\n")

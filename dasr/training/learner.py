@@ -1,0 +1,219 @@
+"""One learner: flat weights, a task that gives gradients, a local optimizer, boundaries between steps.
+
+The same class serves processes and virtual time. Another activity of the learner (mixing) may change
+the weights at any moment, through add(); so the gradient is computed on a copy, and every change
+is made under one lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from dasr.errors import UserError
+from dasr.training.optimizer import Optimizer
+from dasr.training.task import TakesWeights, Task
+from dasr.worlds.interface import Ready, World
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much all learners of a run compute together: the same for every strategy."""
+
+    steps: int  # batches of all learners together
+    batch: int  # samples (chunks) in such a batch
+    learners: int
+
+    def __post_init__(self) -> None:
+        if self.batch % self.learners:
+            raise UserError(
+                f"a batch of {self.batch} chunks cannot be shared equally by {self.learners} learners: "
+                "choose comparison.batch as a multiple of the learners"
+            )
+
+    @property
+    def share(self) -> int:
+        """Samples in one learner's batch."""
+        return self.batch // self.learners
+
+    @property
+    def claims(self) -> int:
+        """Learners' batches in the whole run."""
+        return self.steps * self.learners
+
+    @property
+    def samples(self) -> int:
+        return self.steps * self.batch
+
+
+class Keeper(Protocol):
+    """What happens at step boundaries besides training: metrics, snapshots, checkpoints, the stop flag."""
+
+    async def boundary(self, learner: Learner, together: bool) -> bool:
+        """False: stop here. `together`: all learners are at the boundary of the same step."""
+        ...
+
+    def at(self, step: int, doing: str) -> None:
+        """Told what the learner does now: compute, wait (for others) and so on."""
+        ...
+
+
+class Learner:
+    """The Learner of `dasr.strategies.strategy`, over any Task."""
+
+    LOSSES_UNCHECKED = (
+        50  # losses on a device are looked at this seldom, so that training never waits for them
+    )
+
+    def __init__(
+        self,
+        world: World,
+        task: Task,
+        optimizer: Callable[[Tensor], Optimizer],
+        schedule: Callable[[int], float],
+        budget: Budget,
+        keeper: Keeper | None = None,
+    ):
+        """`schedule`: samples seen by all learners -> learning rate; `keeper`: None in simulation."""
+        self.world = world
+        self.task = task
+        self.weights = task.initial()
+        self.gradient = torch.zeros_like(self.weights)
+        self.optimizer = optimizer(self.weights)
+        self.schedule = schedule
+        self.budget = budget
+        self.keeper = keeper
+        self.steps = 0
+        self.samples = 0  # seen by all learners together when the current batch began
+        # Where the gradient is taken; a task on a GPU keeps such a copy itself, in its own type.
+        self._taking = task if isinstance(task, TakesWeights) else None  # asked once: it takes 40 us
+        self._point = torch.empty_like(self.weights) if self._taking is None else self.weights
+        self._lock = threading.Lock()
+        self._touched = torch.cuda.Event() if self.weights.is_cuda else None  # type: ignore[no-untyped-call]
+        self._losses: list[tuple[int, float | Tensor, str]] = []  # not yet looked at
+        self._loss_sum, self._loss_count = 0.0, 0  # since mean_loss() was last asked
+        self._claimed = 0  # index of the last batch taken from the shared budget
+        self._unrecorded = False  # the last update's staleness is not known yet
+
+    async def more(self) -> bool:
+        """Step boundary of a synchronous strategy; False when the budget is spent or a stop was agreed on."""
+        self.samples = self.steps * self.budget.batch
+        if self.steps >= self.budget.steps:
+            return False
+        return self.keeper is None or await self.keeper.boundary(self, together=True)
+
+    async def claim(self) -> bool:
+        """Step boundary of an asynchronous strategy: take the next batch of the shared budget."""
+        if self.keeper is not None and not await self.keeper.boundary(self, together=False):
+            return False
+        index = await self.world.count("batches", 1)
+        if self._unrecorded:
+            self.record(max(0, min(index, self.budget.claims) - self._claimed - 1))
+        self._claimed = index
+        self.samples = min(index, self.budget.claims) * self.budget.share
+        return index < self.budget.claims
+
+    async def compute(self, ready: Ready | None = None) -> None:
+        """Gradient of the next local batch at the weights as they are now. Raises UserError for NaN."""
+        if self.keeper is not None:
+            self.keeper.at(self.steps, "compute")
+        await self.world.compute(self._compute, ready)
+        if self.keeper is not None:
+            self.keeper.at(self.steps, "wait")
+
+    def _compute(self, ready: Ready) -> None:
+        with self._alone():
+            if self._taking is None:
+                self._point.copy_(self.weights)
+            else:
+                self._taking.take(self.weights, self.gradient)
+        loss = self.task.gradient(self._point, self.gradient, ready)
+        self._losses.append((self.steps, loss, self.task.describe_batch()))
+        bad = isinstance(loss, float) and not math.isfinite(loss)
+        if bad or len(self._losses) >= self.LOSSES_UNCHECKED:
+            self.look_at_losses()
+
+    def _alone(self) -> contextlib.AbstractContextManager[Any]:
+        """No other thread touches the weights meanwhile, nor what others have put on a GPU's streams."""
+        return self._lock if self._touched is None else self._in_order(self._touched)
+
+    @contextlib.contextmanager
+    def _in_order(self, touched: torch.cuda.Event) -> Iterator[None]:
+        with self._lock:
+            torch.cuda.current_stream().wait_event(touched)
+            yield
+            touched.record()
+
+    def look_at_losses(self) -> None:
+        """Raise UserError naming the first loss that is not finite."""
+        taken, self._losses = self._losses, []
+        for step, loss, batch in taken:
+            if not math.isfinite(loss):
+                raise UserError(
+                    f"the loss is {float(loss)} at step {step} of learner {self.world.rank} (batch {batch}): "
+                    "lower training.learning_rate, set training.clip, or look for bad features in that batch"
+                )
+            self._loss_sum, self._loss_count = self._loss_sum + float(loss), self._loss_count + 1
+
+    def mean_loss(self) -> float:
+        """Mean of the losses since this was last asked. Raises UserError if one is not finite."""
+        self.look_at_losses()
+        mean = self._loss_sum / self._loss_count if self._loss_count else math.nan
+        self._loss_sum, self._loss_count = 0.0, 0
+        return mean
+
+    def update(self, gradient: Tensor | None = None, staleness: int | None = 0) -> None:
+        """Apply the local optimizer in place and count the step.
+
+        `staleness` None: not known yet. record() tells it, or else the next claim(): how many gradients
+        others claimed meanwhile."""
+        gradient = self.gradient if gradient is None else gradient
+        with self._alone():
+            self.optimizer.step(self.weights, gradient, self.learning_rate())
+        self.steps += 1
+        self._unrecorded = staleness is None
+        if staleness is not None:
+            self.record(staleness)
+
+    def record(self, staleness: int) -> None:
+        """Enter the staleness of the last update, where update() was not told."""
+        self._unrecorded = False
+        histogram = self.world.accounts.staleness
+        histogram[staleness] = histogram.get(staleness, 0) + 1
+
+    def learning_rate(self) -> float:
+        return self.schedule(self.samples)
+
+    def copy(self) -> Tensor:
+        with self._alone():
+            return self.weights.clone()
+
+    def add(self, delta: Tensor, scale: float = 1.0) -> None:
+        with self._alone():
+            self.weights.add_(delta, alpha=scale)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that this learner's next step depends on, as copies."""
+        with self._alone():
+            return {
+                "weights": self.weights.clone(),
+                "optimizer": self.optimizer.state_dict(),
+                "task": self.task.state_dict(),
+                "steps": self.steps,
+                "samples": self.samples,
+                "losses": (self._loss_sum, self._loss_count),
+            }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.weights.copy_(state["weights"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.task.load_state_dict(state["task"])
+        self.steps, self.samples = int(state["steps"]), int(state["samples"])
+        self._loss_sum, self._loss_count = state["losses"]

@@ -1,0 +1,96 @@
+"""Local optimizers on flat buffers. A strategy averages weights or gradients, never an optimizer's state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dasr.errors import UserError, nearest
+
+
+class Optimizer:
+    """Plain SGD: w <- w - a g, with g shortened to length `clip` where it is longer (None: never)."""
+
+    def __init__(self, weights: Tensor, clip: float | None = None):
+        """`weights`: flat [num_parameters]; only its shape, dtype and device are used."""
+        self.clip = clip
+        self.state: dict[str, Tensor] = {}
+
+    def step(self, weights: Tensor, gradient: Tensor, learning_rate: float) -> None:
+        """Change `weights` in place; `gradient` is left as it is."""
+        weights.add_(self._direction(self._clipped(gradient)), alpha=-learning_rate)
+
+    def _direction(self, gradient: Tensor) -> Tensor:
+        return gradient
+
+    def _clipped(self, gradient: Tensor) -> Tensor:
+        if self.clip is None:
+            return gradient
+        scale: Tensor = (self.clip / torch.linalg.vector_norm(gradient).clamp_min(1e-12)).clamp_max(1.0)
+        return gradient * scale
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: value.clone() for name, value in self.state.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if state.keys() != self.state.keys():
+            raise UserError(
+                f"this optimizer's state has {sorted(self.state)}, the checkpoint's has {sorted(state)}"
+            )
+        for name, value in self.state.items():
+            value.copy_(state[name])
+
+
+class Momentum(Optimizer):
+    """Heavy-ball momentum: m <- mu m + g; w <- w - a m. It stays local: it is never averaged."""
+
+    def __init__(self, weights: Tensor, clip: float | None = None, momentum: float = 0.9):
+        super().__init__(weights, clip)
+        self.momentum = momentum
+        self.state = {"momentum": torch.zeros_like(weights)}
+
+    def _direction(self, gradient: Tensor) -> Tensor:
+        return self.state["momentum"].mul_(self.momentum).add_(gradient)
+
+
+class AdamW(Optimizer):
+    """Loshchilov & Hutter, 2019 (arXiv 1711.05101): decoupled weight decay. DiLoCo's inner optimizer."""
+
+    def __init__(
+        self,
+        weights: Tensor,
+        clip: float | None = None,
+        beta1: float = 0.9,
+        beta2: float = 0.95,
+        decay: float = 0.1,
+        epsilon: float = 1e-8,
+    ):
+        super().__init__(weights, clip)
+        self.beta1, self.beta2, self.decay, self.epsilon = beta1, beta2, decay, epsilon
+        self.state = {
+            "mean": torch.zeros_like(weights),
+            "square": torch.zeros_like(weights),
+            "steps": torch.zeros((), dtype=torch.float64),
+        }
+
+    def step(self, weights: Tensor, gradient: Tensor, learning_rate: float) -> None:
+        gradient = self._clipped(gradient)
+        mean = self.state["mean"].lerp_(gradient, 1 - self.beta1)
+        square = self.state["square"].mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
+        steps = int(self.state["steps"].add_(1))
+        root = (square / (1 - self.beta2**steps)).sqrt_().add_(self.epsilon)
+        weights.mul_(1 - learning_rate * self.decay)
+        weights.addcdiv_(mean, root, value=-learning_rate / (1 - self.beta1**steps))
+
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": Optimizer, "momentum": Momentum, "adamw": AdamW}
+
+
+def make(name: str, weights: Tensor, **options: Any) -> Optimizer:
+    """The optimizer of that name for flat `weights`. Raises UserError for an unknown name."""
+    if name not in OPTIMIZERS:
+        raise UserError(f"no optimizer '{name}'{nearest(name, OPTIMIZERS)}")
+    return OPTIMIZERS[name](weights, **options)

@@ -1,0 +1,172 @@
+"""One learner's life: data, model, strategy, resume, training, the consensus model.
+
+dasr learner RUN     is this, in every process of a run
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dasr.config import Config, Run
+from dasr.models import acoustic
+from dasr.strategies import registry
+from dasr.strategies.strategy import Strategy
+from dasr.training import config as training_config
+from dasr.training import optimizer
+from dasr.training.checkpoint import KEPT, Checkpoints, mean_of_others
+from dasr.training.corpus_task import CorpusTask
+from dasr.training.cuda_task import CudaTask
+from dasr.training.data import AlignedShards
+from dasr.training.keeper import RunKeeper
+from dasr.training.learner import Learner
+from dasr.training.metrics import Clock, Metrics, learner_record, pack, summary, unpack
+from dasr.training.record import identity, write_record
+from dasr.worlds.interface import Accounts, World
+
+STOP_REACHES_ALL_S = 2.0  # a request to stop is read once a second
+
+
+def folder(config: Config, run: Run) -> Path:
+    return Path(config["results"]) / "runs" / run.name
+
+
+async def train(
+    world: World,
+    config: Config,
+    run: Run,
+    device: str = "cpu",
+    stop_requested: Callable[[], bool] = lambda: False,
+    at: Callable[[int, str], None] = lambda step, doing: None,
+    replacement: bool = False,
+) -> bool:
+    """Train to the end of the budget and leave the consensus model in the run's folder.
+
+    `replacement`: this learner takes the place of a lost one in a running, asynchronous run.
+    False if all were asked to stop before: then a checkpoint is there to go on from. Raises UserError."""
+    run_dir = folder(config, run)
+    training = training_config.from_config(config)
+    data = AlignedShards.of(config, "train")
+    model = data.model(config)
+    share = run.batch // world.size
+    feed = data.feed(model, training.chunk_frames, max(1, share), world.rank, world.size, run.seed)
+    budget = training.budget(feed.num_chunks, run.batch, world.size)
+    kind = CudaTask if device.startswith("cuda") else CorpusTask
+    task = kind(model, feed, run.seed, world.rank, device, training.augment)
+    checkpoints = Checkpoints(run_dir, world.rank, identity(config, run, feed.num_chunks))
+    metrics = None
+    if world.rank == 0:
+        write_record(run_dir, config, run)
+        metrics = Metrics.append(run_dir)
+    keeper = RunKeeper(
+        run_dir, training, feed.num_chunks, checkpoints, Clock(world), metrics, stop_requested, at
+    )
+    learner = Learner(
+        world,
+        task,
+        lambda weights: _optimizer(weights, run.strategy, training),
+        training.rates(feed.num_chunks, run.batch),
+        budget,
+        keeper,
+    )
+    strategy = registry.make(run.strategy, learner, **dict(run.options))
+    keeper.strategy = strategy
+    await _resume(learner, strategy, keeper)
+    if replacement and (theirs := mean_of_others(checkpoints, world.size)) is not None:
+        learner.weights.copy_(theirs)
+    await strategy.run()
+    if keeper.stopped:
+        keeper.writer.drain()
+        return False
+    learner.look_at_losses()
+    keeper.finish(learner)
+    at(learner.steps, "finish")
+    finished = await _finish(learner, keeper, run, training.chunk_frames)
+    feed.close()
+    return finished
+
+
+def _optimizer(weights: torch.Tensor, strategy: str, training: Any) -> optimizer.Optimizer:
+    """What the strategy is defined with; else plain SGD, or momentum if the config has it."""
+    wanted = registry.find(strategy).optimizer or ("momentum" if training.momentum else "sgd")
+    options = {"momentum": training.momentum} if wanted == "momentum" else {}
+    return optimizer.make(wanted, weights, clip=training.clip, **options)
+
+
+async def _resume(learner: Learner, strategy: Strategy, keeper: RunKeeper) -> None:
+    """Go on from the newest usable checkpoint, if there is one. Synchronous learners take the same step."""
+    world, checkpoints = learner.world, keeper.checkpoints
+    mine = checkpoints.sound_steps()[: KEPT + 1]
+    if strategy.asynchronous:
+        step = mine[0] if mine else -1
+        # The shared counter is as old as the rendezvous store: a new store is told what was done before, but
+        # a learner that comes back into a living run finds its batches counted.
+        first_life = await world.count(f"restored/{world.rank}", 1) == 0
+        if first_life and step > 0:
+            await world.count("batches", step)
+    else:
+        padded = torch.tensor([*mine, *[-1] * (KEPT + 1 - len(mine))])
+        sound = [
+            set(steps.tolist()) for steps in await world.all_gather(padded) if isinstance(steps, torch.Tensor)
+        ]
+        step = max(set.intersection(*sound), default=-1)
+    for name, value in asdict(Accounts()).items():  # start-up is not training
+        setattr(world.accounts, name, value)
+    keeper.clock = Clock(world)
+    state = checkpoints.load(step) if step >= 0 else None
+    if keeper.metrics is not None:
+        keeper.metrics.close()
+        keeper.metrics = Metrics(keeper.run_dir, state["metrics"] if state else 0)
+    if state is not None:
+        keeper.restore(learner, state)
+        print(f"learner {world.rank}: resumed at step {step}", flush=True)
+
+
+async def _finish(learner: Learner, keeper: RunKeeper, run: Run, chunk_frames: int) -> bool:
+    """Average the models of all learners that are left; the first of them writes the model and the totals.
+
+    False if others have saved and left because all were asked to stop: without them there is no consensus."""
+    world, budget = learner.world, learner.budget
+    record = learner_record(
+        world.rank, learner.steps, budget.share, chunk_frames, keeper.clock.seconds(), world.accounts
+    )
+    members = (await world.roll_call(True)).members
+    if len(members) < world.size:
+        await world.sleep(STOP_REACHES_ALL_S)
+        call = await world.roll_call(not keeper.stop_requested())
+        if not call.unanimous:
+            keeper.save(learner)
+            keeper.writer.drain()
+            return False
+        members = call.members
+    weights = learner.copy()
+    await world.all_reduce(weights, members)
+    packed = await world.all_gather(pack(record), members)
+    if world.rank != members[0]:
+        return True
+    records = [unpack(part) for part in packed if isinstance(part, torch.Tensor)]
+    metrics = keeper.metrics or Metrics.append(keeper.run_dir)
+    for one in records:
+        metrics.write("learner", **one)
+    metrics.write(
+        "summary",
+        strategy=run.label,
+        learners=run.learners,
+        batch=run.batch,
+        seed=run.seed,
+        samples=budget.samples,
+        **summary(records, budget.samples * chunk_frames),
+    )
+    metrics.close()
+    task = learner.task
+    assert isinstance(task, CorpusTask | CudaTask)
+    acoustic.save(
+        task.finish(weights),
+        keeper.run_dir / acoustic.MODEL_FILE,
+        {"run": run.name, "samples": budget.samples},
+    )
+    return True

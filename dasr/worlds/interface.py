@@ -1,0 +1,123 @@
+"""What a strategy may ask of the world its learner lives in. No torch.distributed here, and no speech.
+
+Communication *starts when the method is called*; the awaitable it returns ends when it is complete, so a
+strategy overlaps communication with computing by awaiting late. What is sent is captured at the call, and
+`send` ends as soon as the world has it in hand (a few messages to each learner may be under way; the next
+waits). A buffer given to `all_reduce` must be left alone until it ends. Collectives of two activities with
+different names never meet. A world keeps the accounts (bytes, messages, waiting).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import Tensor
+
+Payload = Tensor | tuple[Tensor, ...]
+"""What is sent: one flat tensor, or the several tensors of a compressed one (shapes known to both ends)."""
+
+Ready = Callable[[Tensor], None]
+"""Called by a backward pass with each slice of the flat gradient once it is final, last layers first."""
+
+
+class PeerLost(Exception):
+    """The other end of a message died. Asynchronous strategies go on without it; synchronous ones stop."""
+
+    def __init__(self, rank: int):
+        super().__init__(f"learner {rank} is lost")
+        self.rank = rank
+
+
+@dataclass
+class Accounts:
+    """What this learner's communication cost so far; kept by the world, read by metrics and the table."""
+
+    bytes_sent: int = 0
+    messages: int = 0
+    wait_seconds: float = 0.0  # the gradient loop (the activity that computes) stood waiting for others
+    compute_seconds: float = 0.0
+    mixes: int = 0
+    staleness: dict[int, int] = field(default_factory=dict)  # staleness -> number of applied gradients
+
+
+@dataclass(frozen=True)
+class RollCall:
+    """What all living learners agreed on: the same on each of them."""
+
+    unanimous: bool  # every one of them said yes
+    smallest: float  # the smallest value that any of them brought
+    members: tuple[int, ...]  # ranks alive, ascending
+    number: int = 0  # roll calls of the run before this one, those before a replacement's arrival included
+    lives: tuple[int, ...] = ()  # of each member: how many processes have been it (empty: none was replaced)
+
+
+class Event(Protocol):
+    """A flag that activities of one learner pass between them."""
+
+    def set(self) -> None: ...
+    def clear(self) -> None: ...
+    def is_set(self) -> bool: ...
+    def wait(self) -> Awaitable[None]: ...
+
+
+class World(Protocol):
+    """One learner's view of where it lives. Every learner of a run has its own."""
+
+    rank: int
+    size: int
+    nodes: Sequence[int]  # node of each rank
+    accounts: Accounts
+
+    def now(self) -> float:
+        """Seconds on this world's clock (virtual in SimWorld)."""
+        ...
+
+    def sleep(self, seconds: float) -> Awaitable[None]: ...
+
+    def compute(self, work: Callable[[Ready], None], ready: Ready | None = None) -> Awaitable[None]:
+        """Run one gradient computation `work(ready)`. Time passes: virtual in SimWorld, real in
+        TorchWorld."""
+        ...
+
+    def send(self, payload: Payload, to: int, tag: int = 0) -> Awaitable[None]: ...
+
+    def receive(self, like: Payload, source: int, tag: int = 0) -> Awaitable[Payload]:
+        """A payload of the shapes of `like` (not overwritten). Raises PeerLost."""
+        ...
+
+    def receive_any(self, like: Payload, tag: int = 0) -> Awaitable[tuple[int, Payload]]:
+        """The next message of this tag from whomever: (source, payload). Raises PeerLost, once for each that
+        died, and when all others have finished."""
+        ...
+
+    def exchange(self, payload: Payload, peer: int, tag: int = 0) -> Awaitable[Payload]:
+        """Send mine to `peer` and receive its (same shapes). Raises PeerLost."""
+        ...
+
+    def all_reduce(
+        self, buffer: Tensor, group: Sequence[int] | None = None, op: str = "mean"
+    ) -> Awaitable[Tensor]:
+        """Reduce in place over the ranks of `group` (None: all); op is "mean" or "sum"."""
+        ...
+
+    def all_gather(self, payload: Payload, group: Sequence[int] | None = None) -> Awaitable[list[Payload]]:
+        """Everyone's payload, in the order of `group`."""
+        ...
+
+    def spawn(self, activity: Coroutine[Any, Any, None], name: str) -> Awaitable[None]:
+        """Start a second activity of this learner, beside the gradient loop; await the result to join it."""
+        ...
+
+    def event(self) -> Event: ...
+
+    def count(self, name: str, amount: int) -> Awaitable[int]:
+        """Add to a counter shared by all learners; gives its value *before* the addition."""
+        ...
+
+    def roll_call(self, yes: bool, value: float = 0.0) -> Awaitable[RollCall]:
+        """Meet all living learners (one activity of each calls it, in the same order everywhere).
+
+        A learner whose activities have all ended has left: nobody waits for it."""
+        ...

@@ -1,0 +1,224 @@
+"""The virtual clock: activities are coroutines, events wait on a heap, and the same seed gives the same bits.
+
+Not asyncio: a resume costs about a microsecond, time is virtual, and order follows from (time, sequence
+number) alone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from heapq import heappop, heappush
+from typing import Any
+
+from dasr.worlds.interface import Accounts
+
+Wait = tuple[Any, ...]
+"""What somebody waits for, kept cheap: ("receive", source, tag). Put into words only when a deadlock is
+reported."""
+
+SPIN_LIMIT = 20_000  # resumes per activity without time passing: nobody who makes progress does that
+
+
+class SimulationError(Exception):
+    """The simulated run cannot go on. The text says which learner, when, and why."""
+
+
+class Deadlock(SimulationError):
+    """Nothing can run, but some learners have not finished."""
+
+
+class Future:
+    """What an activity awaits. It is completed once, by an event or by another activity."""
+
+    __slots__ = ("done", "error", "value", "waiters", "what")
+
+    def __init__(self, what: Wait) -> None:
+        self.done = False
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.waiters: list[Activity] | None = None
+        self.what = what
+
+    def __await__(self) -> Generator[Future, None, Any]:
+        if not self.done:
+            yield self
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+class Activity:
+    """One coroutine of one learner. `owner` is the learner; `computes` marks the gradient loop."""
+
+    __slots__ = ("blocked_at", "computes", "coroutine", "finished", "name", "owner", "waits_on")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], owner: Owner, name: str) -> None:
+        self.coroutine = coroutine
+        self.owner = owner
+        self.name = name
+        self.finished = Future(("join", name))
+        self.waits_on: Future | None = None
+        self.blocked_at = 0.0
+        self.computes = name == "main"
+
+
+class Owner:
+    """What the scheduler knows of a learner."""
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+        self.alive = True
+        self.running = 0  # activities not finished
+        self.paused: list[Activity] | None = None  # those to resume after a pause; None while it runs
+        self.accounts = Accounts()
+
+
+class Scheduler:
+    """Runs activities in virtual time. Seconds since the run began are in `now`."""
+
+    def __init__(self, left: Callable[[Owner], None]) -> None:
+        self.now = 0.0
+        self._left = left  # told when a learner's last activity has ended
+        self.current: Activity | None = None
+        self.unfinished: dict[Activity, None] = {}
+        self.resumes = 0
+        self._heap: list[tuple[float, int, Callable[[Any], None], Any]] = []
+        self._ready: deque[Activity] = deque()
+        self._sequence = 0
+
+    def at(self, time: float, action: Callable[[Any], None], argument: Any) -> None:
+        """Call `action(argument)` at virtual `time`; equal times in the order of these calls."""
+        self._sequence = sequence = self._sequence + 1
+        heappush(self._heap, (time, sequence, action, argument))
+
+    def complete(self, future: Future, value: Any = None) -> None:
+        future.done = True
+        future.value = value
+        if future.waiters is not None:
+            self._ready.extend(future.waiters)
+            future.waiters = None
+
+    def fail(self, future: Future, error: BaseException) -> None:
+        if not future.done:
+            future.error = error
+            self.complete(future)
+
+    def start(self, coroutine: Coroutine[Any, Any, Any], owner: Owner, name: str) -> Activity:
+        activity = Activity(coroutine, owner, name)
+        self.unfinished[activity] = None
+        owner.running += 1
+        self._ready.append(activity)
+        return activity
+
+    def stop(self, owner: Owner) -> None:
+        """The learner dies: none of its activities ever runs again."""
+        owner.alive = False
+        for activity in [a for a in self.unfinished if a.owner is owner]:
+            del self.unfinished[activity]
+            if activity is not self.current:
+                activity.coroutine.close()
+
+    def pause(self, owner: Owner) -> None:
+        owner.paused = owner.paused or []
+
+    def unpause(self, owner: Owner) -> None:
+        self._ready.extend(owner.paused or ())
+        owner.paused = None
+
+    def run(self) -> None:
+        """Until nothing is left to do. Raises Deadlock, SimulationError, or what an activity raised."""
+        ready, heap, resume = self._ready, self._heap, self._resume
+        allowed = SPIN_LIMIT * len(self.unfinished)
+        limit = self.resumes + allowed
+        while True:
+            while ready:
+                resume(ready.popleft())
+                if self.resumes > limit:
+                    raise SimulationError(self._standstill())
+            if not heap or not self.unfinished:
+                break
+            time, _, action, argument = heappop(heap)
+            if time > self.now:
+                self.now = time
+                limit = self.resumes + allowed
+            action(argument)
+        if self.unfinished:
+            raise Deadlock(f"deadlock at {self.now:.6g} s: nothing can run\n" + self.report())
+
+    def _resume(self, activity: Activity) -> None:
+        owner = activity.owner
+        if not owner.alive:
+            return
+        if owner.paused is not None:
+            owner.paused.append(activity)
+            return
+        waited = activity.waits_on
+        if waited is not None:
+            if activity.computes and waited.what[0] != "time":
+                owner.accounts.wait_seconds += self.now - activity.blocked_at
+            activity.waits_on = None
+        self.resumes += 1
+        self.current = activity
+        try:
+            future = activity.coroutine.send(None)
+        except StopIteration as stop:
+            self.unfinished.pop(activity, None)
+            self.complete(activity.finished, stop.value)
+            owner.running -= 1
+            if not owner.running:
+                self._left(owner)
+        except Exception as error:
+            error.add_note(
+                f"in learner {owner.rank}, activity '{activity.name}', at {self.now:.6g} s of virtual time"
+            )
+            raise
+        else:
+            activity.waits_on = future
+            activity.blocked_at = self.now
+            if future.waiters is None:
+                future.waiters = [activity]
+            else:
+                future.waiters.append(activity)
+        finally:
+            self.current = None
+
+    def _standstill(self) -> str:
+        who = self.current or next(iter(self.unfinished))
+        return (
+            f"virtual time stands still at {self.now:.6g} s: activities keep exchanging at no cost "
+            f"(for instance learner {who.owner.rank}, '{who.name}'); give the network a latency, "
+            "or mix once per gradient"
+        )
+
+    def report(self, limit: int = 12) -> str:
+        """Who waits for whom, a line each."""
+        lines = []
+        for activity in list(self.unfinished)[:limit]:
+            future = activity.waits_on
+            what = in_words(future.what) if future else "nothing (paused)"
+            lines.append(
+                f"  learner {activity.owner.rank} ({activity.name}) waits for {what} "
+                f"since {activity.blocked_at:.6g} s"
+            )
+        if len(self.unfinished) > limit:
+            lines.append(f"  ... and {len(self.unfinished) - limit} more")
+        return "\n".join(lines)
+
+
+def in_words(what: Wait) -> str:
+    """`("receive", 2, 0)` as a reader of an error wants it."""
+    kind, *rest = what
+    if kind == "receive":
+        source, tag = rest
+        return f"a message (tag {tag}) from " + ("anybody" if source is None else f"learner {source}")
+    if kind == "collective":
+        call = rest[0]
+        missing = [rank for rank in call.members if rank not in call.parts]
+        return f"{call.kind} of {len(call.members)} learners; not there: {', '.join(map(str, missing[:8]))}"
+    if kind == "send":
+        return f"learner {rest[0]} to take its messages"
+    if kind == "join":
+        return f"its activity '{rest[0]}'"
+    words = {"event": "an event of its own", "time": "time to pass", "store": "the shared store"}
+    return words.get(kind, f"a {kind}")

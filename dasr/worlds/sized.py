@@ -1,0 +1,156 @@
+"""A vector that has a size but no values: what timing-only simulations send about.
+
+Elementwise operations of the hot loops are plain Python and keep the vector as it is (its dtype and length
+are all that the network asks for). Any other operation runs on PyTorch's `meta` device, so that what a
+compression sends has exactly the size that it would have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Operation = Callable[..., Any]
+
+
+class Sized(Tensor):
+    """Made by `sized(length)`."""
+
+    _size: int
+    _width: int
+    _nbytes: int
+    _offset: int
+    _length: int
+    _slices: dict[tuple[Any, Any, Any], Any]
+    _results: dict[tuple[Any, ...], Any]
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in _SAME_SIZE:
+            return args[0]
+        general = super().__torch_function__
+        return general(func, types, args, kwargs or {})  # type: ignore[no-untyped-call]
+
+    def numel(self) -> int:
+        try:
+            return self._size
+        except AttributeError:  # the result of another operation: look once
+            with torch._C.DisableTorchFunctionSubclass():
+                self._size = size = super().numel()
+            return size
+
+    def element_size(self) -> int:
+        try:
+            return self._width
+        except AttributeError:
+            with torch._C.DisableTorchFunctionSubclass():
+                self._width = width = super().element_size()
+            return width
+
+    @property
+    def nbytes(self) -> int:  # type: ignore[override]
+        try:
+            return self._nbytes
+        except AttributeError:
+            self._nbytes = count = self.numel() * self.element_size()
+            return count
+
+    def storage_offset(self) -> int:
+        try:
+            return self._offset
+        except AttributeError:
+            with torch._C.DisableTorchFunctionSubclass():
+                self._offset = offset = int(super().storage_offset())
+            return offset
+
+    def __len__(self) -> int:
+        try:
+            return self._length
+        except AttributeError:
+            with torch._C.DisableTorchFunctionSubclass():
+                self._length = length = int(self.shape[0])
+            return length
+
+    def __getitem__(self, index: Any) -> Any:
+        """Slices are kept: a bucket is cut from the same place at every step."""
+        if not isinstance(index, slice):
+            return super().__getitem__(index)
+        try:
+            slices = self._slices
+        except AttributeError:
+            slices = self._slices = {}
+        key = (index.start, index.stop, index.step)
+        if key not in slices:
+            slices[key] = super().__getitem__(index)
+        return slices[key]
+
+
+def _kept(name: str) -> Operation:
+    """An operation whose result is always the same for the same arguments: kept, as slices are."""
+    general = getattr(Tensor, name)
+
+    def operation(self: Sized, *arguments: Any) -> Any:
+        try:
+            results = self._results
+        except AttributeError:
+            results = self._results = {}
+        key = (name, *arguments)
+        if key not in results:
+            results[key] = general(self, *arguments)
+        return results[key]
+
+    return operation
+
+
+def _same(self: Sized, *arguments: Any, **options: Any) -> Sized:
+    """An elementwise operation with a vector of the same size, or a number."""
+    return self
+
+
+for _name in ("add", "sub", "mul", "div", "addcmul", "addcdiv", "sqrt"):
+    setattr(Sized, _name + "_", _same)
+for _name in ("clone", "copy_", "zero_", "fill_", "clamp_", "lerp_"):
+    setattr(Sized, _name, _same)
+for _name in ("__iadd__", "__isub__", "__imul__", "__itruediv__"):
+    setattr(Sized, _name, _same)
+
+
+def _elementwise(name: str) -> Operation:
+    general = getattr(Tensor, name)
+
+    def operation(self: Sized, other: Any, *arguments: Any, **options: Any) -> Any:
+        if isinstance(other, (int, float)) or (isinstance(other, Sized) and other.numel() == self.numel()):
+            return self
+        if isinstance(other, Tensor) and not other.shape:  # a number in a tensor
+            return self
+        return general(self, other, *arguments, **options)
+
+    return operation
+
+
+for _name in (
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "__add__",
+    "__sub__",
+    "__mul__",
+    "__truediv__",
+    "__radd__",
+    "__rmul__",
+):
+    setattr(Sized, _name, _elementwise(_name))
+
+for _name in ("to", "tensor_split"):
+    setattr(Sized, _name, _kept(_name))
+
+_SAME_SIZE = {torch.zeros_like, torch.empty_like, torch.clone}
+
+
+def sized(length: int, dtype: torch.dtype = torch.float32) -> Sized:
+    """A vector of that length, on no memory."""
+    return torch.empty(length, dtype=dtype, device="meta").as_subclass(Sized)

@@ -1,0 +1,237 @@
+"""`TorchWorld`: learners are processes. Each activity has a thread of its own, and each await is a blocking
+call.
+
+    world = connect(store, rank, size, nodes, device)
+    world.run(main(world))
+    world.close()
+
+`store` is a c10d store that outlives any learner (hosted by a supervisor). Keys written into it:
+`incarnation/`, `address/`, `dead/`, `left/` and a rank; `count/` and a name; `roll/` and a number; `group/`.
+Read: `lost/` and a rank, which the supervisor sets for a learner that is gone though its connections may
+look alive (a dead node, a hung process).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from dasr.worlds import collectives, on_device, wire
+from dasr.worlds.blocking import Blocking, TorchEvent, finish, ignore, nothing, raiser
+from dasr.worlds.collectives import Collectives
+from dasr.worlds.interface import Accounts, Payload, Ready, RollCall
+from dasr.worlds.registry import Registry
+from dasr.worlds.transport import SLICE_S, Transport
+
+if TYPE_CHECKING:
+    from torch.distributed.distributed_c10d import Store
+
+T = TypeVar("T")
+
+
+def connect(
+    store: Store,
+    rank: int,
+    size: int,
+    nodes: Sequence[int] | None = None,
+    device: str | torch.device = "cpu",
+    timeout_s: float = 1800.0,
+) -> TorchWorld:
+    """Learner `rank` of `size`. `timeout_s`: a collective that lasts longer has failed."""
+    return TorchWorld(store, rank, size, nodes or [0] * size, torch.device(device), timeout_s)
+
+
+class TorchWorld:
+    """One learner's view of a run on processes; see `dasr.worlds.interface.World`."""
+
+    def __init__(
+        self, store: Store, rank: int, size: int, nodes: Sequence[int], device: torch.device, timeout_s: float
+    ) -> None:
+        self.rank = rank
+        self.size = size
+        self.nodes: Sequence[int] = list(nodes)
+        self.accounts = Accounts()
+        self.device = device
+        host = wire.own_address(store)
+        self.transport = Transport(store, rank, host, timeout_s)
+        self.transport.inbox.others = size - 1
+        self.registry = Registry(self.transport, size)
+        self.collectives = Collectives(self.transport, host, timeout_s, self.registry.find_lost)
+        self.failure: BaseException | None = None  # what a spawned activity raised
+        self._everyone = tuple(range(size))
+        self._activity = threading.local()
+        self._began = time.perf_counter()
+
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
+        """Drive the learner's main activity to its end, in this thread."""
+        return self._drive(main, "main")
+
+    def close(self) -> None:
+        """Send what was handed over, say goodbye. A world that is not closed counts as dead when its process
+        ends."""
+        self.transport.close()
+
+    def now(self) -> float:
+        return time.perf_counter() - self._began
+
+    def sleep(self, seconds: float) -> Awaitable[None]:
+        return Blocking(self, lambda: time.sleep(seconds), waits=False)
+
+    def compute(self, work: Callable[[Ready], None], ready: Ready | None = None) -> Awaitable[None]:
+        self._activity.computes = True
+        start = time.perf_counter()
+        work(ready or ignore)
+        self.accounts.compute_seconds += time.perf_counter() - start
+        return Blocking(self, nothing, waits=False)
+
+    def send(self, payload: Payload, to: int, tag: int = 0) -> Awaitable[None]:
+        parts = wire.pack(payload)
+        self.accounts.bytes_sent += sum(part.nbytes for part in parts)
+        self.accounts.messages += 1
+        try:
+            self.transport.send(to, tag, parts)
+        except BaseException as error:
+            return Blocking(self, raiser(error))
+        return Blocking(self, nothing)
+
+    def receive(self, like: Payload, source: int, tag: int = 0) -> Awaitable[Payload]:
+        self.transport.connection(source)  # so that its death is seen
+        inbox = self.transport.inbox
+        return Blocking(self, lambda: wire.unpack(self._until(lambda: inbox.take(source, tag)), like, source))
+
+    def receive_any(self, like: Payload, tag: int = 0) -> Awaitable[tuple[int, Payload]]:
+        for rank in range(self.size):
+            if rank != self.rank:
+                self.transport.connection(rank)
+
+        def take() -> tuple[int, Payload]:
+            source, body = self._until(lambda: self.transport.inbox.take_any(tag))
+            return source, wire.unpack(body, like, source)
+
+        return Blocking(self, take)
+
+    def exchange(self, payload: Payload, peer: int, tag: int = 0) -> Awaitable[Payload]:
+        if self._on_device(payload):
+            gathered = self._gather(payload, (min(self.rank, peer), max(self.rank, peer)))
+            return Blocking(self, lambda: gathered()[peer > self.rank])
+        sent = self.send(payload, peer, tag)
+        received = self.receive(payload, peer, tag)
+        return Blocking(self, lambda: (finish(sent), finish(received))[1])
+
+    def _until(self, look: Callable[[], T | None]) -> T:
+        """What `look` finds in the inbox, as soon as it is there."""
+        while True:
+            with self.transport.inbox.changed:
+                found = look()
+                if found is None and self.transport.inbox.changed.wait(SLICE_S):
+                    found = look()
+            if found is not None:
+                return found
+            self._check()
+            self.registry.look()
+
+    def all_reduce(
+        self, buffer: Tensor, group: Sequence[int] | None = None, op: str = "mean"
+    ) -> Awaitable[Tensor]:
+        if op not in ("mean", "sum"):
+            raise ValueError(f"all_reduce knows 'mean' and 'sum', not '{op}'")
+        members = self._everyone if group is None else tuple(group)
+        if len(members) == 1:
+            return Blocking(self, lambda: buffer)
+        over_nccl = self._on_device(buffer)
+        there = buffer if over_nccl or not buffer.is_cuda else buffer.cpu()
+        size = 2 * (len(members) - 1) * buffer.numel() * buffer.element_size() / len(members)
+        self._account(size, 2 * (len(members) - 1))
+        launch = collectives.all_reduce(there, op, over_nccl)
+        try:
+            wait = self.collectives.start(members, self._name(), over_nccl, launch)
+        except BaseException as error:
+            return Blocking(self, raiser(error))
+
+        def finish_it() -> Tensor:
+            wait()
+            if op == "mean" and not over_nccl:
+                there.div_(len(members))
+            return buffer if there is buffer else buffer.copy_(there)
+
+        return Blocking(self, finish_it)
+
+    def all_gather(self, payload: Payload, group: Sequence[int] | None = None) -> Awaitable[list[Payload]]:
+        members = self._everyone if group is None else tuple(group)
+        try:
+            return Blocking(self, self._gather(payload, members))
+        except BaseException as error:
+            return Blocking(self, raiser(error))
+
+    def _on_device(self, payload: Payload) -> bool:
+        """Whether this goes over NCCL: tensors of the gradient loop, whose collectives have one order."""
+        parts = (payload,) if isinstance(payload, Tensor) else payload
+        return self._name() == "main" and all(part.is_cuda for part in parts)
+
+    def _gather(self, payload: Payload, members: tuple[int, ...]) -> Callable[[], list[Payload]]:
+        parts = (payload,) if isinstance(payload, Tensor) else payload
+        size = sum(part.numel() * part.element_size() for part in parts)
+        self._account((len(members) - 1) * size, len(members) - 1)
+        return self.collectives.gather(payload, members, self._name(), self._on_device(payload))
+
+    def _account(self, size: float, messages: int) -> None:
+        self.accounts.bytes_sent += round(size)
+        self.accounts.messages += messages
+
+    def spawn(self, activity: Coroutine[Any, Any, None], name: str) -> Awaitable[None]:
+        done = threading.Event()
+
+        def live() -> None:
+            try:
+                self._drive(activity, name)
+            except BaseException as error:
+                self.failure = self.failure or error
+            finally:
+                done.set()
+
+        threading.Thread(target=live, name=name, daemon=True).start()
+        return Blocking(self, lambda: self._wait_for(done))
+
+    def event(self) -> TorchEvent:
+        return TorchEvent(self)
+
+    def count(self, name: str, amount: int) -> Awaitable[int]:
+        before = self.registry.count(name, amount)
+        return Blocking(self, lambda: before)
+
+    def roll_call(self, yes: bool, value: float = 0.0) -> Awaitable[RollCall]:
+        number = self.registry.answer(yes, value)
+        return Blocking(self, lambda: self.registry.result(number, self._check))
+
+    def _name(self) -> str:
+        return getattr(self._activity, "name", "main")
+
+    def _check(self) -> None:
+        """Raise what another activity of this learner raised: nobody may wait for it for ever."""
+        if self.failure is not None:
+            raise self.failure
+
+    def _wait_for(self, flag: threading.Event) -> None:
+        while not flag.wait(SLICE_S):
+            self._check()
+        self._check()
+
+    def _drive(self, activity: Coroutine[Any, Any, T], name: str) -> T:
+        self._activity.name = name
+        self._activity.computes = name == "main"
+        try:
+            with on_device.stream(self.device, name):
+                activity.send(None)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        raise RuntimeError(f"activity '{name}' awaits something that is not of its world")
+
+    def _waited(self, seconds: float) -> None:
+        if getattr(self._activity, "computes", False):
+            self.accounts.wait_seconds += seconds

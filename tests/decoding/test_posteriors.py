@@ -1,0 +1,49 @@
+"""Scores for the search: from real shards and a real network."""
+
+import numpy as np
+import pytest
+import torch
+
+from dasr import config as dasr_config
+from dasr.decoding import posteriors
+from dasr.errors import UserError
+from dasr.features.store import Utterance, write_shard
+from dasr.models.acoustic import AcousticModel
+from dasr.models.config import ModelConfig
+
+PDFS = 7
+PRIORS = np.log(np.arange(1, PDFS + 1, dtype=np.float32) / 28)
+
+
+@pytest.fixture
+def config(tmp_path):
+    draw = np.random.default_rng(0)
+    for shard, names in (("0000", ["a-1", "a-2"]), ("0001", ["b-1"])):
+        frames = [draw.normal(size=(20 + 7 * k, 10)).astype(np.float32) for k in range(len(names))]
+        utterances = [Utterance(name, name[0], one) for name, one in zip(names, frames, strict=True)]
+        write_shard(tmp_path / "features" / "fmllr" / "dev" / shard, utterances, "fmllr", {})
+    return dasr_config.complete({"results": str(tmp_path)})
+
+
+def model(outputs=PDFS):
+    torch.manual_seed(0)
+    return AcousticModel(ModelConfig(layers=1, cells=8, bottleneck=8, subsampling=2), 10, outputs).eval()
+
+
+def test_every_frame_has_posteriors_less_priors_that_sum_to_one(config):
+    found = dict(posteriors.scores(config, model(), "dev", PRIORS))
+    assert {name: len(one) for name, one in found.items()} == {"a-1": 20, "a-2": 27, "b-1": 20}
+    assert posteriors.count(config, "dev") == 3
+    for one in found.values():
+        assert np.exp(one + PRIORS).sum(axis=1) == pytest.approx(np.ones(len(one)), abs=1e-5)
+
+
+def test_a_model_of_another_tree_or_that_diverged_is_one_clear_line(config):
+    with pytest.raises(UserError, match="9 outputs, the HMM system 7 tied states"):
+        list(posteriors.scores(config, model(9), "dev", PRIORS))
+    broken = model()
+    torch.nn.init.constant_(next(broken.parameters()), float("nan"))
+    with pytest.raises(UserError, match=r"a-1 .* is not finite"):
+        list(posteriors.scores(config, broken, "dev", PRIORS))
+    with pytest.raises(UserError, match="run `dasr adapt --split test`"):
+        posteriors.count(config, "test")

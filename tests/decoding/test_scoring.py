@@ -1,0 +1,146 @@
+"""WER against sclite and against hand counts; the choice of the scale; significance."""
+
+import random
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from dasr.decoding import hypotheses, scoring
+from dasr.decoding.hypotheses import Hypothesis
+from dasr.errors import UserError
+
+WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "zero"]
+
+
+def corrupted(references: dict[str, list[str]], rate: float, seed: int) -> dict[str, list[str]]:
+    draw = random.Random(seed)
+    said = {}
+    for utterance, words in references.items():
+        out: list[str] = []
+        for word in words:
+            kind = draw.random() / rate
+            if kind < 0.4:
+                out.append(draw.choice(WORDS))
+            elif 0.4 <= kind < 0.7:
+                out += [word, draw.choice(WORDS)]
+            elif not 0.7 <= kind < 1.0:
+                out.append(word)
+        said[utterance] = out
+    return said
+
+
+def speech(seed: int, count: int = 60) -> dict[str, list[str]]:
+    draw = random.Random(seed)
+    return {f"spk{i % 5}-u{i:03d}": draw.choices(WORDS, k=draw.randint(1, 9)) for i in range(count)}
+
+
+def test_errors_are_counted_by_kind():
+    found = scoring.count_errors({"u": ["a", "b", "c", "d"]}, {"u": ["a", "x", "c", "d", "e"]})
+    assert (found.subs, found.dels, found.ins, found.words, found.wer) == (1, 0, 1, 4, 50.0)
+
+
+def test_sclite_agrees_to_the_error(tmp_path):
+    sclite = shutil.which("sclite") or shutil.which("sctk")
+    if sclite is None:
+        pytest.skip("sclite IS MISSING, so the WER was not checked against it: apt install sctk")
+    command = [sclite, "sclite"] if sclite.endswith("sctk") else [sclite]
+    for seed, rate in [(0, 0.15), (1, 0.5), (2, 0.95)]:
+        references = speech(seed)
+        said = {
+            u: Hypothesis(u, 0.1, words, [(i * 0.3, i * 0.3 + 0.3) for i in range(len(words))], 0.0)
+            for u, words in corrupted(references, rate, seed).items()
+        }
+        found = scoring.count_errors(references, {u: one.words for u, one in said.items()})
+        scoring.write_nist(tmp_path, references, said, {u: u.split("-")[0] for u in references})
+        trn = ["-r", "ref.trn", "trn", "-h", "test.trn", "trn", "-i", "spu_id"]
+        output = subprocess.run(
+            [*command, *trn, "-o", "rsum", "stdout"], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
+        fields = re.search(
+            r"\|\s*Sum\s*\|\s*(\d+)\s+(\d+)\s*\|\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)", output
+        )
+        assert fields, output
+        sentences, words, _, subs, dels, ins, errors = map(int, fields.groups())
+        assert (sentences, words) == (len(references), found.words)
+        assert (subs, dels, ins, errors) == (found.subs, found.dels, found.ins, found.total)
+        # ctm and stm: aligned in time, so only what does not depend on the alignment must agree
+        output = subprocess.run(
+            [*command, "-r", "ref.stm", "stm", "-h", "test.ctm", "ctm", "-o", "rsum", "stdout"],
+            cwd=tmp_path, capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        fields = re.search(r"\|\s*Sum\s*\|\s*(\d+)\s+(\d+)\s*\|", output)
+        assert fields and int(fields[2]) == found.words, output
+
+
+def test_the_interval_holds_the_wer_and_narrows_with_more_speech():
+    few, many = speech(3, 30), speech(3, 1000)
+    widths = []
+    for references in (few, many):
+        said = corrupted(references, 0.2, 5)
+        low, high = scoring.interval(references, said)
+        assert low < scoring.count_errors(references, said).wer < high
+        widths.append(high - low)
+    assert widths[1] < widths[0] / 3
+
+
+def test_p_values_are_1_for_equal_systems_small_for_unlike_ones_and_symmetric():
+    references = speech(7, 200)
+    good, bad = corrupted(references, 0.05, 1), corrupted(references, 0.25, 2)
+    assert scoring.paired_p_value(references, good, good) == 1.0
+    assert scoring.paired_p_value(references, good, bad) < 0.01
+    near = corrupted(references, 0.05, 3)
+    assert (
+        scoring.paired_p_value(references, good, near)
+        == scoring.paired_p_value(references, near, good)
+        > 0.05
+    )
+
+
+def test_the_scale_is_the_best_on_dev_and_the_middle_one_of_a_tie():
+    references = speech(9, 20)
+    exact, wrong = references, corrupted(references, 0.5, 1)
+    chosen, errors = scoring.choose_scale(references, {0.05: wrong, 0.1: exact, 0.2: wrong})
+    assert chosen == 0.1 and errors[0.1].total == 0 < errors[0.2].total
+    assert scoring.choose_scale(references, {0.05: exact, 0.1: exact, 0.2: exact, 0.4: wrong})[0] == 0.1
+
+
+def make_results(root, references, said, splits=("dev", "test")):
+    for split in splits:
+        corpus = root / "corpus" / split
+        corpus.mkdir(parents=True)
+        (corpus / "text").write_text("".join(f"{u} {' '.join(w)}\n" for u, w in references.items()))
+        (corpus / "utt2spk").write_text("".join(f"{u} {u.split('-')[0]}\n" for u in references))
+        lines = [
+            Hypothesis(u, scale, words, [(0.0, 0.1)] * len(words), 1.0)
+            for scale in (0.1, 0.2)
+            for u, words in (said if scale == 0.1 else corrupted(said, 0.5, 4)).items()
+        ]
+        hypotheses.write(root / "decode" / "run" / "unigram" / f"{split}.jsonl", lines)
+
+
+def test_score_writes_everything_and_refuses_a_part_of_a_set(tmp_path):
+    references = speech(11)
+    said = corrupted(references, 0.1, 1)
+    make_results(tmp_path, references, said)
+    found = scoring.score(tmp_path, "run", "unigram")
+    assert found["scale"] == 0.1 and found["wer"] == pytest.approx(scoring.count_errors(references, said).wer)
+    folder = tmp_path / "decode" / "run" / "unigram"
+    assert {p.name for p in folder.iterdir()} >= {"score.json", "test.trn", "ref.trn", "test.ctm", "ref.stm"}
+    lost = next(iter(said))
+    test = folder / "test.jsonl"
+    test.write_text("".join(line for line in test.read_text().splitlines(True) if lost not in line))
+    with pytest.raises(UserError, match=f"1 utterances of test were not decoded .*{lost}"):
+        scoring.score(tmp_path, "run", "unigram")
+    test.write_text(test.read_text()[:-20])
+    with pytest.raises(UserError, match=r"test\.jsonl:\d+: not a hypothesis"):
+        scoring.score(tmp_path, "run", "unigram")
+
+
+def test_test_is_searched_only_at_the_scale_chosen_on_dev(tmp_path):
+    references = speech(12)
+    make_results(tmp_path, references, corrupted(references, 0.1, 1))
+    assert scoring.scales_to_try(tmp_path, "run", "unigram", "test", [0.1, 0.2, 0.3]) == [0.1]
+    assert scoring.scales_to_try(tmp_path, "run", "unigram", "dev", [0.1, 0.2, 0.3]) == [0.1, 0.2, 0.3]
+    assert scoring.scales_to_try(tmp_path, "run", "ngram", "test", [0.1, 0.2]) == [0.1, 0.2]

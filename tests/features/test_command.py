@@ -1,0 +1,220 @@
+"""`dasr features`: shards from audio and from Kaldi's features, and one clear line for each kind of bad
+input.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import kaldiio
+import numpy as np
+import pytest
+import soundfile
+import zarr
+from click.testing import CliRunner
+
+from dasr.corpora.command import make as make_corpus
+from dasr.corpora.datadir import Entry
+from dasr.errors import UserError
+from dasr.features.audio import AudioReader, BadAudio
+from dasr.features.command import features, make
+from dasr.features.store import Shard
+from tests.features.conftest import small_config
+
+
+def audio_of(config: dict[str, Any], index: int) -> tuple[str, Path, Path]:
+    """(utterance, its audio, the shard's wav.scp)."""
+    scp = Path(config["results"]) / "corpus" / "train" / "shards" / "0000" / "wav.scp"
+    name, place = scp.read_text().splitlines()[index].split()
+    return name, Path(place), scp
+
+
+def replace_audio(config: dict[str, Any], index: int, place: str) -> str:
+    name, old, scp = audio_of(config, index)
+    scp.write_text(scp.read_text().replace(str(old), place))
+    return name
+
+
+def test_a_shard_holds_every_utterance_with_speaker_statistics_and_a_true_manifest(
+    small: dict[str, Any],
+) -> None:
+    path = Path(small["results"]) / "config.yaml"
+    path.write_text(json.dumps(small))
+    result = CliRunner().invoke(
+        features, ["fbank", "--split", "train", "--shard", "0", "--config", str(path)]
+    )
+    assert result.exit_code == 0, result.output
+    shard = Shard.open(Path(small["results"]) / "features" / "fbank" / "train" / "0000")
+    assert len(shard.utterances) == 12 and shard.frames.shape == (shard.num_frames, 40)
+    assert (
+        shard.manifest["seconds"] == pytest.approx(shard.num_frames / 100)
+        and shard.manifest["kind"] == "fbank"
+    )
+    for speaker in range(len(shard.speakers)):
+        mine = [shard.normalised(i) for i in range(12) if shard.speaker_of[i] == speaker]
+        np.testing.assert_allclose(np.concatenate(mine).mean(0), 0, atol=1e-4)
+        np.testing.assert_allclose(np.concatenate(mine).std(0), 1, atol=1e-4)
+    length = soundfile.info(audio_of(small, 3)[1]).frames
+    assert shard.offsets[4] - shard.offsets[3] == 1 + (length - 400) // 160
+
+
+def _write(samples: Any, rate: int = 16000) -> Callable[[Path], None]:
+    return lambda file: soundfile.write(
+        file, np.asarray(samples), rate, subtype="FLOAT" if file.suffix == ".wav" else None
+    )
+
+
+BAD: dict[str, tuple[str, Callable[[Path], Any], str]] = {
+    "corrupt": ("x.ogg", lambda f: f.write_bytes(b"OggS" + bytes(range(200))), "cannot be decoded"),
+    "not audio": ("x.wav", lambda f: f.write_text("hello"), "cannot be decoded"),
+    "empty": ("x.wav", _write(np.zeros(0)), "empty audio"),
+    "too short": ("x.wav", _write(np.zeros(399)), "too short for one frame: 399 samples"),
+    "wrong rate": (
+        "x.wav",
+        _write(np.zeros(8000), 8000),
+        "sample rate 8000 instead of 16000 .*resample: true",
+    ),
+    "stereo": ("x.wav", _write(np.zeros((8000, 2))), "2 channels instead of one"),
+    "NaN": ("x.wav", _write(np.full(8000, np.nan)), "audio with NaN"),
+    "overflow": ("x.wav", _write(np.full(8000, 1e30) * (-1.0) ** np.arange(8000)), "NaN or infinity"),
+    "odd bytes": ("x.raw", lambda f: f.write_bytes(b"123"), "3 bytes are no 16-bit samples"),
+    "bad archive": (
+        "x.ark:5",
+        lambda f: f.with_name("x.ark").write_bytes(b"12345678"),
+        "cannot be read from the archive",
+    ),
+    "gone": ("x.wav", lambda f: None, "x.wav is missing"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_audio_is_set_aside_and_beyond_the_fraction_stops_with_one_line(
+    small: dict[str, Any], tmp_path: Path, what: str
+) -> None:
+    place, create, reason = BAD[what]
+    create(tmp_path / place)
+    name = replace_audio(small, 2, str(tmp_path / place))
+    manifest = make(small, "fbank", "train", "0000")
+    assert [row["utterance"] for row in manifest["rejected"]] == [name] and manifest["num_utterances"] == 11
+    small["corpus"]["max_bad_fraction"] = 0
+    with pytest.raises(UserError, match=rf"1 of 12 utterances are bad.*{name}: .*{reason}") as stopped:
+        make(small, "fbank", "train", "0000")
+    assert "\n" not in str(stopped.value)
+
+
+@pytest.mark.parametrize("cut", [1, 900, 4500])
+def test_a_truncated_opus_file_is_not_taken_for_whole(
+    small: dict[str, Any], tmp_path: Path, cut: int
+) -> None:
+    _, audio, _ = audio_of(small, 2)
+    (tmp_path / "cut.ogg").write_bytes(audio.read_bytes()[:-cut])
+    with pytest.raises(BadAudio, match=r"truncated|cannot be decoded"):
+        AudioReader()(Entry("u", "s", ("A",), audio=str(tmp_path / "cut.ogg")))
+
+
+@pytest.mark.parametrize("cut", [2, 900, 15000])
+def test_a_truncated_wav_file_is_not_taken_for_whole(tmp_path: Path, cut: int) -> None:
+    soundfile.write(tmp_path / "whole.wav", np.zeros(8000), 16000, subtype="PCM_16")
+    reader, whole = AudioReader(), (tmp_path / "whole.wav").read_bytes()
+    assert len(reader(Entry("u", "s", ("A",), audio=str(tmp_path / "whole.wav")))) == 8000
+    (tmp_path / "cut.wav").write_bytes(whole[:-cut])
+    with pytest.raises(BadAudio, match=rf"truncated: its header promises {cut} bytes more"):
+        reader(Entry("u", "s", ("A",), audio=str(tmp_path / "cut.wav")))
+    (tmp_path / "piped.wav").write_bytes(whole[:4] + b"\xff\xff\xff\xff" + whole[8:])
+    assert len(reader(Entry("u", "s", ("A",), audio=str(tmp_path / "piped.wav")))) == 8000
+
+
+def test_another_rate_is_resampled_if_the_config_says_so(tmp_path: Path) -> None:
+    tone = np.sin(2 * np.pi * 440 * np.arange(8000) / 8000).astype(np.float32)
+    soundfile.write(tmp_path / "tone.wav", tone, 8000, subtype="FLOAT")
+    entry = Entry("u", "s", ("A",), audio=str(tmp_path / "tone.wav"))
+    wave = AudioReader(resample=True)(entry).numpy() / 32768
+    assert len(wave) == 16000
+    np.testing.assert_allclose(
+        wave[500:-500], np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)[500:-500], atol=0.01
+    )
+
+
+def test_every_container_gives_the_same_samples(tmp_path: Path) -> None:
+    samples = (3000 * np.sin(np.arange(4000) / 9)).astype(np.int16)
+    places = [str(tmp_path / f"a.{suffix}") for suffix in ("wav", "flac", "sph", "little.raw", "big.raw")]
+    soundfile.write(places[0], samples, 16000)
+    soundfile.write(places[1], samples, 16000)
+    soundfile.write(places[2], samples, 16000, format="NIST", subtype="PCM_16")
+    samples.astype("<i2").tofile(places[3])
+    samples.astype(">i2").tofile(places[4])
+    ark = str(tmp_path / "a.ark")
+    kaldiio.save_ark(ark, {"a": (16000, samples)}, scp=str(tmp_path / "a.scp"))
+    places += [(tmp_path / "a.scp").read_text().split()[1], f"cat {places[0]} |"]
+    for place in places:
+        entry = Entry("u", "s", ("A",), audio=place, begin=0.1, end=0.2)
+        np.testing.assert_array_equal(
+            AudioReader(allow_pipes=True)(entry).numpy(), samples[1600:3200], err_msg=place
+        )
+
+
+def test_kaldis_own_features_are_imported_instead_of_extracted(small: dict[str, Any], tmp_path: Path) -> None:
+    shard = Path(small["results"]) / "corpus" / "train" / "shards" / "0000"
+    names = [line.split()[0] for line in (shard / "text").read_text().splitlines()]
+    matrices = {
+        name: np.random.default_rng(1).normal(size=(20 + i, 7)).astype(np.float32)
+        for i, name in enumerate(names)
+    }
+    matrices[names[4]][3, 3] = np.nan
+    kaldiio.save_ark(str(tmp_path / "f.ark"), matrices, scp=str(shard / "feats.scp"))
+    manifest = make(small, "fbank", "train", "0000")
+    assert (manifest["dim"], manifest["num_utterances"]) == (7, 11)
+    assert manifest["rejected"] == [{"utterance": names[4], "reason": "features with NaN or infinity"}]
+    stored = Shard.open(Path(small["results"]) / "features" / "fbank" / "train" / "0000")
+    np.testing.assert_allclose(stored.utterance(0), matrices[names[0]], atol=2e-3)
+    assert make(small, "mfcc", "train", "0000")["dim"] == 13, "audio is there, and 7 dimensions are no MFCC"
+
+
+def test_a_shard_that_was_not_finished_or_does_not_match_its_manifest_is_refused(
+    small: dict[str, Any],
+) -> None:
+    make(small, "fbank", "train", "0000")
+    folder = Path(small["results"]) / "features" / "fbank" / "train" / "0000"
+    manifest = (folder / "manifest.json").read_text()
+
+    def broken(change: Callable[[], Any], message: str) -> None:
+        make(small, "fbank", "train", "0000")
+        change()
+        with pytest.raises(UserError, match=message):
+            _ = Shard.open(folder).frames
+
+    broken((folder / "manifest.json").unlink, "not a finished shard")
+    broken(lambda: (folder / "manifest.json").write_text("{"), "cannot be read")
+    broken(
+        lambda: (folder / "manifest.json").write_text(manifest.replace('"dim": 40', '"dim": 41')),
+        "does not match",
+    )
+    broken((folder / "frames.zarr" / "frames" / "c" / "0" / "0").unlink, "1 of 1 chunks of 'frames' missing")
+
+    def flip() -> None:
+        array = zarr.open_group(str(folder / "frames.zarr"), mode="r+")["frames"]
+        array[5, 5] = array[5, 5] + 1
+
+    broken(flip, "does not have the checksum")
+
+
+def test_a_stage_that_fails_leaves_the_shard_that_was_there(small: dict[str, Any]) -> None:
+    before = make(small, "fbank", "train", "0000")
+    for index in range(3):
+        replace_audio(small, index, "/nowhere.wav")
+    with pytest.raises(
+        UserError, match=r"3 of 12 utterances are bad, but corpus.max_bad_fraction \(0.1\) allows 2"
+    ):
+        make(small, "fbank", "train", "0000")
+    assert Shard.open(Path(small["results"]) / "features/fbank/train/0000").manifest == before
+
+
+def test_features_before_the_corpus_say_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no data directory"):
+        make(small_config(tmp_path), "fbank", "train", "0000")
+
+
+def test_extraction_is_the_same_bits_each_time(small: dict[str, Any]) -> None:
+    assert make(small, "mfcc", "dev", "0000")["checksum"] == make(small, "mfcc", "dev", "0000")["checksum"]
+    make_corpus(small)

@@ -1,0 +1,57 @@
+"""A job without a cluster: coordinator and supervisors in this process, learners as real processes."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from dasr.launch import supervisor
+from dasr.launch.job import JobRecord, Outcome, Owner
+from dasr.launch.loss import Policy
+
+LEARNER = Path(__file__).with_name("learner_of_tests.py")
+
+
+@dataclass
+class FakeTask:
+    """What submitit tells a task."""
+
+    global_rank: int
+    num_tasks: int
+    num_nodes: int = 1
+    node: int = 0
+    cluster: str = "local"
+    job_id: str = "1"
+
+    @property
+    def local_rank(self) -> int:
+        return self.global_rank
+
+
+def work(folder: Path, steps: int, policy: Policy, trouble: str = "") -> supervisor.Supervise:
+    record = JobRecord("local", "dasr-test", 3, str(folder / "submitit"), Owner.this_process())
+    record.write(folder)
+    command = ("-S", str(LEARNER), str(folder), str(steps), *([trouble] if trouble else []))
+    return supervisor.Supervise(folder, command, record.token, policy, cpus_per_task=1, gpus_per_task=0)
+
+
+@pytest.fixture
+def job(tmp_path):
+    """Run a job of three learners to its end: its outcome. `meanwhile(tasks)` may interfere."""
+
+    def run(trouble="", *, steps=20, learners=3, meanwhile=None, present=None, **policy) -> Outcome | None:
+        plan = work(tmp_path, steps, Policy(**{"asynchronous": False, "hang_s": 60, **policy}), trouble)
+
+        async def together():
+            ranks = range(learners) if present is None else present
+            tasks = [supervisor.Task(plan, FakeTask(rank, learners)) for rank in ranks]
+            running = [asyncio.ensure_future(task.run()) for task in tasks]
+            if meanwhile:
+                await meanwhile(tasks)
+            await asyncio.gather(*running, return_exceptions=True)
+
+        asyncio.run(together())
+        return Outcome.read(tmp_path, plan.token)
+
+    return run

@@ -1,0 +1,92 @@
+"""The head's side, through submitit's local executor: killed, restarted, cancelled, doubled."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def start(folder: Path, steps: int) -> subprocess.Popen[str]:
+    script = ROOT / "tests" / "launch" / "dispatch_for_tests.py"
+    command = [sys.executable, str(script), str(folder), str(steps)]
+    return subprocess.Popen(
+        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+
+
+def eventually(true, within_s: float = 60.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+
+
+def processes(folder: Path) -> list[psutil.Process]:
+    """Supervisors, learners and controllers of the run in `folder`."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        line = " ".join(process.info["cmdline"] or [])
+        mine = str(folder) in line and "dispatch_for_tests" not in line
+        if mine and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(process)
+    return found
+
+
+def job_id(folder: Path) -> int:
+    return int(json.loads((folder / "job.json").read_text())["job_id"])
+
+
+@pytest.mark.slow
+def test_the_head_may_be_killed_doubled_and_cancelled_and_nothing_is_lost_or_left(tmp_path):
+    first = start(tmp_path, 100_000)
+    eventually(lambda: (tmp_path / "saved.1").exists())
+
+    second = start(tmp_path, 100_000)
+    assert "already being dispatched by" in second.communicate(timeout=60)[1]
+    assert second.returncode != 0
+
+    first.kill()
+    first.wait()
+    job = job_id(tmp_path)
+    assert len(processes(tmp_path)) > 2, "the job goes on without its head"
+
+    third = start(tmp_path, 100_000)
+    lines = iter(third.stderr.readline, "")
+    assert any(f"found job {job}" in line for line in lines)
+    third.send_signal(signal.SIGTERM)
+    third.communicate(timeout=60)
+    assert third.returncode == 128 + signal.SIGTERM
+    assert processes(tmp_path) == []
+
+    done = int((tmp_path / "saved.0").read_text())
+    fourth = start(tmp_path, done + 10)
+    errors = fourth.communicate(timeout=60)[1]
+    assert fourth.returncode == 0, errors
+    assert f"learner 0 starts at step {done}" in (tmp_path / "logs" / "0.log").read_text()
+    assert job_id(tmp_path) != job
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["controller", "supervisor 0", "supervisor 1"])
+def test_no_process_is_left_whatever_part_of_a_job_is_killed(tmp_path, victim):
+    head = start(tmp_path, 100_000)
+    eventually(lambda: (tmp_path / "saved.0").exists() and (tmp_path / "saved.1").exists())
+    controller = psutil.Process(job_id(tmp_path))
+    if victim == "controller":
+        controller.kill()
+    else:
+        rank = victim.split()[1]
+        tasks = [p for p in controller.children() if p.environ()["SUBMITIT_LOCAL_GLOBALID"] == rank]
+        tasks[0].kill()
+    errors = head.communicate(timeout=60)[1]
+    assert head.returncode != 0
+    assert "run test failed" in errors
+    eventually(lambda: processes(tmp_path) == [], within_s=10)

@@ -1,0 +1,194 @@
+"""Where learners are put, who is blamed for a hang, who holds the lock, what Slurm said."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dasr.errors import UserError
+from dasr.launch import slurm
+from dasr.launch.child import describe_exit
+from dasr.launch.dispatcher import Follower
+from dasr.launch.environment import learner_environment
+from dasr.launch.job import JobRecord, Owner
+from dasr.launch.lock import dispatching
+from dasr.launch.membership import Membership
+from dasr.launch.pulse import Pulses
+from dasr.launch.resources import Resources
+
+
+@given(st.integers(1, 64), st.integers(1, 16))
+def test_learners_are_put_equally_on_nodes_whatever_their_number(learners, most):
+    layout = Resources(executor="slurm", tasks_per_node=most).layout(learners)
+    assert layout.nodes * layout.tasks_per_node == learners
+    assert layout.tasks_per_node <= most
+
+
+def test_a_layout_that_is_impossible_says_so():
+    with pytest.raises(UserError, match="6 learners cannot be put equally on 4 nodes"):
+        Resources(executor="slurm", nodes=4).layout(6)
+    with pytest.raises(UserError, match="one node"):
+        Resources(nodes=2).layout(4)
+
+
+def test_a_word_in_slurm_extra_that_is_no_option_is_refused():
+    assert Resources(slurm_extra="--exclusive --reservation=x").sbatch_options() == {
+        "exclusive": True,
+        "reservation": "x",
+    }
+    with pytest.raises(UserError, match="'exclusive' is not an option"):
+        Resources(slurm_extra="exclusive").sbatch_options()
+
+
+class Keys(dict):
+    """A store with the three calls that Pulses makes."""
+
+    def check(self, keys):
+        return all(key in self for key in keys)
+
+    def delete_key(self, key):
+        del self[key]
+
+    def get(self, key):
+        return self[key]
+
+    def says(self, rank, step, doing, beat):
+        self[f"heartbeat/{rank}"] = json.dumps({"step": step, "doing": doing, "beat": beat})
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_the_learner_that_computes_is_blamed_not_those_that_wait_for_it(asynchronous):
+    store, clock = Keys(), [0.0]
+    pulses = Pulses(store, 20.0, asynchronous, now=lambda: clock[0])
+    for rank in range(3):
+        pulses.expect(rank)
+    for second in range(40):
+        clock[0] = float(second)
+        for rank in range(3):
+            store.says(rank, 7, "compute" if rank == 1 else "wait", beat=second)
+        hung = pulses.hung(range(3))
+        if hung:
+            break
+    assert hung.rank == 1 and "'compute' at step 7" in hung.reason
+    assert 20 < second < 25
+
+
+def test_a_frozen_process_is_blamed_even_if_it_waited():
+    store, clock = Keys(), [0.0]
+    pulses = Pulses(store, 20.0, False, now=lambda: clock[0])
+    for rank in range(2):
+        pulses.expect(rank)
+    for second in range(40):
+        clock[0] = float(second)
+        store.says(0, 7, "compute", beat=second)
+        store.says(1, 7, "wait", beat=min(second, 3))
+        hung = pulses.hung(range(2))
+        if hung:
+            break
+    assert hung.rank == 1 and "no sign of life" in hung.reason
+
+
+def test_asynchronous_learners_may_wait_as_long_as_another_one_moves():
+    store, clock = Keys(), [0.0]
+    pulses = Pulses(store, 20.0, True, now=lambda: clock[0])
+    for rank in range(2):
+        pulses.expect(rank)
+    for second in range(200):
+        clock[0] = float(second)
+        store.says(0, 7, "wait", beat=second)
+        store.says(1, second // 10, "compute", beat=second)
+        assert pulses.hung(range(2)) is None
+
+
+def test_a_run_folder_has_one_dispatcher_and_the_second_is_told_who(tmp_path):
+    owner = rf"process {os.getpid()} on {socket.gethostname()}"
+    with dispatching(tmp_path), pytest.raises(UserError, match=owner), dispatching(tmp_path):
+        pass
+    with dispatching(tmp_path):
+        pass
+
+
+def test_a_lock_is_free_again_after_its_owner_was_killed(tmp_path):
+    code = (
+        "import os, sys, pathlib\nfrom dasr.launch.lock import dispatching\n"
+        "with dispatching(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    )
+    root = Path(__file__).resolve().parents[2]
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=root).returncode == -9
+    assert (tmp_path / "lock").read_text() != ""
+    with dispatching(tmp_path):
+        pass
+
+
+def test_a_damaged_job_record_says_what_to_do(tmp_path):
+    (tmp_path / "job.json").write_text('{"executor": "slurm"')
+    with pytest.raises(UserError, match="damaged"):
+        JobRecord.read(tmp_path)
+
+
+def test_a_learner_gets_who_it_is_and_its_share_of_the_node():
+    membership = Membership(5, 8, 1, (0, 0, 0, 0, 1, 1, 1, 1), ("n1", 4000), generation=2, replacement=True)
+    base = {"PATH": "/bin", "OMP_NUM_THREADS": "64", "CUDA_VISIBLE_DEVICES": ""}
+    given = learner_environment(membership, "127.0.0.1", cpus=4, gpus=1, visible_devices="2,3", base=base)
+    assert Membership.from_environment(given) == Membership(
+        5, 8, 1, membership.nodes, ("n1", 4000), 2, True, "cuda:1"
+    )
+    assert (given["OMP_NUM_THREADS"], given["LOCAL_WORLD_SIZE"]) == ("4", "4")
+    assert given["CUDA_VISIBLE_DEVICES"] == "2,3", "submitit's choice is undone"
+    assert given["GLOO_SOCKET_IFNAME"] == "lo"
+    assert (
+        learner_environment(membership, "127.0.0.1", 1, 0, base={"GLOO_SOCKET_IFNAME": "ib0"})[
+            "GLOO_SOCKET_IFNAME"
+        ]
+        == "ib0"
+    ), "the user's choice stays"
+
+
+def test_a_learner_that_nobody_launched_says_how_to_start_one():
+    with pytest.raises(UserError, match="lacks RANK: learners are started by `dasr train RUN`"):
+        Membership.from_environment({})
+
+
+def test_slurms_answers_are_read(monkeypatch):
+    answers = {
+        "scontrol": (0, "JobId=7 JobState=PENDING Reason=Resources NodeList=(null) ExitCode=0:0", ""),
+        "sacct": (0, "", ""),
+    }
+
+    def ask(*command):
+        return subprocess.CompletedProcess(command, *answers[command[0]])
+
+    monkeypatch.setattr(slurm, "_ask", ask)
+    pending = slurm.job_state("7")
+    assert (pending.state, pending.detail, pending.ended) == ("PENDING", "reason Resources", False)
+    answers["scontrol"] = (1, "", "Unable to contact slurm controller (connect failure)")
+    silent = slurm.job_state("7")
+    assert not silent.ended, "a silent controller proves nothing"
+    answers["scontrol"] = (1, "", "slurm_load_jobs error: Invalid job id specified")
+    answers["sacct"] = (0, "CANCELLED by 0|0:15|n[1-4]\n", "")
+    assert slurm.job_state("7") == slurm.JobState("CANCELLED", "exit code 0:15, nodes n[1-4]")
+    answers["sacct"] = (0, "", "")
+    assert slurm.job_state("7").ended, "no such job"
+
+
+def test_a_follower_shows_whole_lines_once_and_only_new_ones(tmp_path):
+    path = tmp_path / "0.log"
+    path.write_text("old\n")
+    log = Follower(path)
+    with open(path, "a") as stream:
+        stream.write("new\nhalf")
+        stream.flush()
+        assert log.lines() == ["new"]
+        stream.write(" a line\n")
+    assert log.lines() == ["half a line"]
+
+
+def test_owners_and_exits_are_told_in_words():
+    assert str(Owner("ann", "head", 7)) == "ann (process 7 on head)"
+    assert describe_exit(-9) == "was killed by SIGKILL"

@@ -1,0 +1,63 @@
+"""The report: one file, every figure, every note."""
+
+import base64
+import re
+
+import pytest
+from click.testing import CliRunner
+
+from dasr import config as dasr_config
+from dasr.reporting import palette
+from dasr.reporting.command import report
+from dasr.tracking import records
+from tests import synthetic
+
+
+def test_the_report_stands_alone_and_shows_everything_twice_alike(made):
+    results = made.parent / "results"
+    (results / "simulation").mkdir(exist_ok=True)
+    lines = [f'{{"strategy": "ad", "learners": {n}, "speedup": {0.9 * n}}}\n' for n in (1, 4, 16)]
+    (results / "simulation" / "ad.jsonl").write_text("".join(lines))
+    pages = []
+    for _ in range(2):
+        CliRunner().invoke(report, ["--config", str(made)], catch_exceptions=False)
+        pages.append((results / "report.html").read_text())
+    page = pages[0]
+    assert pages[1] == page, "the same results give the same bytes, so tracking finds nothing new"
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    figures = re.findall(r'<figure id="(\w+)">', page)
+    assert figures == [
+        "wer_time", "heldout_epochs", "heldout_seconds", "wer", "time_use", "bytes", "staleness", "speedup",
+    ]  # fmt: skip
+    for data in re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', page):
+        assert b"<svg" in base64.b64decode(data)[:1000]
+    assert {path.name for path in (results / "figures").iterdir()} == {
+        f"{name}.{kind}" for name in figures for kind in ("svg", "png")
+    }
+    assert "spk3-u999" in page and "audio is empty" in page
+    assert "commit" in page and "acoustic_scales" in page
+
+
+@pytest.mark.parametrize("parts", ["runs", "decode"])
+def test_a_comparison_with_parts_missing_is_reported_as_far_as_it_goes(tmp_path, parts):
+    config_path = synthetic.make(tmp_path, strategies=["sc-allreduce", "ad"], seeds=[0], learners=[2, 4])
+    gone = tmp_path / "results" / parts / "ad-L4-B32-S0"
+    gone.rename(tmp_path / "gone")
+    (tmp_path / "results" / "runs" / "ad-L2-B32-S0" / "heldout.jsonl").unlink()
+    result = CliRunner().invoke(report, ["--config", str(config_path)], catch_exceptions=False)
+    assert result.exit_code == 0
+    page = (tmp_path / "results" / "report.html").read_text()
+    assert "ad-L4-B32-S0: no" in page and "ad-L2-B32-S0: no held-out loss yet" in page
+
+
+def test_a_strategy_has_one_colour_and_its_variants_differ_in_style():
+    config = dasr_config.complete(
+        {"comparison": {"strategies": ["ad", {"strategy": "ad", "mixing": "uniform"}, "mine", "bmuf"]}}
+    )
+    runs = [records.RunRecord(run, None, {}, [], [], [], {}) for run in dasr_config.runs(config)]
+    look = palette.looks(palette.groups(runs))
+    assert (
+        look["ad"].colour == look["ad-mixing=uniform"].colour
+        and look["ad"].style != look["ad-mixing=uniform"].style
+    )
+    assert len({one.colour for one in look.values()}) == 3

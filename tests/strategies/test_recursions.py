@@ -1,0 +1,127 @@
+"""Equal learners, no network cost: every strategy follows its recursion, for 1 to 17 learners."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from tests.strategies import oracles, trial
+
+SIZES = range(1, 18)
+STEPS = 9
+Oracle = Callable[[int], NDArray[np.float64]]
+
+CASES: dict[str, tuple[str, dict[str, Any], Oracle]] = {
+    "single": ("single", {}, lambda size: oracles.single(size, STEPS)),
+    "sc-allreduce": ("sc-allreduce", {}, lambda size: oracles.synchronous(size, STEPS)),
+    "sc-allreduce, small buckets": (
+        "sc-allreduce",
+        {"bucket_mb": 1e-6},
+        lambda size: oracles.synchronous(size, STEPS),
+    ),
+    "sc-ps": ("sc-ps", {}, lambda size: oracles.synchronous(size, STEPS)),
+    "sc-ps, 3 servers": ("sc-ps", {"servers": 3}, lambda size: oracles.synchronous(size, STEPS)),
+    "ac-ps": ("ac-ps", {}, lambda size: oracles.server(size, STEPS)),
+    "ac-ps, staleness-aware": (
+        "ac-ps",
+        {"staleness_aware": True},
+        lambda size: oracles.server(size, STEPS, True),
+    ),
+    "delay-by-one": (
+        "delay-by-one",
+        {},
+        lambda size: oracles.decentralized(size, STEPS, oracles.mixing("uniform", size)),
+    ),
+    "bmuf": ("bmuf", {"tau": 4}, lambda size: oracles.bmuf(size, STEPS, 4, 1 - 1 / size, 1.0, False)),
+    "bmuf, Nesterov": (
+        "bmuf",
+        {"tau": 3, "eta": 0.7, "zeta": 0.9, "nesterov": True},
+        lambda size: oracles.bmuf(size, STEPS, 3, 0.7, 0.9, True),
+    ),
+    "local": ("local", {"tau": 4}, lambda size: oracles.local(size, STEPS, 4)),
+    "post-local": (
+        "post-local",
+        {"tau": 3, "switch": 5},
+        lambda size: oracles.local(size, STEPS, 3, switch=5),
+    ),
+    "easgd": ("easgd", {"tau": 2, "beta": 0.8}, lambda size: oracles.elastic(size, STEPS, 2, 0.8)),
+    "slowmo": (
+        "slowmo",
+        {"tau": 3, "alpha": 0.9, "beta": 0.5},
+        lambda size: oracles.slow_momentum(
+            size, STEPS, 3, 0.9, 0.5, lambda w, k: w - oracles.A * oracles.g(w, k)
+        ),
+    ),
+    "slowmo over sd": (
+        "slowmo",
+        {"inner": "sd", "tau": 3, "mixing": "random-ring"},
+        lambda size: oracles.slow_momentum(
+            size,
+            STEPS,
+            3,
+            1.0,
+            0.6,
+            lambda w, k: oracles.mixing("random-ring", size)(k) @ w - oracles.A * oracles.g(w, k),
+        ),
+    ),
+    "sgp": ("sgp", {}, lambda size: oracles.push_sum(size, STEPS)),
+    "gossip-pga": (
+        "gossip-pga",
+        {"period": 4},
+        lambda size: oracles.periodic(size, STEPS, oracles.mixing("ring", size), 4),
+    ),
+    "diloco": ("diloco", {"period": 4}, lambda size: oracles.diloco(size, STEPS, 4)),
+    "streaming-diloco": (
+        "streaming-diloco",
+        {"period": 5, "fragments": 3, "overlap": 2, "blend": 0.3},
+        lambda size: oracles.diloco(size, STEPS, 5, 3, 2, 0.3),
+    ),
+}
+
+for kind in ("ring", "random-ring", "random-pairs", "uniform", "exponential"):
+    for pairs in (False, True):
+        if pairs and kind in ("uniform", "random-pairs"):
+            continue
+        name = f"{kind}{', pairs' if pairs else ''}"
+        options = {"mixing": kind, "pairs": pairs, "seed": 5}
+        for order in ("mix-then-update", "update-then-mix"):
+            CASES[f"sd, {name}, {order}"] = (
+                "sd",
+                options | {"order": order},
+                lambda size, kind=kind, pairs=pairs, order=order: oracles.decentralized(
+                    size, STEPS, oracles.mixing(kind, size, pairs, 5), order
+                ),
+            )
+        for strategy in ("ad", "h-ad"):  # one learner a node
+            CASES[f"{strategy}, {name}"] = (
+                strategy,
+                options,
+                lambda size, kind=kind, pairs=pairs: oracles.asynchronous(
+                    size, STEPS, oracles.mixing(kind, size, pairs, 5)
+                ),
+            )
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_strategy_follows_its_recursion(case: str) -> None:
+    strategy, options, oracle = CASES[case]
+    for size in SIZES:
+        result = trial.run(strategy, size, STEPS, **options)
+        np.testing.assert_allclose(
+            result.weights, oracle(size), rtol=0, atol=1e-12, err_msg=f"{size} learners"
+        )
+        if size in (1, 4, 5):
+            rough = trial.run(strategy, size, STEPS, dtype=torch.float32, **options)
+            np.testing.assert_allclose(rough.weights, oracle(size), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("nodes", "per_node"), [(1, 4), (2, 2), (3, 2), (5, 3), (4, 4)])
+def test_h_ad_is_ad_of_super_learners(nodes: int, per_node: int) -> None:
+    result = trial.run("h-ad", nodes * per_node, STEPS, cluster=trial.cluster_of(per_node))
+    expected = oracles.hierarchical(nodes, per_node, STEPS, oracles.mixing("ring", nodes))
+    np.testing.assert_allclose(result.weights, expected, rtol=0, atol=1e-12)

@@ -1,0 +1,70 @@
+"""Strategies by name: all of the table are there, and a mistake names the nearest right thing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dasr.errors import UserError
+from dasr.strategies import registry
+from tests.strategies import trial
+
+TABLE = [
+    "single",
+    "sc-allreduce",
+    "sc-ps",
+    "ac-ps",
+    "sd",
+    "ad",
+    "delay-by-one",
+    "h-ad",
+    "bmuf",
+    "local",
+    "post-local",
+]
+TABLE += ["easgd", "slowmo", "sgp", "gossip-pga", "diloco", "streaming-diloco"]
+
+
+def test_every_strategy_of_the_table_is_there() -> None:
+    assert registry.names() == sorted(TABLE)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("sc-alreduce", {}, "did you mean 'sc-allreduce'"),
+        ("bmuf", {"taau": 3}, "did you mean 'tau'"),
+        ("bmuf", {"tau": 0}, "at least 1"),
+        ("bmuf", {"tau": "8"}, "must be like 8"),
+        ("bmuf", {"nesterov": 1}, "must be like False"),
+        ("ad", {"mixing": "rnig"}, "did you mean 'ring'"),
+        ("ad", {"pace": "fre"}, "did you mean 'free'"),
+        ("sd", {"order": "update-than-mix"}, "did you mean 'update-then-mix'"),
+        ("sd", {"compression": "sing"}, "did you mean 'sign'"),
+        ("slowmo", {"inner": "ad"}, "asynchronous"),
+        ("slowmo", {"inner": "sd", "mixin": "ring"}, "did you mean 'mixing'"),
+        ("diloco", {"fragments": 99}, "fragments must be 1 to period"),
+        ("sgp", {"graph": "ring"}, "no graph"),
+        ("sc-ps", {"servers": 0}, "at least 1"),
+        ("no/such/file.py:Mine", {}, "no strategy file"),
+    ],
+)
+def test_a_mistake_is_an_error_that_says_what_to_do(name: str, options: dict[str, object], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        trial.run(name, 2, 1, **options)
+
+
+def test_a_file_that_cannot_be_loaded_or_lacks_the_class_is_an_error(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.py"
+    bad.write_text("import nothing_like_that\n")
+    with pytest.raises(UserError, match="ModuleNotFoundError"):
+        registry.find(f"{bad}:Mine")
+    empty = tmp_path / "empty.py"
+    empty.write_text("from dasr.strategies.single import Single\n\n\nclass Min(Single):\n    name = 'min'\n")
+    with pytest.raises(UserError, match="did you mean 'Min'"):
+        registry.find(f"{empty}:Mine")
+
+
+def test_float_options_take_whole_numbers() -> None:
+    assert trial.run("bmuf", 2, 2, eta=0, zeta=1).seconds == 2.0

@@ -1,0 +1,89 @@
+"""A run resumed from a checkpoint equals one never stopped, bit for bit."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from dasr.strategies import registry
+from dasr.strategies.strategy import Strategy
+from dasr.training.learner import Learner
+from tests.strategies import trial
+
+VARIANTS: list[tuple[str, dict[str, Any]]] = [
+    *((name, {}) for name in registry.names() if not registry.find(name).asynchronous),
+    *(("sc-allreduce", {"compression": c}) for c in ("sign", "topk:0.3", "powersgd:1", "bf16")),
+    *(("sd", {"compression": c}) for c in ("sign", "powersgd:1")),
+    ("sd", {"mixing": "random-ring", "compression": "topk:0.3"}),
+    ("sc-ps", {"servers": 2, "compression": "sign"}),
+    ("delay-by-one", {"compression": "sign"}),
+    ("bmuf", {"nesterov": True, "tau": 3, "compression": "topk:0.3"}),
+    ("local", {"tau": 2, "compression": "sign"}),
+    ("slowmo", {"inner": "sgp", "tau": 3}),
+    ("sgp", {"compression": "sign"}),
+    ("easgd", {"compression": "powersgd:1"}),
+    ("streaming-diloco", {"period": 4, "overlap": 3}),
+    ("streaming-diloco", {"period": 4, "overlap": 3, "compression": "fp16"}),
+]
+SIZE, STEPS = 4, 12
+Checkpoints = dict[int, bytes]
+
+
+class Keeper:
+    """Saves everything at the boundary before step `at`, as safe files hold it."""
+
+    def __init__(self, strategy: Strategy, at: int, saved: Checkpoints):
+        self.strategy, self.when, self.saved = strategy, at, saved
+
+    async def boundary(self, learner: Learner, together: bool) -> bool:
+        if learner.steps == self.when:
+            stream = io.BytesIO()
+            torch.save([learner.state_dict(), self.strategy.state_dict()], stream)
+            self.saved[learner.world.rank] = stream.getvalue()
+        return True
+
+    def at(self, step: int, doing: str) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("strategy", "options"), VARIANTS, ids=str)
+def test_a_resumed_run_equals_one_never_stopped(strategy: str, options: dict[str, Any]) -> None:
+    for stop in (3, 6, 9):
+        saved: Checkpoints = {}
+
+        def keep(learner: Learner, one: Strategy, stop: int = stop, saved: Checkpoints = saved) -> None:
+            learner.keeper = Keeper(one, stop, saved)
+
+        def restore(learner: Learner, one: Strategy, saved: Checkpoints = saved) -> None:
+            state = torch.load(io.BytesIO(saved[learner.world.rank]), weights_only=True)
+            learner.load_state_dict(state[0])
+            one.load_state_dict(state[1])
+
+        whole = trial.run(strategy, SIZE, STEPS, prepare=keep, **options)
+        resumed = trial.run(strategy, SIZE, STEPS, prepare=restore, **options)
+        assert resumed.learners[0].steps == STEPS
+        assert np.array_equal(resumed.weights, whole.weights), f"stopped before step {stop}"
+
+
+@pytest.mark.parametrize("strategy", ["ad", "h-ad", "ac-ps"])
+def test_an_asynchronous_strategy_goes_on_from_its_state(strategy: str) -> None:
+    saved: Checkpoints = {}
+
+    def keep(learner: Learner, one: Strategy) -> None:
+        learner.keeper = Keeper(one, 4, saved)
+
+    def restore(learner: Learner, one: Strategy) -> None:
+        state = torch.load(io.BytesIO(saved[learner.world.rank]), weights_only=True)
+        learner.load_state_dict(state[0])
+        one.load_state_dict(state[1])
+        learner.world.simulation.counters["batches"] = 4 * SIZE  # type: ignore[attr-defined]
+
+    cluster = trial.cluster_of(2)
+    whole = trial.run(strategy, SIZE, STEPS, cluster=cluster, prepare=keep)
+    resumed = trial.run(strategy, SIZE, STEPS, cluster=cluster, prepare=restore)
+    assert [one.steps for one in resumed.learners] == [STEPS] * SIZE
+    np.testing.assert_allclose(resumed.weights.mean(0), whole.weights.mean(0), atol=0.1)

@@ -1,0 +1,94 @@
+"""MLflow: what is there after tracking, and that tracking again adds nothing."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from dasr import config as dasr_config
+from dasr.errors import UserError
+from dasr.tracking import records
+from dasr.tracking.command import track
+from dasr.tracking.store import Store
+from tests import synthetic
+
+
+@pytest.fixture(scope="module")
+def tracked(tmp_path_factory):
+    config_path = synthetic.make(
+        tmp_path_factory.mktemp("tracked"), strategies=["sc-allreduce", "ad"], seeds=[0]
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        assert (
+            CliRunner().invoke(track, ["--config", str(config_path)], catch_exceptions=False).exit_code == 0
+        )
+        yield config_path
+
+
+def again(config_path):
+    result = CliRunner().invoke(track, ["--config", str(config_path)], catch_exceptions=False)
+    store = Store(dasr_config.load(config_path))
+    return result.output, store
+
+
+def test_a_parent_holds_the_comparison_and_a_child_each_training(tracked):
+    store = Store(dasr_config.load(tracked))
+    runs = store.client.search_runs([store.experiment])
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert [run.info.run_name for run in parents] == ["synthetic"]
+    children = {run.info.run_name: run for run in runs if run not in parents}
+    assert {run.data.tags["mlflow.parentRunId"] for run in children.values()} == {parents[0].info.run_id}
+    found = records.read_comparison(dasr_config.load(tracked)).runs[1]
+    child = children[found.run.name]
+    assert child.data.params["strategy"] == "ad" and child.data.params["training.schedule"] == "warmup-anneal"
+    assert child.data.tags["dasr.code.commit"] == "e8df171" and child.info.status == "FINISHED"
+    assert child.data.metrics["wer_unigram"] == pytest.approx(found.scores["unigram"]["wer"], abs=0.005)
+    curve = store.client.get_metric_history(child.info.run_id, "heldout_ce")
+    assert [point.step for point in curve] == [point["samples"] for point in found.heldout]
+    passed = [(point.timestamp - child.info.start_time) / 1000 for point in curve]
+    assert passed == pytest.approx([point["seconds"] for point in found.heldout], abs=0.002)
+    names = {file.path for file in store.client.list_artifacts(child.info.run_id)}
+    assert {"config.yaml", "metrics.jsonl", "heldout.jsonl", "unigram", "ngram"} <= names
+
+
+def test_tracking_twice_adds_nothing(tracked):
+    before = (Path(dasr_config.load(tracked)["results"]) / "mlflow" / "mlflow.db").read_bytes()
+    output, store = again(tracked)
+    assert "0 runs added, 2 were there, comparison unchanged" in output
+    assert (store.results / "mlflow" / "mlflow.db").read_bytes() == before
+
+
+def test_a_run_that_changed_or_was_cut_off_is_replaced_and_only_that(tracked):
+    config = dasr_config.load(tracked)
+    store = Store(config)
+    name = dasr_config.runs(config)[1].name
+    cut = store.find("dasr.run", name)[0].info.run_id
+    store.client.delete_tag(cut, "dasr.content")  # as if `dasr track` had been killed while it wrote this run
+    assert "1 runs added, 1 were there" in again(tracked)[0]
+    (now,) = store.find("dasr.run", name)
+    assert now.info.run_id != cut
+    with open(Path(config["results"]) / "runs" / name / "heldout.jsonl", "a") as stream:
+        stream.write('{"kind":"heldout","samples":140000,"seconds":60.0,"epochs":12.7,"ce":1.3}\n')
+    assert "1 runs added, 1 were there" in again(tracked)[0]
+    assert store.find("dasr.run", name)[0].data.metrics["heldout_ce"] == 1.3
+
+
+def test_the_users_tracking_uri_is_respected(tracked, tmp_path, monkeypatch):
+    copy = tmp_path / "copy"
+    shutil.copytree(tracked.parent, copy, ignore=shutil.ignore_patterns("mlflow"))
+    (copy / "config.yaml").write_text(tracked.read_text().replace(str(tracked.parent), str(copy)))
+    theirs = tmp_path / "theirs.db"
+    shutil.copy(tracked.parent / "results" / "mlflow" / "mlflow.db", theirs)  # spares making the tables
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{theirs}")
+    output, store = again(copy / "config.yaml")
+    assert store.uri.endswith("theirs.db") and not (copy / "results" / "mlflow" / "mlflow.db").exists()
+    assert str(theirs) in output
+
+
+def test_a_server_that_is_not_there_is_one_clear_line(made, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(UserError, match=r"MLflow at http://127\.0\.0\.1:9"):
+        Store(dasr_config.load(made))

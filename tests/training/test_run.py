@@ -1,0 +1,80 @@
+"""Whole runs on real processes: what they leave, and that stopping and resuming changes nothing."""
+
+import functools
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from dasr.training import snapshots
+from dasr.training.data import AlignedShards
+from dasr.training.heldout import HeldOut, evaluate
+from dasr.worlds.processes import run_processes
+from tests.training import lives
+from tests.training.conftest import small_config
+
+
+@pytest.fixture(scope="module")
+def lived(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All runs of `lives.all_lives`, by two learner processes."""
+    root = tmp_path_factory.mktemp("lives")
+    for name in ("undisturbed", "stopped"):
+        (root / name).mkdir()
+        for part in ("features", "alignments"):
+            (root / name / part).symlink_to(corpus / part)
+    ended = run_processes(2, functools.partial(lives.all_lives, root=root))
+    assert ended == [[True, False, True] * len(lives.SYNCHRONOUS) + [False, True]] * 2
+    return root
+
+
+@pytest.mark.parametrize("strategy", lives.SYNCHRONOUS)
+def test_a_run_stopped_and_resumed_ends_with_the_bits_of_one_never_stopped(lived, strategy):
+    undisturbed, resumed = (lives.weights(lived / name, strategy) for name in ("undisturbed", "stopped"))
+    assert all(torch.equal(undisturbed[name], resumed[name]) for name in undisturbed)
+
+
+@pytest.mark.parametrize("strategy", lives.SYNCHRONOUS)
+def test_metrics_of_a_resumed_run_have_each_step_once(lived, strategy):
+    plain, resumed = (lives.records(lived / name, strategy) for name in ("undisturbed", "stopped"))
+    keys = (
+        "kind",
+        "step",
+        "samples",
+        "loss",
+        "learning_rate",
+        "rank",
+        "frames",
+        "bytes_sent",
+        "mixes",
+        "staleness",
+    )
+    assert [[r.get(key) for key in keys] for r in plain] == [[r.get(key) for key in keys] for r in resumed]
+
+
+def test_the_model_is_the_mean_of_the_learners_last_snapshots(lived):
+    run_dir = lived / "undisturbed" / "runs" / "sd-L2-B12-S0"
+    assert snapshots.points(run_dir) == [1, 2, 3]
+    last = snapshots.read(run_dir, 3)
+    mean = (last[0].weights + last[1].weights) / 2
+    model = torch.cat([tensor.reshape(-1) for tensor in lives.weights(lived / "undisturbed", "sd").values()])
+    torch.testing.assert_close(model, mean)
+    assert not torch.equal(last[0].weights, last[1].weights)
+
+
+def test_an_asynchronous_run_computes_its_whole_budget_over_both_parts_of_its_life(lived):
+    records = lives.records(lived / "stopped", "ad")
+    summary = records[-1]
+    done = [record["samples"] for record in records if record["kind"] == "learner"]
+    assert summary["kind"] == "summary" and sum(done) == summary["samples"]
+
+
+def test_held_out_loss_falls_and_is_written_a_line_a_snapshot(lived, corpus):
+    config = small_config(corpus)
+    data = AlignedShards.of(config, "dev")
+    run_dir = lived / "undisturbed" / "runs" / "sc-allreduce-L2-B12-S0"
+    evaluate(HeldOut(data.model(config), list(data.utterances())), run_dir)
+    lines = [json.loads(line) for line in (run_dir / "heldout.jsonl").read_text().splitlines()]
+    assert [line["kind"] for line in lines] == ["heldout"] * 3
+    assert lines[-1]["ce"] < lines[0]["ce"] < 1.7  # ln 5 = 1.61 at the start
+    assert lines[-1]["consensus_distance"] == 0.0

@@ -1,0 +1,89 @@
+"""The DAG end to end on real speech, and what it does again when something changes."""
+
+import csv
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.conftest import Project
+
+pytestmark = pytest.mark.slow
+COLUMNS = """
+    strategy learners batch seed samples seconds frames_per_s heldout_ce wer_unigram wer_ngram wer_low
+    wer_high p_vs_sc_allreduce mb_sent_per_learner wait_fraction staleness_mean
+"""
+
+
+def test_every_stage_runs_and_the_table_has_its_columns(finished: Project) -> None:
+    with open(finished.folder / "results" / "comparison.tsv", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t"))
+    assert list(rows[0]) == COLUMNS.split()
+    assert [row["strategy"] for row in rows] == ["single", "sc-allreduce", "ad"]
+    assert len({row["samples"] for row in rows}) == 1, "every strategy has the same budget"
+    assert all(0 < float(row["wer_unigram"]) <= 150 for row in rows)
+    assert (finished.folder / "results" / "report.html").stat().st_size > 10_000
+
+
+def test_a_second_run_has_nothing_to_do(finished: Project) -> None:
+    assert finished.planned() == {}
+
+
+def test_touching_one_test_recording_retrains_nothing(finished: Project) -> None:
+    touch(first_audio(finished, "test"))
+    planned = finished.planned()
+    assert planned["features"] == planned["adapt"] == 1  # that split's only shard
+    assert not {"hmm", "align", "train", "graph", "corpus"} & set(planned)
+    assert {"decode", "score", "compare"} <= set(planned)
+    finished.snakemake()
+    assert finished.planned() == {}
+
+
+def test_touching_one_training_recording_redoes_its_shard_only(finished: Project) -> None:
+    audio = first_audio(finished, "train")
+    before = audio.stat().st_mtime
+    touch(audio)
+    try:
+        assert finished.planned()["features"] == 1
+    finally:
+        os.utime(audio, (before, before))
+
+
+def test_an_option_of_decoding_retrains_nothing(finished: Project) -> None:
+    finished.configure(decoding={"beam": 11.0})
+    try:
+        planned = finished.planned()
+    finally:
+        finished.configure()
+    assert "decode" in planned
+    assert not {"corpus", "features", "hmm", "align", "train", "graph", "evaluate"} & set(planned)
+
+
+def test_another_strategy_is_added_without_redoing_the_others(finished: Project) -> None:
+    finished.configure(comparison={"strategies": ["single", "sc-allreduce", "ad", "bmuf"]})
+    try:
+        planned = finished.planned()
+    finally:
+        finished.configure()
+    assert planned["train"] == 1
+
+
+def test_a_mistyped_key_stops_before_anything_runs(finished: Project) -> None:
+    finished.configure(trainng={"epochs": 3})
+    try:
+        run = finished.snakemake("--dry-run", check=False)
+    finally:
+        finished.configure()
+    assert run.returncode != 0
+    assert "unknown key 'trainng' at top level; did you mean 'training'?" in run.stdout + run.stderr
+
+
+def first_audio(project: Project, split: str) -> Path:
+    scp = project.folder / "results" / "corpus" / split / "shards" / "0000" / "wav.scp"
+    return project.folder / scp.read_text(encoding="utf-8").split()[1]
+
+
+def touch(path: Path) -> None:
+    later = time.time() + 1
+    os.utime(path, (later, later))

@@ -1,0 +1,22 @@
+checkpoint corpus:
+    input:
+        corpus_sources,
+    output:
+        [
+            f"{R}/corpus/{split}/shards/{shard}/wav.scp"
+            for split in SHARDS
+            for shard in SHARDS[split]
+        ],
+        [f"{R}/corpus/{split}/text" for split in SHARDS],
+        f"{R}/corpus/lang/lexicon.txt",
+        f"{R}/corpus/lang/unigram.arpa",
+    log:
+        f"{R}/logs/corpus.log",
+    message:
+        "Corpus: data directories and lexicon ({log})"
+    params:
+        resolved=RESOLVED,
+        corpus=config["corpus"],
+        shards=config["features"]["shards"],
+    shell:
+        "dasr corpus --config {params.resolved} >{log} 2>&1"

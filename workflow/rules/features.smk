@@ -1,0 +1,37 @@
+rule features:
+    input:
+        audio_of_shard,
+    output:
+        f"{R}/features/{{kind}}/{{split}}/{{shard}}/manifest.json",
+    log:
+        f"{R}/logs/features/{{kind}}-{{split}}-{{shard}}.log",
+    message:
+        "Features: {wildcards.kind} of {wildcards.split}, shard {wildcards.shard} ({log})"
+    params:
+        resolved=RESOLVED,
+        bins=config["features"]["bins"],
+        corpus=[
+            config["corpus"][key]
+            for key in ("sample_rate", "resample", "allow_pipes", "max_bad_fraction")
+        ],
+    shell:
+        "dasr features {wildcards.kind} --split {wildcards.split} --shard {wildcards.shard} --config {params.resolved}"
+        " >{log} 2>&1"
+
+
+rule adapt:
+    input:
+        f"{R}/features/mfcc/{{split}}/{{shard}}/manifest.json",
+        f"{R}/hmm/manifest.json",
+        f"{R}/graphs/unigram/manifest.json",
+    output:
+        f"{R}/features/fmllr/{{split}}/{{shard}}/manifest.json",
+    log:
+        f"{R}/logs/adapt/{{split}}-{{shard}}.log",
+    message:
+        "Features: fMLLR of {wildcards.split}, shard {wildcards.shard} ({log})"
+    params:
+        resolved=RESOLVED,
+    shell:
+        "dasr adapt --split {wildcards.split} --shard {wildcards.shard} --config {params.resolved}"
+        " >{log} 2>&1"

@@ -1,0 +1,72 @@
+rule hmm:
+    input:
+        manifests("features/mfcc", "train"),
+        f"{R}/corpus/lang/lexicon.txt",
+        f"{R}/corpus/train/text",
+    output:
+        f"{R}/hmm/manifest.json",
+    log:
+        f"{R}/logs/hmm.log",
+    message:
+        "HMM system: GMM bootstrap ({log})"
+    threads: 2
+    params:
+        resolved=RESOLVED,
+        hmm=config["hmm"],
+    shell:
+        "dasr hmm --config {params.resolved} --threads {threads} >{log} 2>&1"
+
+
+rule align:
+    input:
+        f"{R}/hmm/manifest.json",
+        f"{R}/features/mfcc/{{split}}/{{shard}}/manifest.json",
+        f"{R}/corpus/{{split}}/text",
+    output:
+        f"{R}/alignments/{{split}}/{{shard}}/manifest.json",
+    log:
+        f"{R}/logs/align/{{split}}-{{shard}}.log",
+    message:
+        "Alignment: {wildcards.split}, shard {wildcards.shard} ({log})"
+    params:
+        resolved=RESOLVED,
+    shell:
+        "dasr align --split {wildcards.split} --shard {wildcards.shard} --config {params.resolved}"
+        " >{log} 2>&1"
+
+
+rule lm:
+    input:
+        f"{R}/corpus/train/text",
+        f"{R}/corpus/lang/lexicon.txt",
+    output:
+        f"{R}/lm/ngram.arpa",
+    log:
+        f"{R}/logs/lm.log",
+    message:
+        "Language model: n-gram ({log})"
+    params:
+        resolved=RESOLVED,
+        order=config["decoding"]["ngram_order"],
+    shell:
+        "dasr lm --config {params.resolved} >{log} 2>&1"
+
+
+rule graph:
+    input:
+        f"{R}/hmm/manifest.json",
+        lambda wildcards: (
+            f"{R}/lm/ngram.arpa"
+            if wildcards.lm == "ngram"
+            else f"{R}/corpus/lang/unigram.arpa"
+        ),
+    output:
+        f"{R}/graphs/{{lm}}/manifest.json",
+    log:
+        f"{R}/logs/graph-{{lm}}.log",
+    message:
+        "Decoding graph: {wildcards.lm} ({log})"
+    params:
+        resolved=RESOLVED,
+    shell:
+        "dasr graph {wildcards.lm} --config {params.resolved} >{log} 2>&1"

@@ -1,0 +1,61 @@
+rule compare:
+    input:
+        expand(f"{R}/decode/{{run}}/{{lm}}/score.json", run=RUNS, lm=LMS),
+        expand(f"{R}/runs/{{run}}/heldout.jsonl", run=RUNS),
+    output:
+        f"{R}/comparison.tsv",
+    log:
+        f"{R}/logs/compare.log",
+    message:
+        "Comparison table ({log})"
+    params:
+        resolved=RESOLVED,
+    shell:
+        "dasr compare --config {params.resolved} >{log} 2>&1"
+
+
+rule simulate:
+    output:
+        f"{R}/simulation/speedup.jsonl",
+    log:
+        f"{R}/logs/simulate.log",
+    message:
+        "Predicted speed-up of every strategy ({log})"
+    params:
+        cluster=config["simulation"]["cluster"],
+        learners=config["simulation"]["max_learners"],
+    shell:
+        "dasr simulate --speedup --cluster {params.cluster:q} --max-learners {params.learners} --out {output} >{log} 2>&1"
+
+
+rule report:
+    input:
+        f"{R}/comparison.tsv",
+        f"{R}/simulation/speedup.jsonl",
+    output:
+        f"{R}/report.html",
+    log:
+        f"{R}/logs/report.log",
+    message:
+        "Report and figures ({log})"
+    params:
+        resolved=RESOLVED,
+    shell:
+        "dasr report --config {params.resolved} >{log} 2>&1"
+
+
+rule track:
+    input:
+        f"{R}/comparison.tsv",
+        f"{R}/report.html",
+    output:
+        f"{R}/mlflow/tracked.json",
+    log:
+        f"{R}/logs/track.log",
+    message:
+        "MLflow ({log})"
+    params:
+        resolved=RESOLVED,
+        name=config["comparison"]["name"],
+    shell:
+        "dasr track --config {params.resolved} >{log} 2>&1"

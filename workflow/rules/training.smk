@@ -1,0 +1,37 @@
+rule train:
+    input:
+        manifests(FEATURES, "train"),
+        manifests("alignments", "train"),
+    output:
+        f"{R}/runs/{{run}}/model.safetensors",
+    # How many learners is part of the run; where they run is not: see profiles/.
+    log:
+        f"{R}/logs/train/{{run}}.log",
+    message:
+        "Training: {wildcards.run} ({log})"
+    params:
+        resolved=RESOLVED,
+        run=lambda wildcards: vars(dasr_config.find_run(config, wildcards.run)),
+        model=config["model"],
+        training=config["training"],
+        # Derived from resources, so that another partition or time limit retrains nothing.
+        launch=launch_options,
+    shell:
+        "dasr train {wildcards.run} --config {params.resolved} {params.launch} 2>&1 | tee {log}"
+
+
+rule evaluate:
+    input:
+        f"{R}/runs/{{run}}/model.safetensors",
+        manifests(FEATURES, "dev"),
+        manifests("alignments", "dev"),
+    output:
+        f"{R}/runs/{{run}}/heldout.jsonl",
+    log:
+        f"{R}/logs/evaluate/{{run}}.log",
+    message:
+        "Held-out loss: {wildcards.run} ({log})"
+    params:
+        resolved=RESOLVED,
+    shell:
+        "dasr evaluate {wildcards.run} --config {params.resolved} >{log} 2>&1"
