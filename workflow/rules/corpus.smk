@@ -12,11 +12,11 @@ checkpoint corpus:
         f"{R}/corpus/lang/unigram.arpa",
     log:
         f"{R}/logs/corpus.log",
-    message:
-        "Corpus: data directories and lexicon ({log})"
     params:
         resolved=RESOLVED,
         corpus=config["corpus"],
         shards=config["features"]["shards"],
+    message:
+        "Corpus: data directories and lexicon ({log})"
     shell:
         "dasr corpus --config {params.resolved} >{log} 2>&1"

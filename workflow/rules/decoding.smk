@@ -12,8 +12,6 @@ rule decode:
         ),
     log:
         f"{R}/logs/decode/{{run}}.log",
-    message:
-        "Decoding: {wildcards.run} ({log})"
     threads: 2
     params:
         resolved=RESOLVED,
@@ -21,6 +19,8 @@ rule decode:
             config["decoding"][key]
             for key in ("beam", "max_active", "acoustic_scales")
         ],
+    message:
+        "Decoding: {wildcards.run} ({log})"
     shell:
         "dasr decode {wildcards.run} all all --jobs {threads} --config {params.resolved} >{log} 2>&1"
 
@@ -38,9 +38,9 @@ rule score:
         expand(f"{R}/decode/{{{{run}}}}/{{lm}}/score.json", lm=LMS),
     log:
         f"{R}/logs/score/{{run}}.log",
-    message:
-        "Scoring: {wildcards.run} ({log})"
     params:
         resolved=RESOLVED,
+    message:
+        "Scoring: {wildcards.run} ({log})"
     shell:
         "dasr score {wildcards.run} all --config {params.resolved} >{log} 2>&1"

@@ -5,8 +5,6 @@ rule features:
         f"{R}/features/{{kind}}/{{split}}/{{shard}}/manifest.json",
     log:
         f"{R}/logs/features/{{kind}}-{{split}}-{{shard}}.log",
-    message:
-        "Features: {wildcards.kind} of {wildcards.split}, shard {wildcards.shard} ({log})"
     params:
         resolved=RESOLVED,
         bins=config["features"]["bins"],
@@ -14,6 +12,8 @@ rule features:
             config["corpus"][key]
             for key in ("sample_rate", "resample", "allow_pipes", "max_bad_fraction")
         ],
+    message:
+        "Features: {wildcards.kind} of {wildcards.split}, shard {wildcards.shard} ({log})"
     shell:
         "dasr features {wildcards.kind} --split {wildcards.split} --shard {wildcards.shard} --config {params.resolved}"
         " >{log} 2>&1"
@@ -28,10 +28,10 @@ rule adapt:
         f"{R}/features/fmllr/{{split}}/{{shard}}/manifest.json",
     log:
         f"{R}/logs/adapt/{{split}}-{{shard}}.log",
-    message:
-        "Features: fMLLR of {wildcards.split}, shard {wildcards.shard} ({log})"
     params:
         resolved=RESOLVED,
+    message:
+        "Features: fMLLR of {wildcards.split}, shard {wildcards.shard} ({log})"
     shell:
         "dasr adapt --split {wildcards.split} --shard {wildcards.shard} --config {params.resolved}"
         " >{log} 2>&1"

@@ -7,12 +7,12 @@ rule hmm:
         f"{R}/hmm/manifest.json",
     log:
         f"{R}/logs/hmm.log",
-    message:
-        "HMM system: GMM bootstrap ({log})"
     threads: 2
     params:
         resolved=RESOLVED,
         hmm=config["hmm"],
+    message:
+        "HMM system: GMM bootstrap ({log})"
     shell:
         "dasr hmm --config {params.resolved} --threads {threads} >{log} 2>&1"
 
@@ -26,10 +26,10 @@ rule align:
         f"{R}/alignments/{{split}}/{{shard}}/manifest.json",
     log:
         f"{R}/logs/align/{{split}}-{{shard}}.log",
-    message:
-        "Alignment: {wildcards.split}, shard {wildcards.shard} ({log})"
     params:
         resolved=RESOLVED,
+    message:
+        "Alignment: {wildcards.split}, shard {wildcards.shard} ({log})"
     shell:
         "dasr align --split {wildcards.split} --shard {wildcards.shard} --config {params.resolved}"
         " >{log} 2>&1"
@@ -43,11 +43,11 @@ rule lm:
         f"{R}/lm/ngram.arpa",
     log:
         f"{R}/logs/lm.log",
-    message:
-        "Language model: n-gram ({log})"
     params:
         resolved=RESOLVED,
         order=config["decoding"]["ngram_order"],
+    message:
+        "Language model: n-gram ({log})"
     shell:
         "dasr lm --config {params.resolved} >{log} 2>&1"
 
@@ -64,9 +64,9 @@ rule graph:
         f"{R}/graphs/{{lm}}/manifest.json",
     log:
         f"{R}/logs/graph-{{lm}}.log",
-    message:
-        "Decoding graph: {wildcards.lm} ({log})"
     params:
         resolved=RESOLVED,
+    message:
+        "Decoding graph: {wildcards.lm} ({log})"
     shell:
         "dasr graph {wildcards.lm} --config {params.resolved} >{log} 2>&1"

@@ -6,10 +6,10 @@ rule compare:
         f"{R}/comparison.tsv",
     log:
         f"{R}/logs/compare.log",
-    message:
-        "Comparison table ({log})"
     params:
         resolved=RESOLVED,
+    message:
+        "Comparison table ({log})"
     shell:
         "dasr compare --config {params.resolved} >{log} 2>&1"
 
@@ -19,11 +19,11 @@ rule simulate:
         f"{R}/simulation/speedup.jsonl",
     log:
         f"{R}/logs/simulate.log",
-    message:
-        "Predicted speed-up of every strategy ({log})"
     params:
         cluster=config["simulation"]["cluster"],
         learners=config["simulation"]["max_learners"],
+    message:
+        "Predicted speed-up of every strategy ({log})"
     shell:
         "dasr simulate --speedup --cluster {params.cluster:q} --max-learners {params.learners} --out {output} >{log} 2>&1"
 
@@ -36,10 +36,10 @@ rule report:
         f"{R}/report.html",
     log:
         f"{R}/logs/report.log",
-    message:
-        "Report and figures ({log})"
     params:
         resolved=RESOLVED,
+    message:
+        "Report and figures ({log})"
     shell:
         "dasr report --config {params.resolved} >{log} 2>&1"
 
@@ -52,10 +52,10 @@ rule track:
         f"{R}/mlflow/tracked.json",
     log:
         f"{R}/logs/track.log",
-    message:
-        "MLflow ({log})"
     params:
         resolved=RESOLVED,
         name=config["comparison"]["name"],
+    message:
+        "MLflow ({log})"
     shell:
         "dasr track --config {params.resolved} >{log} 2>&1"

@@ -7,8 +7,6 @@ rule train:
     # How many learners is part of the run; where they run is not: see profiles/.
     log:
         f"{R}/logs/train/{{run}}.log",
-    message:
-        "Training: {wildcards.run} ({log})"
     params:
         resolved=RESOLVED,
         run=lambda wildcards: vars(dasr_config.find_run(config, wildcards.run)),
@@ -16,6 +14,8 @@ rule train:
         training=config["training"],
         # Derived from resources, so that another partition or time limit retrains nothing.
         launch=launch_options,
+    message:
+        "Training: {wildcards.run} ({log})"
     shell:
         "dasr train {wildcards.run} --config {params.resolved} {params.launch} 2>&1 | tee {log}"
 
@@ -29,9 +29,9 @@ rule evaluate:
         f"{R}/runs/{{run}}/heldout.jsonl",
     log:
         f"{R}/logs/evaluate/{{run}}.log",
-    message:
-        "Held-out loss: {wildcards.run} ({log})"
     params:
         resolved=RESOLVED,
+    message:
+        "Held-out loss: {wildcards.run} ({log})"
     shell:
         "dasr evaluate {wildcards.run} --config {params.resolved} >{log} 2>&1"
