@@ -13,8 +13,8 @@ run: $(INSTALLED)  ## the whole comparison on the embedded corpus (AN4), on this
 	  [ $$status != 3 ] || echo "dasr: error: another \`make run\` is at work in this folder"; exit $$status
 	@$(BIN)/dasr compare --show
 
-test: $(INSTALLED) check  ## formatting, types, unit tests, then the workflow end to end
-	$(BIN)/pytest -m "not slurm"
+test: $(INSTALLED) check  ## formatting, types, unit tests, the workflow end to end, and a real Slurm where it can run
+	$(BIN)/pytest
 
 test-slurm: $(INSTALLED)  ## the literal `snakemake --profile slurm` and each fault, on a real Slurm on this host
 	$(BIN)/pytest -m slurm

@@ -1,0 +1,17 @@
+"""What the tests of corpora share: a configuration, and a Kaldi table as a mapping."""
+
+from pathlib import Path
+from typing import Any
+
+from dasr.config import complete
+
+SPLITS = ("train", "dev", "test")
+
+
+def config(results: Path, shards: int = 1, **settings: Any) -> dict[str, Any]:
+    sizes = {split: shards for split in SPLITS}
+    return complete({"results": str(results), "corpus": settings, "features": {"shards": sizes}})
+
+
+def table(path: Path) -> dict[str, str]:
+    return dict(line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines())

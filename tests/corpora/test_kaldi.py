@@ -1,0 +1,171 @@
+"""`dasr corpus` on Kaldi data directories, and one clear line for each kind of bad input."""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from click.testing import CliRunner
+
+from dasr.config import SCHEMA
+from dasr.corpora.command import corpus, make
+from dasr.corpora.config import CorpusConfig
+from dasr.corpora.datadir import read_data_dir
+from dasr.corpora.rejects import Rejects
+from dasr.errors import UserError
+from tests.corpora.common import SPLITS, config, table
+
+
+def test_the_schema_names_exactly_the_fields_of_the_dataclass() -> None:
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))["properties"]["corpus"]["properties"]
+    assert set(schema) == {field.name for field in dataclasses.fields(CorpusConfig)}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """train and test of 4 speakers x 5 utterances each, and a lexicon."""
+    root = tmp_path / "data"
+    tone = (1000 * np.sin(np.arange(8000) / 7)).astype(np.int16)
+    for split in ("train", "test"):
+        names = [f"{split}{s}-u{n}" for s in range(4) for n in range(5)]
+        folder = root / split
+        folder.mkdir(parents=True)
+        for name in names:
+            soundfile.write(folder / f"{name}.flac", tone, 16000)
+        (folder / "wav.scp").write_text("".join(f"{n} {n}.flac\n" for n in reversed(names)))
+        (folder / "text").write_text("".join(f"{n} HÉLLO WORLD\n" for n in names), encoding="utf-8")
+        (folder / "utt2spk").write_text("".join(f"{n} {n[:-3]}\n" for n in names))
+    (root / "lang").mkdir()
+    (root / "lang" / "lexicon.txt").write_text("HÉLLO HH AH L OW\nWORLD W ER L D\n", encoding="utf-8")
+    return root
+
+
+def settings(data: Path, **more: Any) -> dict[str, Any]:
+    return {"kind": "kaldi", "path": str(data), "dev_speakers": 1, "max_bad_fraction": 0.2, **more}
+
+
+def test_a_kaldi_corpus_is_taken_as_it_stands(data: Path) -> None:
+    results = data.parent / "results"
+    make(config(results, **settings(data)))
+    assert [len(table(results / "corpus" / split / "text")) for split in SPLITS] == [15, 5, 20]
+    assert all(Path(p).is_file() for p in table(results / "corpus" / "train" / "wav.scp").values())
+    assert "ngram 1=4" in (results / "corpus" / "lang" / "unigram.arpa").read_text(encoding="utf-8")
+
+
+def test_fewer_shards_than_before_leave_no_features_of_the_others_behind(data: Path) -> None:
+    results = data.parent / "results"
+    kept, gone = (results / "features" / "fbank" / "train" / number for number in ("0001", "0002"))
+    kept.mkdir(parents=True)
+    gone.mkdir()
+    make({**config(results, **settings(data)), "features": {"shards": {"train": 2, "dev": 1, "test": 1}}})
+    assert kept.is_dir() and not gone.exists()
+
+
+def test_segments_survive_the_way_through(data: Path) -> None:
+    (data / "test" / "segments").write_text("test0-u0 test0-u1 0.1 0.35\ntest0-u2 test0-u1 0.2 -1\n")
+    for name in ("text", "utt2spk"):
+        lines = (data / "test" / name).read_text().splitlines()
+        kept = [line for line in lines if line.split()[0] in ("test0-u0", "test0-u2")]
+        (data / "test" / name).write_text("\n".join(kept) + "\n")
+    results = data.parent / "results"
+    make(config(results, **settings(data)))
+    entries = read_data_dir(results / "corpus" / "test" / "shards" / "0000", Rejects(""))
+    assert [(e.begin, e.end) for e in entries] == [(0.1, 0.35), (0.2, None)]
+
+
+def _edit(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        (folder / name).write_bytes(change((folder / name).read_bytes()))
+
+    return apply
+
+
+BAD: dict[str, tuple[Callable[[Path], None], str, str]] = {
+    "missing audio": (lambda f: (f / "train0-u0.flac").unlink(), "train0-u0", "train0-u0.flac is missing"),
+    "empty file": (lambda f: (f / "train0-u0.flac").write_bytes(b"") and None, "train0-u0", "is empty"),
+    "no transcript": (
+        _edit("text", lambda t: t.split(b"\n", 1)[1]),
+        "train0-u0",
+        "audio without a transcript",
+    ),
+    "no words": (
+        _edit("text", lambda t: b"train0-u0\n" + t.split(b"\n", 1)[1]),
+        "train0-u0",
+        "empty transcript",
+    ),
+    "no audio": (_edit("text", lambda t: t + b"other A\n"), "other", "transcript without audio"),
+    "no speaker": (_edit("utt2spk", lambda t: t.split(b"\n", 1)[1]), "train0-u0", "no speaker in utt2spk"),
+    "duplicate text": (_edit("text", lambda t: t + b"train0-u0 B\n"), "train0-u0", "text:21: duplicate id"),
+    "duplicate audio": (
+        _edit("wav.scp", lambda t: t + b"train0-u0 B\n"),
+        "train0-u0",
+        "wav.scp:21: duplicate id",
+    ),
+    "not UTF-8": (
+        _edit("text", lambda t: t.replace("É".encode(), b"\xc9", 1)),
+        "train0-u0",
+        "text:1 is not UTF-8",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_bad_utterance_is_set_aside_and_beyond_the_fraction_stops_with_one_line(
+    data: Path, what: str
+) -> None:
+    damage, utterance, reason = BAD[what]
+    damage(data / "train")
+    results = data.parent / "results"
+    make(config(results, **settings(data)))
+    rows = [json.loads(line) for line in (results / "corpus/train/rejected.jsonl").read_text().splitlines()]
+    assert [row["utterance"] for row in rows] == [utterance] and reason in rows[0]["reason"]
+    assert utterance not in table(results / "corpus" / "train" / "text")
+    with pytest.raises(
+        UserError, match=rf"corpus train: 1 of 2[01] utterances are bad.*{utterance}: "
+    ) as stopped:
+        make(config(data.parent / "strict", **settings(data, max_bad_fraction=0)))
+    assert "\n" not in str(stopped.value)
+    assert not (data.parent / "strict").exists()
+
+
+def test_a_pipe_is_refused_unless_allowed(data: Path) -> None:
+    scp = data / "train" / "wav.scp"
+    scp.write_text(scp.read_text().replace("train0-u0.flac", "touch /nowhere/x |"))
+    with pytest.raises(UserError, match="runs a command; set corpus"):
+        make(config(data.parent / "results", **settings(data)))
+    make(config(data.parent / "results", **settings(data, allow_pipes=True)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: shutil.rmtree(d / "test"), r"there is no data directory .*test"),
+        (lambda d: (d / "train" / "text").unlink(), r"cannot read .*text: No such file"),
+        (lambda d: (d / "lang" / "lexicon.txt").unlink(), "no lexicon below"),
+        (
+            lambda d: (d / "lang" / "lexicon.txt").write_text("A\n"),
+            "lexicon.txt:1: the word 'A' has no phones",
+        ),
+        (lambda d: (d / "lang" / "lexicon.txt").write_bytes(b"\xc9 A\n"), "lexicon.txt:1 is not UTF-8"),
+        (shutil.rmtree, "corpus.path: there is no folder"),
+    ],
+)
+def test_what_stops_the_stage_is_one_line(data: Path, change: Callable[[Path], Any], message: str) -> None:
+    change(data)
+    with pytest.raises(UserError, match=message):
+        make(config(data.parent / "results", **settings(data)))
+    assert not (data.parent / "results").exists()
+
+
+def test_too_many_shards_for_the_speakers_is_one_line_on_the_command_line(data: Path) -> None:
+    path = data.parent / "config.yaml"
+    path.write_text(json.dumps(config(data.parent / "r", shards=9, **settings(data))))
+    result = CliRunner().invoke(corpus, ["--config", str(path)])
+    assert isinstance(result.exception, UserError)
+    assert "features.shards.train is 9, but train has only 3 speakers" in str(result.exception)
