@@ -31,7 +31,7 @@ class Sgp(Strategy):
         if graph not in GRAPHS:
             raise UserError(f"no graph '{graph}'{nearest(graph, GRAPHS)} (known: {', '.join(GRAPHS)})")
         self.graph, self.spec = graph, compression
-        self.push = torch.ones(1, dtype=torch.float64, device=learner.weights.device)  # v
+        self.push = torch.ones_like(learner.weights[:1], dtype=torch.float64)  # v
         self.mean = Mean(self.world, compression)
         self.tracks: dict[
             int, tuple[Track, Track]

@@ -70,6 +70,7 @@ SPEEDUP_STEPS = 32
     "--speedup", is_flag=True, help="Timing of all strategies (or those given) for 1, 2, 4 ... learners."
 )
 @click.option("--max-learners", type=click.IntRange(1), default=1024, help="Where --speedup ends.")
+@click.option("--jobs", type=click.IntRange(1), default=1, help="Simulations at once, each a process.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -93,6 +94,7 @@ def simulate(
     dead: tuple[str, ...],
     speedup: bool,
     max_learners: int,
+    jobs: int,
     out: Path | None,
 ) -> None:
     """Run strategies on virtual learners: what would this cluster give me?
@@ -103,8 +105,7 @@ def simulate(
     from dasr.progress import progress
     from dasr.strategies import registry
     from dasr.worlds import clusters, figures, tasks
-    from dasr.worlds.scheduler import SimulationError
-    from dasr.worlds.simulate import simulate as run
+    from dasr.worlds.sweep import Sweep
 
     where = _with_faults(clusters.load(cluster), slow, pause, dead)
     given = _options(options)
@@ -115,40 +116,16 @@ def simulate(
         learners, steps, task = tuple(_powers(max_learners)), min(steps, SPEEDUP_STEPS), "timing"
     if timing_only:
         task = "timing"
-    jobs = [(name, count, seed) for name in names for count in learners for seed in seeds]
+    points = [(name, count, seed) for name in names for count in learners for seed in seeds]
+    sweep = Sweep(where, given, steps, share, parameters, task, learning_rate, config_path)
     results: list[SimulationResult] = []
-    loss = "loss"
-    for name, count, seed in progress(jobs, "simulate"):
-        workload = None
-        if task == "quadratic":
-            workload = tasks.quadratic(learning_rate, parameters)
-        elif task == "corpus":
-            workload = tasks.corpus(config_path, share * count, seed)
-        extra: dict[str, Any] = {}
-        if workload is not None:
-            extra = {"task": workload.task, "evaluate": workload.evaluate, "schedule": workload.schedule}
-            extra["bytes_scale"] = workload.bytes_scale
-            loss = workload.loss
-        try:
-            result = run(
-                name,
-                count,
-                steps,
-                where,
-                options=given,
-                share=share,
-                seed=seed,
-                parameters=parameters,
-                **extra,
-            )
-        except SimulationError as error:
-            raise UserError(f"{name} with {count} learners: {error}") from None
+    for result in progress(sweep.run(points, jobs), "simulate", len(points)):
         results.append(result)
         if out is None:
             print(json.dumps(result.record()), flush=True)
     if out is not None:
         _write(results, out)
-        figures.draw(results, out.with_suffix(".svg"), loss)
+        figures.draw(results, out.with_suffix(".svg"), tasks.LOSS.get(task, "loss"))
         print(f"{len(results)} simulations in {out}, figure in {out.with_suffix('.svg')}", file=sys.stderr)
 
 

@@ -48,6 +48,7 @@ class Meetings:
         self._rolls: dict[int, Roll] = {}  # open ones, by number
         self._present = len(boxes)  # learners that have not died or left, as far as others know
         self._answered = [0] * len(boxes)  # roll calls of each learner
+        self._gone: list[Mailbox] = []
 
     def join(
         self,
@@ -78,9 +79,9 @@ class Meetings:
         future = Future(("collective", call))
         call.parts[rank] = payload
         call.futures.append((rank, future))
-        lost = [self.boxes[member] for member in call.members if self.boxes[member].gone_at is not None]
+        lost = [box for box in self._gone if box.rank in call.members]
         if lost:
-            self._fail(call, lost[0])
+            self._fail(call, min(lost, key=lambda box: box.rank))
         elif len(call.parts) == len(call.members):
             del self._open[place]
             now = self.scheduler.now
@@ -134,6 +135,7 @@ class Meetings:
 
     def gone(self, box: Mailbox, noticed: float) -> None:
         """A learner died or left: collectives that need it fail, roll calls go on without it."""
+        self._gone.append(box)
         for place, call in list(self._open.items()):
             if box.owner.rank in call.members:
                 self._fail(call, box)

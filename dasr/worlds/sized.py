@@ -124,7 +124,7 @@ def _elementwise(name: str) -> Operation:
     def operation(self: Sized, other: Any, *arguments: Any, **options: Any) -> Any:
         if isinstance(other, (int, float)) or (isinstance(other, Sized) and other.numel() == self.numel()):
             return self
-        if isinstance(other, Tensor) and not other.shape:  # a number in a tensor
+        if isinstance(other, Tensor) and other.numel() == 1:  # a number in a tensor
             return self
         return general(self, other, *arguments, **options)
 

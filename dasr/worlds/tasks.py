@@ -14,6 +14,9 @@ from dasr.training.task import Quadratic, Task
 from dasr.worlds.interface import World
 from dasr.worlds.simulate import MakeTask
 
+LOSS = {"quadratic": "excess loss", "corpus": "held-out cross-entropy (nats a frame)"}
+"""What `evaluate` gives, for the figure."""
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -22,7 +25,6 @@ class Workload:
     task: MakeTask
     evaluate: Callable[[Tensor], float]
     schedule: Callable[[int], float]
-    loss: str  # what `evaluate` gives, for the figure
     bytes_scale: int = 1  # parameters on the wire that each one of the task stands for
 
 
@@ -39,7 +41,7 @@ def quadratic(rate: float = 0.1, parameters: int = 64, dimension: int = 64) -> W
         return float(weights.square().sum() / 2)
 
     scale = max(1, round(parameters / dimension))
-    return Workload(task, evaluate, lambda samples: rate, "excess loss", scale)
+    return Workload(task, evaluate, lambda samples: rate, scale)
 
 
 def corpus(
@@ -70,4 +72,4 @@ def corpus(
     def evaluate(weights: Tensor) -> float:
         return held_out.score(weights)[0]
 
-    return Workload(task, evaluate, training.rates(chunks, batch), "held-out cross-entropy (nats a frame)")
+    return Workload(task, evaluate, training.rates(chunks, batch))

@@ -19,13 +19,16 @@ rule simulate:
         f"{R}/simulation/speedup.jsonl",
     log:
         f"{R}/logs/simulate.log",
+    priority: -1
+    threads: 2
     params:
         cluster=config["simulation"]["cluster"],
         learners=config["simulation"]["max_learners"],
     message:
         "Predicted speed-up of every strategy ({log})"
     shell:
-        "dasr simulate --speedup --cluster {params.cluster:q} --max-learners {params.learners} --out {output} >{log} 2>&1"
+        "dasr simulate --speedup --cluster {params.cluster:q} --max-learners {params.learners} --jobs {threads}"
+        " --out {output} >{log} 2>&1"
 
 
 rule report:

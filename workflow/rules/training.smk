@@ -7,6 +7,8 @@ rule train:
     # How many learners is part of the run; where they run is not: see profiles/.
     log:
         f"{R}/logs/train/{{run}}.log",
+    # First all trainings: what follows them is then many small jobs, which fill a machine better.
+    priority: 1
     params:
         resolved=RESOLVED,
         run=lambda wildcards: vars(dasr_config.find_run(config, wildcards.run)),

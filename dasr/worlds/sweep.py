@@ -1,0 +1,67 @@
+"""Many simulations: every strategy with every number of learners and every seed, on several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Any
+
+from dasr.errors import UserError
+from dasr.worlds import tasks
+from dasr.worlds.clusters import Cluster
+from dasr.worlds.scheduler import SimulationError
+from dasr.worlds.simulate import SimulationResult, simulate
+
+Point = tuple[str, int, int]
+"""(strategy, learners, seed)"""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What all simulations have in common."""
+
+    cluster: Cluster
+    options: dict[str, Any]
+    steps: int
+    share: int
+    parameters: int
+    task: str = "timing"  # or quadratic, corpus
+    learning_rate: float = 0.1  # of the quadratic
+    config: str = "config.yaml"  # of the corpus
+
+    def run(self, points: Sequence[Point], jobs: int = 1) -> Iterator[SimulationResult]:
+        """The results, in the order of `points`. Raises UserError."""
+        if jobs == 1:
+            yield from map(self.one, points)
+            return
+        context = multiprocessing.get_context("spawn")  # fork would copy torch's locked thread pools
+        pool = ProcessPoolExecutor(min(jobs, len(points)), context)
+        try:
+            yield from pool.map(self.one, points)
+        except BrokenProcessPool:
+            raise UserError("a simulating process died (out of memory?): use fewer --jobs") from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def one(self, point: Point) -> SimulationResult:
+        """One simulation. Raises UserError where its strategy cannot go on."""
+        name, learners, seed = point
+        workload = None
+        if self.task == "quadratic":
+            workload = tasks.quadratic(self.learning_rate, self.parameters)
+        elif self.task == "corpus":
+            workload = tasks.corpus(self.config, self.share * learners, seed)
+        extra: dict[str, Any] = {}
+        if workload is not None:
+            extra = {"task": workload.task, "evaluate": workload.evaluate, "schedule": workload.schedule}
+            extra["bytes_scale"] = workload.bytes_scale
+        try:
+            return simulate(
+                name, learners, self.steps, self.cluster,
+                options=self.options, share=self.share, seed=seed, parameters=self.parameters, **extra,
+            )  # fmt: skip
+        except SimulationError as error:
+            raise UserError(f"{name} with {learners} learners: {error}") from None
