@@ -153,7 +153,8 @@ def bytes_sent(all_groups: list[Group]) -> Figure | None:
     sent = [_mean(record.summary.get("mb_sent_per_learner") for record in group.records) for group in shown]
     axis.barh(range(len(shown)), sent, 0.62, color=[look[group.label].colour for group in shown])
     for row, one in enumerate(sent):
-        axis.annotate(f" {one:,.4g} MB" if one else " nothing", (one, row), va="center", fontsize=9)
+        digits = ",.0f" if one >= 1000 else ".4g"
+        axis.annotate(f" {one:{digits}} MB" if one else " nothing", (one, row), va="center", fontsize=9)
     _name_rows(axis, shown, all_groups)
     axis.set_xlim(0, 1.2 * max(max(sent), 1e-9))
     axis.set_xlabel("sent by each learner in the whole run (MB)")
@@ -164,17 +165,19 @@ def staleness(all_groups: list[Group]) -> Figure | None:
     """How many updates old the gradients were when they were applied; only strategies where some were."""
     from matplotlib.figure import Figure
 
-    found = [(group, counts) for group in all_groups if max(counts := _ages(group), default=0) > 0]
+    found = [(group, ages) for group in all_groups if max(ages := _ages(group), default=0) > 0]
     if not found:
         return None
     look = palette.looks(all_groups)
     figure = Figure(figsize=(7.6, 0.7 + 1.25 * len(found)))
     axes = figure.subplots(len(found), 1, squeeze=False, sharex=True)[:, 0]
-    for axis, (group, counts) in zip(axes, found, strict=True):
-        total = sum(counts.values())
-        shares = {age: 100 * count / total for age, count in counts.items()}
+    for axis, (group, ages) in zip(axes, found, strict=True):
+        total = sum(ages.values())
+        shares = dict.fromkeys(range(OLDEST + 1), 0.0)
+        for age, count in ages.items():
+            shares[min(age, OLDEST)] += 100 * count / total
         axis.bar(list(shares), list(shares.values()), 0.75, color=look[group.label].colour)
-        mean = sum(age * count for age, count in counts.items()) / total
+        mean = sum(age * count for age, count in ages.items()) / total
         axis.set_title(f"{palette.tick(group, all_groups)} (mean {mean:.2f})".replace("\n", ", "), loc="left")
         axis.grid(axis="x", visible=False)
         axis.set_ylabel("%")
@@ -184,11 +187,12 @@ def staleness(all_groups: list[Group]) -> Figure | None:
 
 
 def _ages(group: Group) -> dict[int, int]:
+    """Staleness -> gradients of all learners and seeds."""
     counts: dict[int, int] = {}
     for record in group.records:
         for learner in record.learners:
             for age, count in learner["staleness"].items():
-                counts[min(int(age), OLDEST)] = counts.get(min(int(age), OLDEST), 0) + count
+                counts[int(age)] = counts.get(int(age), 0) + count
     return counts
 
 
