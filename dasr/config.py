@@ -114,5 +114,6 @@ def find_run(config: Config, name: str) -> Run:
     """The run of that name. Raises UserError naming the nearest."""
     known = {run.name: run for run in runs(config)}
     if name not in known:
-        raise UserError(f"no run '{name}' in this comparison{nearest(name, known)}")
+        some = ", ".join([*known][:8]) + (", ..." if len(known) > 8 else "")
+        raise UserError(f"no run '{name}' in this comparison{nearest(name, known)} (known: {some})")
     return known[name]

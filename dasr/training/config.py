@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from dasr import config as configuration
+from dasr.errors import UserError
+from dasr.models import config as model_config
+from dasr.strategies import registry
 from dasr.training import schedule
 from dasr.training.augment import AugmentConfig
 from dasr.training.learner import Budget
@@ -70,7 +74,24 @@ PRESETS: dict[str, TrainingConfig] = {
 
 
 def from_config(config: dict[str, Any]) -> TrainingConfig:
-    """The whole configuration's training: the preset of its model, with what is given beside it."""
+    """The whole configuration's training: the preset of its model, with what is given beside it.
+
+    Raises UserError where it does not fit the model."""
     preset, given = PRESETS[config["model"]["preset"]], dict(config["training"])
     augmentation = replace(preset.augment, **given.pop("augment", {}))
-    return replace(preset, augment=augmentation, **given)
+    training = replace(preset, augment=augmentation, **given)
+    subsampling = model_config.from_config(config["model"]).subsampling
+    if training.chunk_frames % subsampling:
+        raise UserError(
+            f"training.chunk_frames ({training.chunk_frames}) must be a multiple of model.subsampling "
+            f"({subsampling})"
+        )
+    return training
+
+
+def check_runs(config: dict[str, Any]) -> None:
+    """Raises UserError for a run of the comparison that could not be trained, hours before its turn."""
+    from_config(config)
+    for run in configuration.runs(config):
+        registry.check(run.strategy, dict(run.options))
+        Budget(1, run.batch, run.learners)

@@ -50,11 +50,6 @@ class AlignedShards:
         self, model: AcousticModel, chunk_frames: int, share: int, rank: int, size: int, seed: int
     ) -> Feed:
         """Learner `rank`'s batches of `share` chunks."""
-        if chunk_frames % model.config.subsampling:
-            raise UserError(
-                f"training.chunk_frames ({chunk_frames}) must be a multiple of model.subsampling "
-                f"({model.config.subsampling})"
-            )
         return Feed(
             self.features,
             self.alignments,

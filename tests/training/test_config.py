@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from dasr import config
+from dasr.errors import UserError
 from dasr.models import config as model_config
 from dasr.training import config as training_config
 
@@ -33,3 +34,21 @@ def test_every_preset_can_be_trained():
     for preset, training in training_config.PRESETS.items():
         assert training.chunk_frames % model_config.PRESETS[preset].subsampling == 0
         assert training.budget(10_000, training.reference_batch, 4).steps > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"comparison": {"strategies": ["single", "bmuff"]}}, "no strategy 'bmuff'; did you mean 'bmuf'"),
+        ({"comparison": {"strategies": [{"strategy": "bmuf", "tauu": 3}]}}, "did you mean 'tau'"),
+        ({"comparison": {"learners": [3], "batch": [32]}}, "32 chunks cannot be shared equally by 3"),
+        (
+            {"training": {"chunk_frames": 40}},
+            r"chunk_frames \(40\) must be a multiple of .*subsampling \(3\)",
+        ),
+    ],
+)
+def test_a_run_that_could_not_be_trained_is_refused_before_anything_runs(changes, message):
+    training_config.check_runs(config.complete({}))
+    with pytest.raises(UserError, match=message):
+        training_config.check_runs(config.complete(changes))

@@ -68,14 +68,6 @@ def test_dropout_and_augmentation_go_on_where_a_checkpoint_left_them(corpus):
     second.feed.close()
 
 
-def test_chunks_that_the_subsampling_does_not_divide_are_refused(corpus):
-    config = small_config(corpus)
-    config["model"]["subsampling"] = 3
-    data = AlignedShards.of(config, "train")
-    with pytest.raises(UserError, match=r"chunk_frames \(7\) must be a multiple of model.subsampling \(3\)"):
-        data.feed(data.model(config), 7, 4, 0, 1, seed=0)
-
-
 def test_a_stage_that_has_not_run_is_named(tmp_path):
     with pytest.raises(UserError, match="run `dasr adapt --split dev`"):
         AlignedShards.of(small_config(tmp_path), "dev")

@@ -8,25 +8,30 @@ from dasr import config as dasr_config
 from dasr import files
 from dasr.errors import UserError
 
+# Every command reads the resolved configuration, so that `--config` and `--configfile` reach it too. Rules name
+# the sections they depend on in `params`, which is what makes Snakemake rerun them, and only them.
 try:
     config = dasr_config.complete(config, "config.yaml")
     RUNS = [run.name for run in dasr_config.runs(config)]
+    R = config["results"]
+    RESOLVED = f"{R}/config.yaml"
+    _text = yaml.safe_dump(config, sort_keys=False)
+    if (
+        not Path(RESOLVED).is_file()
+        or Path(RESOLVED).read_text(encoding="utf-8") != _text
+    ):
+        from dasr.training.config import check_runs  # seconds, so only after a change
+
+        check_runs(config)
+        files.write_text(RESOLVED, _text)
 except UserError as error:
     raise WorkflowError(str(error)) from None
-R = config["results"]
 LMS = ["unigram", "ngram"]
 FEATURES = f"features/{config['features']['kind']}"  # what the acoustic model sees
 SHARDS = {
     split: [f"{n:04d}" for n in range(count)]
     for split, count in config["features"]["shards"].items()
 }
-
-# Every command reads the resolved configuration, so that `--config` and `--configfile` reach it too. Rules name
-# the sections they depend on in `params`, which is what makes Snakemake rerun them, and only them.
-RESOLVED = f"{R}/config.yaml"
-_text = yaml.safe_dump(config, sort_keys=False)
-if not Path(RESOLVED).is_file() or Path(RESOLVED).read_text(encoding="utf-8") != _text:
-    files.write_text(RESOLVED, _text)
 
 
 # `dasr` is the one beside the Python that runs Snakemake, activated or not, on the nodes too.
