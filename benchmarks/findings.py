@@ -89,6 +89,8 @@ def run(given: argparse.Namespace) -> None:
                 task=workload.task,
                 evaluate=workload.evaluate,
                 schedule=training.rates(chunks, one.batch),
+                momentum=workload.momentum,
+                clip=workload.clip,
                 points=given.points,
             )
             record |= {"curve": result.curve, "staleness_mean": result.staleness_mean}

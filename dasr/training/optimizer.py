@@ -89,6 +89,14 @@ class AdamW(Optimizer):
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": Optimizer, "momentum": Momentum, "adamw": AdamW}
 
 
+def chosen(wanted: str | None, momentum: float, clip: float | None) -> Callable[[Tensor], Optimizer]:
+    """What makes a learner's optimizer: the one that its strategy is defined with (`wanted`), else plain SGD,
+    or momentum if the configuration has it."""
+    name = wanted or ("momentum" if momentum else "sgd")
+    options = {"momentum": momentum} if name == "momentum" else {}
+    return lambda weights: make(name, weights, clip=clip, **options)
+
+
 def make(name: str, weights: Tensor, **options: Any) -> Optimizer:
     """The optimizer of that name for flat `weights`. Raises UserError for an unknown name."""
     if name not in OPTIMIZERS:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -68,7 +67,7 @@ async def train(
     learner = Learner(
         world,
         task,
-        lambda weights: _optimizer(weights, run.strategy, training),
+        optimizer.chosen(registry.find(run.strategy).optimizer, training.momentum, training.clip),
         training.rates(feed.num_chunks, run.batch),
         budget,
         keeper,
@@ -88,13 +87,6 @@ async def train(
     finished = await _finish(learner, keeper, run, training.chunk_frames)
     feed.close()
     return finished
-
-
-def _optimizer(weights: torch.Tensor, strategy: str, training: Any) -> optimizer.Optimizer:
-    """What the strategy is defined with; else plain SGD, or momentum if the config has it."""
-    wanted = registry.find(strategy).optimizer or ("momentum" if training.momentum else "sgd")
-    options = {"momentum": training.momentum} if wanted == "momentum" else {}
-    return optimizer.make(wanted, weights, clip=training.clip, **options)
 
 
 async def _resume(learner: Learner, strategy: Strategy, keeper: RunKeeper) -> None:

@@ -129,6 +129,7 @@ def simulate(
     points: int = 20,
     schedule: Callable[[int], float] | float = 0.1,
     momentum: float = 0.0,
+    clip: float | None = None,
 ) -> SimulationResult:
     """`steps` batches of `share` samples a learner. Without a `task` timing only, for a model of
     `parameters`.
@@ -143,15 +144,14 @@ def simulate(
         cluster, learners, seed=seed, samples=share, bytes_scale=bytes_scale, timing_only=timing_only
     )
     rate: Callable[[int], float] = schedule if callable(schedule) else lambda samples: float(schedule)
-    kind = "momentum" if momentum else registry.find(strategy).optimizer or "sgd"
-    settings = {"momentum": momentum} if momentum else {}
+    make_optimizer = optimizer.chosen(registry.find(strategy).optimizer, momentum, clip)
     all_learners: list[Learner] = []
     strategies: list[Strategy] = []
     keepers: list[Snapshots] = []
     for world in simulation.worlds:
         work = TimingTask(parameters) if task is None else task(world, budget.batch, seed)
         keeper = Snapshots(world, budget, points) if evaluate is not None else None
-        learner = Learner(world, work, lambda w: optimizer.make(kind, w, **settings), rate, budget, keeper)
+        learner = Learner(world, work, make_optimizer, rate, budget, keeper)
         all_learners.append(learner)
         strategies.append(registry.make(strategy, learner, **dict(options or {})))
         keepers += [keeper] if keeper else []

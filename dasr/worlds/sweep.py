@@ -57,7 +57,11 @@ class Sweep:
         extra: dict[str, Any] = {}
         if workload is not None:
             extra = {"task": workload.task, "evaluate": workload.evaluate, "schedule": workload.schedule}
-            extra["bytes_scale"] = workload.bytes_scale
+            extra |= {
+                "momentum": workload.momentum,
+                "clip": workload.clip,
+                "bytes_scale": workload.bytes_scale,
+            }
         try:
             return simulate(
                 name, learners, self.steps, self.cluster,

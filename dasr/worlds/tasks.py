@@ -26,6 +26,8 @@ class Workload:
     evaluate: Callable[[Tensor], float]
     schedule: Callable[[int], float]
     bytes_scale: int = 1  # parameters on the wire that each one of the task stands for
+    momentum: float = 0.0
+    clip: float | None = None  # longest gradient that is applied as it is
 
 
 def quadratic(rate: float = 0.1, parameters: int = 64, dimension: int = 64) -> Workload:
@@ -67,9 +69,10 @@ def corpus(
         model = train.model(config)
         share = batch // world.size
         feed = train.feed(model, training.chunk_frames, share, world.rank, world.size, seed)
-        return CorpusTask(model, feed, seed, world.rank, device)
+        return CorpusTask(model, feed, seed, world.rank, device, training.augment)
 
     def evaluate(weights: Tensor) -> float:
         return held_out.score(weights)[0]
 
-    return Workload(task, evaluate, training.rates(chunks, batch))
+    rates = training.rates(chunks, batch)
+    return Workload(task, evaluate, rates, momentum=training.momentum, clip=training.clip)

@@ -33,6 +33,7 @@ model: {preset: demo, layers: 1, cells: 32}
 training: {epochs: 3, snapshots: 2}
 comparison: {name: small, strategies: [sc-allreduce, sd, ad], learners: [4], batch: [32]}
 decoding: {acoustic_scales: [0.1]}
+simulation: {max_learners: 16}
 """
 EPOCHS = 60  # of a trial: about 15 seconds of training
 

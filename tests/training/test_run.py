@@ -1,16 +1,21 @@
 """Whole runs on real processes: what they leave, and that stopping and resuming changes nothing."""
 
 import functools
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
+from dasr.training import config as training_config
 from dasr.training import snapshots
 from dasr.training.data import AlignedShards
 from dasr.training.heldout import HeldOut, evaluate
+from dasr.worlds import clusters, tasks
 from dasr.worlds.processes import run_processes
+from dasr.worlds.simulate import simulate
 from tests.training import lives
 from tests.training.conftest import small_config
 
@@ -78,3 +83,22 @@ def test_held_out_loss_falls_and_is_written_a_line_a_snapshot(lived, corpus):
     assert [line["kind"] for line in lines] == ["heldout"] * 3
     assert lines[-1]["ce"] < lines[0]["ce"] < 1.7  # ln 5 = 1.61 at the start
     assert lines[-1]["consensus_distance"] == 0.0
+
+
+@pytest.mark.parametrize("strategy", lives.SYNCHRONOUS)
+def test_a_simulated_run_of_the_corpus_ends_with_the_bits_of_the_real_one(lived, tmp_path, strategy):
+    config = small_config(lived / "undisturbed", snapshots=3)
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    workload, training = tasks.corpus(path, 12, 0), training_config.from_config(config)
+    data = AlignedShards.of(config, "train")
+    chunks = data.feed(data.model(config), 7, 6, 0, 2, 0).num_chunks
+    budget = training.budget(chunks, 12, 2)
+    name, *option = strategy.split("-tau=")
+    simulated = simulate(
+        name, 2, budget.steps, clusters.load("ideal"), options={"tau": int(option[0])} if option else {},
+        share=budget.share, task=workload.task, schedule=workload.schedule, clip=workload.clip,
+    )  # fmt: skip
+    last = snapshots.read(lived / "undisturbed" / "runs" / f"{strategy}-L2-B12-S0", 3)
+    real = hashlib.sha256(b"".join(one.weights.numpy().tobytes() for one in last))
+    assert simulated.weights_sha256 == real.hexdigest()

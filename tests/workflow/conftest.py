@@ -19,6 +19,7 @@ SMALL = {
     "training": {"epochs": 1, "snapshots": 2},
     "comparison": {"name": "small", "strategies": ["single", "sc-allreduce", "ad"], "learners": [2]},
     "decoding": {"acoustic_scales": [0.1]},
+    "simulation": {"max_learners": 16},
 }
 
 
