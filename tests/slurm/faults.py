@@ -100,6 +100,11 @@ def _resumed(trial: Trial, head: subprocess.Popen[bytes], before: int, began: fl
     return recovered
 
 
+def _found(trial: Trial) -> bool:
+    """Whether a dispatcher that was started again has said what became of its job, which may be done by then."""
+    return f"found job {trial.job_id()}" in trial.head_log or f"run {trial.run} is finished" in trial.head_log
+
+
 def head_killed(trial: Trial, step: int, draw: random.Random) -> float:
     """SIGKILL of the dispatcher, which is started again: it finds its job."""
     first = trial.train()
@@ -109,7 +114,7 @@ def head_killed(trial: Trial, step: int, draw: random.Random) -> float:
     time.sleep(draw.uniform(0, 2))
     began = time.monotonic()
     second = trial.train()
-    trial.wait("finding the job", lambda: f"found job {trial.job_id()}" in trial.head_log)
+    trial.wait("finding the job", lambda: _found(trial))
     recovered = time.monotonic() - began
     assert trial.finish(second) == 0, trial.head_log
     trial.check_nothing_left(jobs=1)
@@ -218,7 +223,7 @@ def snakemake_killed(trial: Trial, step: int, draw: random.Random) -> float:
     trial.wait("the dispatcher's leaving", lambda: "snakemake is gone" in trial.head_log, within_s=30)
     began = time.monotonic()
     second = trial.train()
-    trial.wait("finding the job", lambda: f"found job {trial.job_id()}" in trial.head_log)
+    trial.wait("finding the job", lambda: _found(trial))
     recovered = time.monotonic() - began
     assert trial.finish(second) == 0, trial.head_log
     trial.check_nothing_left(jobs=1)
