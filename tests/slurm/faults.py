@@ -101,7 +101,7 @@ def _resumed(trial: Trial, head: subprocess.Popen[bytes], before: int, began: fl
 
 
 def _found(trial: Trial) -> bool:
-    """Whether a dispatcher that was started again has said what became of its job, which may be done by then."""
+    """Whether a dispatcher that was started again knows its job, or found the run finished already."""
     return f"found job {trial.job_id()}" in trial.head_log or f"run {trial.run} is finished" in trial.head_log
 
 
