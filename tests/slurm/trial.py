@@ -137,11 +137,15 @@ class Trial:
             return {name: model.get_tensor(name).tobytes() for name in model.keys()}  # noqa: SIM118
 
     def check_nothing_left(self, jobs: int) -> None:
-        """No learner lives, nothing is queued, and so many jobs were submitted."""
+        """No learner lives, nothing is queued, and so many jobs were submitted; soon, if not at once."""
         self.wait("the last learner's end", lambda: not self.learners(), within_s=15)
-        queued = self.cluster.command("squeue", "-h", "--name", self.job_name, "-o", "%i %T %Z").splitlines()
-        assert not [line for line in queued if line.endswith(str(self.folder.resolve()))], queued
+        self.wait("an empty queue", lambda: not self._queued(), within_s=15)
         assert len(self.jobs()) == jobs, f"{jobs} job(s) expected, found {self.jobs()}"
+
+    def _queued(self) -> list[str]:
+        """Jobs of this folder that wait or run."""
+        lines = self.cluster.command("squeue", "-h", "--name", self.job_name, "-o", "%i %T %Z").splitlines()
+        return [line for line in lines if line.endswith(str(self.folder.resolve()))]
 
     def clean_up(self) -> None:
         """Whatever state the trial is in."""
