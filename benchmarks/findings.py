@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import statistics
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -56,50 +58,57 @@ def trials(seeds: list[int]) -> Iterator[Trial]:
         for strategy, options in (("sd", ring), ("sd", random_ring), ("ad", ring)):
             yield Trial(strategy, options, LEARNERS, SMALL_BATCH, seed)
         for times in (1, 3, 6):
-            for strategy, options in (("sc-allreduce", ()), ("delay-by-one", ()), ("ad", random_ring)):
+            for strategy, options in (("sc-allreduce", ()), ("ad", random_ring), ("delay-by-one", ())):
                 yield Trial(strategy, options, LEARNERS, times * SMALL_BATCH, seed)
 
 
 def run(given: argparse.Namespace) -> None:
+    """Each trial in a process of its own, so that memory is given back."""
+    done = {json.dumps(record["trial"]) for record in read(given.out)} if given.out.exists() else set()
+    todo = [t for t in trials(given.seeds) if given.only in (t.strategy, "")]
+    left = [one for one in todo if json.dumps(asdict(one)) not in done]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(given.jobs, context, max_tasks_per_child=1) as pool:
+        running = [pool.submit(record_of, one, given) for one in left]
+        for number, finished in enumerate(as_completed(running), len(todo) - len(left) + 1):
+            record = finished.result()
+            with open(given.out, "a", encoding="utf-8") as stream:
+                stream.write(json.dumps(record) + "\n")
+            came = "diverged" if "diverged" in record else f"{record['curve'][-1]['loss']:.4f}"
+            place = f"{record['label']} B={record['trial']['batch']} seed {record['trial']['seed']}"
+            print(f"{number}/{len(todo)} {place}: {came}, {record['wall_s']} s", flush=True)
+
+
+def record_of(one: Trial, given: argparse.Namespace) -> dict[str, Any]:
+    """Train it."""
     config = configuration.load(given.config)
     training = training_config.from_config(config)
     train = AlignedShards.of(config, "train")
     chunks = train.feed(train.model(config), training.chunk_frames, 1, 0, 1, 0).num_chunks
-    done = {json.dumps(record["trial"]) for record in read(given.out)} if given.out.exists() else set()
-    todo = [t for t in trials(given.seeds) if given.only in (t.strategy, "")]
-    for number, one in enumerate(todo, 1):
-        key = json.dumps(asdict(one))
-        if key in done:
-            continue
-        began = time.perf_counter()
-        workload = corpus(given.config, one.batch, one.seed, given.utterances, given.device)
-        budget = training.budget(chunks, one.batch, one.learners)
-        record = {"trial": asdict(one), "label": one.label, "epochs": training.epochs}
-        try:
-            result = simulate(
-                one.strategy,
-                one.learners,
-                budget.steps,
-                EQUAL,
-                options=dict(one.options),
-                share=budget.share,
-                seed=one.seed,
-                task=workload.task,
-                evaluate=workload.evaluate,
-                schedule=workload.schedule,
-                momentum=workload.momentum,
-                clip=workload.clip,
-                points=given.points,
-            )
-            record |= {"curve": result.curve, "staleness_mean": result.staleness_mean}
-        except UserError as error:  # the loss is not finite
-            record |= {"diverged": str(error)}
-        record |= {"wall_s": round(time.perf_counter() - began, 1)}
-        with open(given.out, "a", encoding="utf-8") as stream:
-            stream.write(json.dumps(record) + "\n")
-        came = "diverged" if "diverged" in record else f"{result.curve[-1]['loss']:.4f}"
-        place = f"{number}/{len(todo)} {one.label} B={one.batch} seed {one.seed}"
-        print(f"{place}: {came}, {record['wall_s']} s", flush=True)
+    began = time.perf_counter()
+    workload = corpus(given.config, one.batch, one.seed, given.utterances, given.device)
+    budget = training.budget(chunks, one.batch, one.learners)
+    record: dict[str, Any] = {"trial": asdict(one), "label": one.label, "epochs": training.epochs}
+    try:
+        result = simulate(
+            one.strategy,
+            one.learners,
+            budget.steps,
+            EQUAL,
+            options=dict(one.options),
+            share=budget.share,
+            seed=one.seed,
+            task=workload.task,
+            evaluate=workload.evaluate,
+            schedule=workload.schedule,
+            momentum=workload.momentum,
+            clip=workload.clip,
+            points=given.points,
+        )
+        record |= {"curve": result.curve, "staleness_mean": result.staleness_mean}
+    except UserError as error:  # the loss is not finite
+        record |= {"diverged": str(error)}
+    return record | {"wall_s": round(time.perf_counter() - began, 1)}
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -142,6 +151,7 @@ def main() -> None:
     runner.add_argument("--config", default="workflow/recipes/findings.yaml")
     runner.add_argument("--out", type=Path, default=Path("findings.jsonl"))
     runner.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    runner.add_argument("--jobs", type=int, default=1, help="trials at once, each on a core and in 4 GB")
     runner.add_argument("--only", default="", help="a strategy")
     runner.add_argument("--device", default="cpu", help="cpu or cuda:0")
     runner.add_argument("--utterances", type=int, default=60, help="of dev, for the held-out loss")

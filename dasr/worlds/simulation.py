@@ -53,6 +53,7 @@ class Simulation:
         self.boxes = [Mailbox(Owner(rank)) for rank in range(learners)]
         self.post = Post(self.scheduler, self.network, self.boxes)
         self.meetings = Meetings(self.scheduler, self.network, self.boxes, timing_only)
+        self.timing_only = timing_only
         self.counters: dict[str, int] = {}
         self.store_s = store_seconds(cluster)
         self.store_busy_s = None if cluster.store_busy_us is None else cluster.store_busy_us * 1e-6
@@ -77,7 +78,8 @@ class Simulation:
         Raises LearnerLost, Deadlock, SimulationError, or whatever an activity raised."""
         activities = [self.scheduler.start(main(world), world.box.owner, "main") for world in self.worlds]
         usual = gc.get_threshold()
-        gc.set_threshold(200_000, 20, 1000)  # hardly any cycles here, and a full collection visits all
+        if self.timing_only:  # where there are values, what waits in a cycle may be a whole model
+            gc.set_threshold(200_000, 20, 1000)  # hardly any cycles here, and a full collection visits all
         try:
             self.scheduler.run()
         except PeerLost as lost:
