@@ -1,12 +1,12 @@
 """Simulated convergence on a real corpus: claims of the papers, checked with several seeds.
 
-python benchmarks/findings.py run --out findings.jsonl   # an hour or two of one core; resumes
+python benchmarks/findings.py run --out findings.jsonl   # two hours of one core; resumes
 python benchmarks/findings.py table findings*.jsonl   # Markdown, for docs/findings.md
 
 Every learner trains the configured model for real, in one process, under a virtual clock: learners are
 equally fast but for jitter of 10 % a step, and the network costs nothing, so what differs is the
 mathematics alone. The stages before training (features, alignments) must have run: `make run`. The recipe is
-the config's; the learning rate grows with the batch (linear scaling, warm-up).
+the config's, but for the learning rate: each strategy is given several at each batch, and judged by its best.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from dasr.worlds.tasks import corpus
 
 EQUAL = Cluster(name="equal-learners", compute=Compute(fixed_s=1.0, jitter=0.1))
 LEARNERS, SMALL_BATCH = 16, 64
+RATES = (0.25, 0.5, 1.0, 2.0)  # for a batch of the recipe's reference_batch; in proportion to the batch
+RING_RATE = 2.0  # of the comparison of rings
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Trial:
     learners: int
     batch: int  # chunks a step of all learners
     seed: int
+    rate: float  # for a batch of the recipe's reference_batch
 
     @property
     def label(self) -> str:
@@ -52,14 +55,16 @@ class Trial:
 def trials(seeds: list[int]) -> Iterator[Trial]:
     """What is compared, all of one seed before the next.
 
-    Rings at one batch; the synchronous baseline, its delayed kin and `ad` at that batch, 3 and 6 times it."""
+    Rings at one batch and rate; the synchronous baseline, its delayed kin and `ad` at that batch, 3 and 6
+    times it, each at every rate."""
     ring, random_ring = (("mixing", "ring"),), (("mixing", "random-ring"),)
     for seed in seeds:
         for strategy, options in (("sd", ring), ("sd", random_ring), ("ad", ring)):
-            yield Trial(strategy, options, LEARNERS, SMALL_BATCH, seed)
-        for times in (1, 3, 6):
+            yield Trial(strategy, options, LEARNERS, SMALL_BATCH, seed, RING_RATE)
+        for times, rates in ((1, (*RATES, 2 * RATES[-1])), (3, RATES), (6, RATES)):
             for strategy, options in (("sc-allreduce", ()), ("ad", random_ring), ("delay-by-one", ())):
-                yield Trial(strategy, options, LEARNERS, times * SMALL_BATCH, seed)
+                for rate in rates:
+                    yield Trial(strategy, options, LEARNERS, times * SMALL_BATCH, seed, rate)
 
 
 def run(given: argparse.Namespace) -> None:
@@ -75,7 +80,8 @@ def run(given: argparse.Namespace) -> None:
             with open(given.out, "a", encoding="utf-8") as stream:
                 stream.write(json.dumps(record) + "\n")
             came = "diverged" if "diverged" in record else f"{record['curve'][-1]['loss']:.4f}"
-            place = f"{record['label']} B={record['trial']['batch']} seed {record['trial']['seed']}"
+            of = record["trial"]
+            place = f"{record['label']} B={of['batch']} rate {of['rate']} seed {of['seed']}"
             print(f"{number}/{len(todo)} {place}: {came}, {record['wall_s']} s", flush=True)
 
 
@@ -88,6 +94,7 @@ def record_of(one: Trial, given: argparse.Namespace) -> dict[str, Any]:
     began = time.perf_counter()
     workload = corpus(given.config, one.batch, one.seed, given.utterances, given.device)
     budget = training.budget(chunks, one.batch, one.learners)
+    factor = one.rate / training.learning_rate
     record: dict[str, Any] = {"trial": asdict(one), "label": one.label, "epochs": training.epochs}
     try:
         result = simulate(
@@ -100,7 +107,7 @@ def record_of(one: Trial, given: argparse.Namespace) -> dict[str, Any]:
             seed=one.seed,
             task=workload.task,
             evaluate=workload.evaluate,
-            schedule=workload.schedule,
+            schedule=lambda samples: factor * workload.schedule(samples),
             momentum=workload.momentum,
             clip=workload.clip,
             points=given.points,
@@ -118,24 +125,39 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def table(given: argparse.Namespace) -> None:
-    """Mean over seeds, and the range in parentheses."""
-    groups: dict[tuple[int, str], list[dict[str, Any]]] = {}
+    """Mean over seeds, and the range in parentheses; the best rate of each strategy and batch in bold."""
+    groups: dict[tuple[int, str], dict[float, list[dict[str, Any]]]] = {}
     for record in (record for path in given.results for record in read(path)):
-        groups.setdefault((record["trial"]["batch"], record["label"]), []).append(record)
-    print("| batch | strategy | seeds | held-out CE | half way | consensus distance | staleness |")
-    print("|---|---|---|---|---|---|---|")
-    for (batch, label), records in sorted(groups.items()):
-        kept = [record for record in records if "diverged" not in record]
-        place = f"| {batch} | {label} | {len(records)} |"
-        if len(kept) < len(records):
-            print(f"{place} diverged in {len(records) - len(kept)} | | | |")
-            continue
-        curves = [record["curve"] for record in kept]
-        end = spread([curve[-1]["loss"] for curve in curves])
-        half = spread([curve[len(curve) // 2]["loss"] for curve in curves])
-        distance = statistics.fmean(curve[-1]["consensus_distance"] for curve in curves)
-        stale = statistics.fmean(record["staleness_mean"] for record in records)
-        print(f"{place} {end} | {half} | {distance:.3g} | {stale:.1f} |")
+        of = record["trial"]
+        rates = groups.setdefault((of["batch"], record["label"]), {})
+        rates.setdefault(of["rate"], []).append(record)
+    print("| batch | strategy | rate | seeds | held-out CE | half way | consensus distance | staleness |")
+    print("|---|---|---|---|---|---|---|---|")
+    for (batch, label), rates in sorted(groups.items()):
+        kept = {rate: [r for r in of if learned(r)] for rate, of in sorted(rates.items())}
+        means = {rate: statistics.fmean(ends(of)) for rate, of in kept.items() if len(of) == len(rates[rate])}
+        for rate, records in kept.items():
+            total = len(rates[rate])
+            place = f"| {batch} | {label} | {rate:g} | {total} |"
+            if len(records) < total:
+                rest = f", else {spread(ends(records))}" if records else ""
+                print(f"{place} diverged in {total - len(records)}{rest} | | | |")
+                continue
+            end = spread(ends(records))
+            end = f"**{end}**" if means[rate] == min(means.values()) else end
+            half = spread([record["curve"][len(record["curve"]) // 2]["loss"] for record in records])
+            distance = statistics.fmean(record["curve"][-1]["consensus_distance"] for record in records)
+            stale = statistics.fmean(record["staleness_mean"] for record in records)
+            print(f"{place} {end} | {half} | {distance:.3g} | {stale:.1f} |")
+
+
+def learned(record: dict[str, Any]) -> bool:
+    """Whether it ended better than it began."""
+    return "diverged" not in record and record["curve"][-1]["loss"] < record["curve"][0]["loss"]
+
+
+def ends(records: list[dict[str, Any]]) -> list[float]:
+    return [record["curve"][-1]["loss"] for record in records]
 
 
 def spread(values: list[float]) -> str:

@@ -22,7 +22,15 @@ import torch.distributed as dist
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout need not be installed
 
-from benchmarks.throughput_rows import CHUNK, SHAPES, OneBatch, plain_row, strategy_row, synthetic
+from benchmarks.throughput_rows import (
+    CHUNK,
+    SHAPES,
+    OneBatch,
+    plain_row,
+    prediction,
+    strategy_row,
+    synthetic,
+)
 from dasr.features.feed import Feed
 from dasr.worlds.torch_world import TorchWorld, connect
 
@@ -37,6 +45,7 @@ def show(rows: list[dict[str, Any]]) -> None:
         "gb",
         "mb_sent_a_step",
         "mixes_a_step",
+        "predicted_ms",
     ]
     columns += ["waiting_for_data", "waiting_for_others", "loss"]
     print("  ".join(f"{c:>14.14}" for c in columns))
@@ -59,6 +68,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--warm-up", type=int, default=10)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--cluster", help="predict on this cluster (of `dasr calibrate`) what is measured")
+    parser.add_argument("--gradients", choices=["float32", "bfloat16"], default="float32", help="their type")
+    parser.add_argument(
+        "--slow", type=float, default=1.0, help="the last learner takes so many times as long"
+    )
     parser.add_argument("--features", type=Path, help="folder of feature shards (default: synthetic ones)")
     parser.add_argument("--alignments", type=Path, help="folder of alignment shards")
     parser.add_argument("--json", type=Path, help="write the rows here")
@@ -67,6 +81,8 @@ def main() -> None:
     )
     args = parser.parse_args()
     rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if rank < size - 1:
+        args.slow = 1.0
     device = torch.device(args.device, rank) if args.device == "cuda" else torch.device(args.device)
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -92,6 +108,7 @@ def main() -> None:
         "python": platform.python_version(),
         "preset": args.preset,
         "steps": args.steps,
+        "gradients": args.gradients,
     }
     if rank == 0:
         print(json.dumps(about))
@@ -155,6 +172,9 @@ def measure(
         row = strategy_row(here, identity, {k: _value(v) for k, v in given.items()}, source, args, batch)
         source.close()
         here.close()
+        if args.cluster:
+            options = {k: _value(v) for k, v in given.items()}
+            row |= prediction(args, identity, options, size, batch, bare, row["ms_a_step"])
         rows.append(row | {"what": name})
     for row in rows:
         row["batch"] = batch

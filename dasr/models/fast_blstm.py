@@ -1,9 +1,8 @@
 """The paper's network, forward and backward written out on flat buffers, in the parts in which its gradient
 becomes final.
 
-float32 weights are cast once a step into a flat copy of the compute type; each gradient is written once, as
-float32, into its place
-in the flat gradient. The order of parameters is that of `AcousticModel.parameters()`.
+float32 weights are cast once a step into a flat copy of the compute type; each gradient is written once into
+its place in the flat gradient. The order of parameters is that of `AcousticModel.parameters()`.
 """
 
 from __future__ import annotations
@@ -43,13 +42,14 @@ class FastBLSTM:
         chunk_rows: int = CHUNK_ROWS,
         team: int | None = None,
     ):
-        """`model`: its shapes only; `gradient`: flat float32; `dtype`: of computing; `persistent`: None
-        where possible."""
+        """`model`: its shapes only; `gradient`: flat, float32 or `dtype`, the type of computing;
+        `persistent`: None where possible."""
         self.config, self.batch, self.steps, self.gradient = model.config, batch, steps, gradient
         self.chunk_rows = chunk_rows
         self.device = gradient.device
         self.copy = torch.empty_like(gradient, dtype=dtype)  # of the weights, in the compute type
-        self.biases = torch.empty_like(gradient[: 16 * model.config.cells * model.config.layers])
+        biases = 16 * model.config.cells * model.config.layers
+        self.biases = torch.empty(biases, dtype=torch.float32, device=self.device)
         self.network_inputs = model.config.inputs(model.feature_dim)
         self.padded_inputs = -(-self.network_inputs // 8) * 8  # rows of 16 bytes: what matrix units read
         self._places: dict[str, tuple[int, torch.Size]] = {}
@@ -127,7 +127,7 @@ class FastBLSTM:
             self.chunk_rows,
         )
         product_into(self._view(self.gradient, "bottleneck.weight"), dz.t(), x)
-        torch.sum(dz, 0, dtype=torch.float32, out=self._view(self.gradient, "bottleneck.bias"))
+        self._view(self.gradient, "bottleneck.bias").copy_(dz.sum(0, dtype=torch.float32))
         return dz @ narrow, loss
 
     def _view(self, flat: Tensor, name: str) -> Tensor:

@@ -58,24 +58,28 @@ def linear_cross_entropy(
     """Sum of the cross-entropies of z @ weight.T + bias over rows whose label is not -1, and its gradient
     times `scale`.
 
-    z: [rows, width]; weight: [outputs, width]; labels: int32 [rows]. Writes d_weight, d_bias (float32);
-    returns (the sum, float32; dz, as z).
+    z: [rows, width]; weight: [outputs, width]; labels: int32 [rows]. Writes d_weight, d_bias (sums of chunks
+    are float32 until then); returns (the sum, float32; dz, as z).
     """
     rows, outputs = z.shape[0], weight.shape[0]
     losses = torch.empty(rows, dtype=torch.float32, device=z.device)
     dz = torch.empty_like(z)
     stored = z.new_empty(min(chunk_rows, rows), -(-outputs // 8) * 8)  # rows of whole 16 bytes
+    sums = torch.empty(outputs, dtype=torch.float32, device=z.device)
+    total = d_weight if rows <= chunk_rows or d_weight.dtype == torch.float32 else d_weight.float()
     for begin in range(0, rows, chunk_rows):
         part = slice(begin, min(begin + chunk_rows, rows))
         logits = stored[: part.stop - begin, :outputs]
         torch.addmm(bias, z[part], weight.t(), out=logits)
-        first = begin == 0
-        sums = d_bias if first else torch.empty_like(d_bias)
-        products = d_weight if first else torch.empty_like(d_weight)
-        softmax_gradient_(logits, labels[part], scale, losses[part], sums)
+        products = total if begin == 0 else torch.empty_like(total)
+        of_part = sums if begin == 0 else torch.empty_like(sums)
+        softmax_gradient_(logits, labels[part], scale, losses[part], of_part)
         torch.mm(logits, weight, out=dz[part])
         product_into(products, logits.t(), z[part])
-        if not first:
-            d_weight.add_(products)
-            d_bias.add_(sums)
+        if begin:
+            total.add_(products)
+            sums.add_(of_part)
+    d_bias.copy_(sums)
+    if total is not d_weight:
+        d_weight.copy_(total)
     return losses.sum(), dz

@@ -117,6 +117,23 @@ class Kernel:
         return values[0] if values else None
 
 
+MOST_COMBINED = 6  # vectors that one launch of `combine` adds
+
+
+def combine_source(count: int, width: int, narrow: bool) -> str:
+    """CUDA text of the weighted sum of vectors, `width` numbers at a time; `narrow`: the last is bf16."""
+    defines = f"#define COUNT {count}\n#define WIDTH {width}\n#define BF16 {str(narrow).lower()}\n"
+    return defines + _text("hopper.cuh", "combine.cu")
+
+
+@lru_cache
+def combine(count: int, width: int, narrow: bool, device_index: int) -> Kernel:
+    """The kernel that adds `count` vectors, on any GPU from Ampere on."""
+    source = combine_source(count, width, narrow)
+    module = _loaded(compiled(source, _architecture(device_index)), device_index)
+    return Kernel(module, "combine", 512, 0, cooperative=False)
+
+
 @lru_cache
 def recurrence(cells: int, team: int, device_index: int) -> tuple[Kernel, Kernel]:
     """(blstm_forward, blstm_backward) for that width on that device, compiled at the first call (seconds)."""
@@ -129,10 +146,14 @@ def recurrence(cells: int, team: int, device_index: int) -> tuple[Kernel, Kernel
 @lru_cache
 def softmax_gradient(columns: int, device_index: int) -> Kernel:
     """The kernel of the output layer for that many outputs, on any GPU from Ampere on."""
-    major, minor = torch.cuda.get_device_capability(device_index)
-    module = _loaded(compiled(head_source(columns), f"sm_{major}{minor}"), device_index)
+    module = _loaded(compiled(head_source(columns), _architecture(device_index)), device_index)
     row = -(-columns // 8) * 16
     return Kernel(module, "softmax_gradient", 1024, 2 * row + 256, cooperative=False)
+
+
+def _architecture(device_index: int) -> str:
+    major, minor = torch.cuda.get_device_capability(device_index)
+    return f"sm_{major}{minor}"
 
 
 def _loaded(cubin: bytes, device_index: int) -> Any:

@@ -40,14 +40,14 @@ class Layer(Protocol):
         ...
 
     def backward(self, dy: Tensor, gradients: Sequence[Direction], need_dx: bool) -> Tensor | None:
-        """dy: [steps * batch, 2H]. Writes float32 `gradients`; the gradient of x, if needed."""
+        """dy: [steps * batch, 2H]. Writes `gradients`; the gradient of x, if needed."""
         ...
 
 
 def product_into(out: Tensor, a: Tensor, b: Tensor) -> None:
-    """out (float32) = a @ b, accumulated and kept in float32 whatever the type of `a` and `b`."""
-    if a.dtype == out.dtype:
-        torch.mm(a, b, out=out)
+    """out = a @ b, accumulated in float32 whatever the types of `a`, `b` and `out`."""
+    if a.dtype == out.dtype or not a.is_cuda:
+        torch.mm(a.to(out.dtype), b.to(out.dtype), out=out)
     else:
         torch.ops.aten.mm.dtype_out(a, b, out.dtype, out=out)
 
@@ -134,7 +134,7 @@ class PersistentLayer:
         y = self.y.view(self.steps, self.batch, 2, cells)
         dx = None
         for direction, (w, gradient) in enumerate(zip(self.weights, gradients, strict=True)):
-            torch.sum(bias[:, direction], 0, out=gradient.bias_ih)
+            gradient.bias_ih.copy_(bias[:, direction].sum(0))
             gradient.bias_hh.copy_(gradient.bias_ih)
             mine = self.gates[:, direction]
             product_into(gradient.ih, mine.t(), self.x)

@@ -20,7 +20,7 @@ class ScAllReduce(Strategy):
 
     name = "sc-allreduce"
 
-    def __init__(self, learner: Learner, *, compression: str = "fp32", bucket_mb: float = 16.0):
+    def __init__(self, learner: Learner, *, compression: str = "fp32", bucket_mb: float = 4.0):
         """`bucket_mb`: what is reduced at once, at least; less overlaps more and costs latency."""
         super().__init__(learner)
         self.mean = GradientMean(learner, compression, bucket_mb=bucket_mb)

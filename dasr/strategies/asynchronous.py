@@ -30,12 +30,12 @@ class Ad(Strategy):
         mixing: str = "ring",
         pairs: bool = False,
         order: str = "mix-then-update",
-        pace: str = "per-gradient",
+        pace: float = 1.0,
         roll_call_every: int = 8,
         compression: str = "fp32",
         seed: int = 0,
     ):
-        """`pace`: one mixing round per gradient of the fastest learner; `free`: as fast as the network is.
+        """`pace`: gradients of the fastest learner that a mixing round takes at least.
 
         `order`: with update-then-mix a gradient begins only when the last update has been mixed."""
         super().__init__(learner)

@@ -11,7 +11,8 @@ from typing import Any
 from torch import Tensor
 
 from dasr.strategies.compression import Cast, Encoded, PowerSGD, codec
-from dasr.strategies.strategy import Learner
+from dasr.strategies.gossip import Deferred
+from dasr.strategies.strategy import Learner, Terms
 from dasr.worlds.interface import World
 
 
@@ -55,6 +56,8 @@ class Mean:
         if self.exact:
             return self.world.all_reduce(part, self.group)
         feedback = self.feedback.setdefault(offset, Feedback(self.spec))
+        if isinstance(feedback.codec, Cast) and feedback.codec.dtype == part.dtype:
+            return self.world.all_reduce(part, self.group)
         if isinstance(feedback.codec, Cast):
             buffer = part.to(feedback.codec.dtype)
             return self._cast(part, self.world.all_reduce(buffer, self.group))
@@ -93,7 +96,7 @@ class GradientMean(Mean):
     """The mean gradient, reduced bucket by bucket while the backward pass goes on."""
 
     def __init__(
-        self, learner: Learner, compression: str, group: Sequence[int] | None = None, bucket_mb: float = 16.0
+        self, learner: Learner, compression: str, group: Sequence[int] | None = None, bucket_mb: float = 4.0
     ):
         super().__init__(learner.world, compression, group)
         self.learner = learner
@@ -125,24 +128,40 @@ class GradientMean(Mean):
 
 
 class ModelMean(Mean):
-    """The mean of models. A lossy codec is given w - (the last mean): small, and all know that mean."""
+    """The mean of models, in a vector of its own: it is there until the next one is asked for.
+
+    A lossy codec is given w - (the last mean): small, and all know that mean."""
 
     def __init__(self, learner: Learner, compression: str):
         super().__init__(learner.world, compression)
+        self.mean = learner.world.shared(learner.weights) if self.exact else None
         self.last = None if self.exact else learner.copy()
 
     def of(self, weights: Tensor) -> Awaitable[Tensor]:
-        """Start averaging `weights`, a copy that becomes the mean."""
+        """Start averaging `weights`, which must not change until this ends."""
         if self.last is None:
-            return self.world.all_reduce(weights)
-        return self._of_differences(weights.sub_(self.last), self.last)
+            return self.world.all_reduce(weights, out=self.mean)
+        return self._of_differences(weights - self.last, self.last)
+
+    def difference(self, weights: Tensor) -> Awaitable[Terms]:
+        """Start averaging `weights`, which must not change until this ends: the mean - weights.
+
+        Two learners exchange them: none adds up anything for the other."""
+        if self.exact and self.world.size == 2:
+            theirs = self.world.exchange(weights, 1 - self.world.rank)
+            return Deferred(lambda: self._apart(0.5, weights, theirs))
+        mean = self.of(weights)
+        return Deferred(lambda: self._apart(1.0, weights, mean))
+
+    async def _apart(self, factor: float, weights: Tensor, coming: Awaitable[Any]) -> Terms:
+        return [(factor, await coming), (-factor, weights)]
 
     def _of_differences(self, difference: Tensor, last: Tensor) -> Awaitable[Tensor]:
         averaging = self.start(difference)
 
         async def finish() -> Tensor:
             await averaging
-            return last.add_(difference).clone()
+            return last.add_(difference)
 
         return finish()
 

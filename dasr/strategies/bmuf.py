@@ -38,9 +38,10 @@ class Bmuf(Strategy):
         self.tau, self.zeta, self.nesterov = tau, zeta, nesterov
         self.eta = 1 - 1 / self.world.size if eta is None else eta
         self.mean = Mean(self.world, compression)
-        self.start = learner.copy()  # W_g
         self.model = learner.copy()  # W
+        self.start = learner.copy() if nesterov else self.model  # W_g
         self.delta = torch.zeros_like(self.model)  # D
+        self.moved = self.world.shared(self.model)  # G
 
     async def step(self) -> None:
         await self.learner.compute()
@@ -50,13 +51,12 @@ class Bmuf(Strategy):
             self.learner.weights.copy_(self.start)
 
     async def end_block(self) -> None:
-        g = self.learner.weights - self.start
+        g = torch.sub(self.learner.weights, self.start, out=self.moved)
         await self.mean.start(g)
-        self.delta.mul_(self.eta).add_(g, alpha=self.zeta)
+        torch.add(g if self.zeta == 1 else g * self.zeta, self.delta, alpha=self.eta, out=self.delta)
         self.model.add_(self.delta)
-        self.start.copy_(self.model)
         if self.nesterov:
-            self.start.add_(self.delta, alpha=self.eta)
+            torch.add(self.model, self.delta, alpha=self.eta, out=self.start)
 
     async def finish(self) -> None:
         """The model is W, not a look-ahead point; steps since the last block count as a block."""

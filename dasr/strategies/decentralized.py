@@ -16,9 +16,9 @@ from torch import Tensor
 
 from dasr.errors import UserError, nearest
 from dasr.strategies.averaging import ModelMean
-from dasr.strategies.gossip import Deferred, Gossip
+from dasr.strategies.gossip import Gossip
 from dasr.strategies.mixing import Mixing
-from dasr.strategies.strategy import Learner, Strategy
+from dasr.strategies.strategy import Learner, Strategy, Terms
 
 ORDERS = ("mix-then-update", "update-then-mix")
 
@@ -53,16 +53,15 @@ class Sd(Strategy):
     async def step(self) -> None:
         learner, k = self.learner, self.learner.steps
         if self.order == "mix-then-update":
-            difference = self.start(k, learner.copy())
+            difference = self.start(k, learner.weights)
             await learner.compute()
-            learner.add(await difference)
-            learner.update()
+            learner.update(mixed=await difference)
         else:
             await learner.compute()
             learner.update()
-            learner.add(await self.start(k, learner.copy()))
+            learner.add(await self.start(k, learner.weights))
 
-    def start(self, k: int, weights: Tensor) -> Awaitable[Tensor]:
+    def start(self, k: int, weights: Tensor) -> Awaitable[Terms]:
         """Start the mixing of step k with `weights`: this learner's W T - W."""
         return self.gossip.start(k, weights)
 
@@ -93,14 +92,10 @@ class GossipPga(Sd):
         self.period = period
         self.mean = ModelMean(learner, compression)
 
-    def start(self, k: int, weights: Tensor) -> Awaitable[Tensor]:
+    def start(self, k: int, weights: Tensor) -> Awaitable[Terms]:
         if (k + 1) % self.period:
             return super().start(k, weights)
-        mean = self.mean.of(weights.clone())
-        return Deferred(lambda: self.difference(weights, mean))
-
-    async def difference(self, weights: Tensor, mean: Awaitable[Tensor]) -> Tensor:
-        return await mean - weights
+        return self.mean.difference(weights)
 
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {"mean": self.mean.state_dict()}

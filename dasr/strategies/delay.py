@@ -24,10 +24,9 @@ class DelayByOne(Strategy):
         self.mean = ModelMean(learner, compression)
 
     async def step(self) -> None:
-        mean = self.mean.of(self.learner.copy())
+        mixing = self.mean.difference(self.learner.weights)
         await self.learner.compute()
-        self.learner.weights.copy_(await mean)
-        self.learner.update(staleness=1)
+        self.learner.update(staleness=1, mixed=await mixing)
 
     def state_dict(self) -> dict[str, Any]:
         return self.mean.state_dict()

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from dasr.strategies.averaging import Mean
-from dasr.strategies.strategy import Learner, Strategy
+from dasr.strategies.strategy import Learner, Strategy, Terms
 
 
 class Easgd(Strategy):
@@ -30,6 +30,7 @@ class Easgd(Strategy):
     async def step(self) -> None:
         learner = self.learner
         if learner.steps % self.tau:
+            elastic: Terms = ()
             await learner.compute()
         else:
             apart = learner.weights - self.centre
@@ -37,9 +38,9 @@ class Easgd(Strategy):
             averaging = self.mean.start(apart)
             await learner.compute()
             await averaging
-            learner.add(pull, -self.beta / self.world.size)
+            elastic = [(-self.beta / self.world.size, pull)]
             self.centre.add_(apart, alpha=self.beta)
-        learner.update()
+        learner.update(mixed=elastic)
 
     async def finish(self) -> None:
         self.learner.weights.copy_(self.centre)

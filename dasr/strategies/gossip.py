@@ -1,6 +1,6 @@
-"""Weights exchanged with the partners of a round. What comes out is W T - W, to be *added*: a gradient that
-another activity applied meanwhile is not overwritten, and since partners add opposite differences the mean
-is conserved.
+"""Weights exchanged with the partners of a round. What comes out is W T - W, to be *added* (as terms that one
+pass adds): a gradient that another activity applied meanwhile is not overwritten, and since partners add
+opposite differences the mean is conserved.
 
     w_i <- w_i + gamma sum_j T_ij (x_j - x_i)      x: what both ends know of the weights that were sent
 
@@ -14,11 +14,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from dasr.strategies.compression import Encoded, codec
 from dasr.strategies.mixing import Mixing
+from dasr.strategies.strategy import Terms
 from dasr.worlds.interface import Payload, PeerLost, World
 
 GAMMA = {"sign": 0.3, "topk": 0.3, "powersgd": 0.3}  # consensus step size of the codecs that lose much
@@ -27,10 +27,10 @@ GAMMA = {"sign": 0.3, "topk": 0.3, "powersgd": 0.3}  # consensus step size of th
 class Deferred:
     """An awaitable whose coroutine is made when it is awaited: one that never is leaves nothing behind."""
 
-    def __init__(self, make: Callable[[], Coroutine[Any, Any, Tensor]]):
+    def __init__(self, make: Callable[[], Coroutine[Any, Any, Terms]]):
         self.make = make
 
-    def __await__(self) -> Generator[Any, Any, Tensor]:
+    def __await__(self) -> Generator[Any, Any, Terms]:
         return self.make().__await__()
 
 
@@ -78,8 +78,8 @@ class Gossip:
         self.links: dict[int, tuple[Track, Track]] = {}  # peer -> (mine as it knows it, its as I know it)
         codec(compression)
 
-    def start(self, round_: int, weights: Tensor, fresh: AbstractSet[int] = frozenset()) -> Awaitable[Tensor]:
-        """Start the round with `weights`, a copy that nobody changes: this learner's W T - W.
+    def start(self, round_: int, weights: Tensor, fresh: AbstractSet[int] = frozenset()) -> Awaitable[Terms]:
+        """Start the round with `weights`, which nobody may change until this ends: this learner's W T - W.
 
         A `fresh` learner's model is no good yet: it takes its partners' mean, and they leave it out."""
         partners = self.mixing.partners(round_, self.world.rank)
@@ -108,29 +108,29 @@ class Gossip:
         exchanges: list[tuple[int, Track, Tensor, Awaitable[Payload]]],
         fresh: AbstractSet[int],
         scale: float,
-    ) -> Tensor:
-        total = torch.zeros_like(weights)
+    ) -> Terms:
+        terms: list[tuple[float, Tensor]] = []
         for peer, its, sent, exchange in exchanges:
             try:
-                difference = its.receive(await exchange, weights) - sent
+                theirs = its.receive(await exchange, weights)
                 if peer not in fresh:
-                    total.add_(difference, alpha=scale)
+                    terms += [(scale, theirs), (-scale, sent)]
             except PeerLost:
                 if not self.tolerant:
                     raise
                 self.links.pop(peer, None)
         self.world.accounts.mixes += 1
-        return total
+        return terms
 
-    async def _all_reduced(self, weights: Tensor, reduction: Awaitable[Tensor]) -> Tensor:
+    async def _all_reduced(self, weights: Tensor, reduction: Awaitable[Tensor]) -> Terms:
         try:
             mean = await reduction
         except PeerLost:
             if not self.tolerant:
                 raise
-            return torch.zeros_like(weights)
+            return ()
         self.world.accounts.mixes += 1
-        return mean.sub_(weights)
+        return [(1.0, mean), (-1.0, weights)]
 
     def state_dict(self) -> dict[str, Any]:
         pairs = {} if codec(self.spec).exact else self.links

@@ -42,10 +42,10 @@ class HAd(Strategy):
         *,
         mixing: str = "ring",
         pairs: bool = False,
-        pace: str = "per-gradient",
+        pace: float = 1.0,
         roll_call_every: int = 8,
         compression: str = "fp32",
-        bucket_mb: float = 16.0,
+        bucket_mb: float = 4.0,
         seed: int = 0,
     ):
         """`compression`: of what goes between nodes; inside a node gradients are not compressed."""
@@ -54,8 +54,7 @@ class HAd(Strategy):
         between = Mixing(mixing, (self.world.rank,), pairs, seed)  # each round is laid over the nodes
         self.gossip = Gossip(self.world, between, compression, tolerant=True)
         self.rounds = Rounds(self.world, pace, roll_call_every)
-        self.pending = torch.zeros_like(learner.weights)  # mixed, but not yet added by the node
-        self.news = False
+        self.pending, self.news = torch.zeros_like(learner.weights), False  # mixed, not yet added by the node
         self.lock = threading.Lock()  # weights and pending are read and changed together
 
     async def run(self) -> None:
@@ -81,26 +80,27 @@ class HAd(Strategy):
 
     async def add_pending(self) -> None:
         """All learners of the node add what its leader has mixed since the last time."""
-        if not await self.node.total(self.news):
+        if len(set(self.world.nodes)) == 1 or not await self.node.total(self.news):
             return
         with self.lock:
             taken, self.news = self.pending.clone(), False
         await self.world.all_reduce(taken, self.node.ranks, "sum")
         with self.lock:
-            self.learner.add(taken)
+            self.learner.add([(1.0, taken)])
             if self.node.leads:
                 self.pending.sub_(taken)
 
     async def mix(self, round_: int, members: tuple[int, ...]) -> None:
         mixers = leaders(self.world.nodes, members)
-        if self.world.rank not in mixers:
-            return
         self.gossip.mixing = self.gossip.mixing.among(mixers)
+        if self.world.rank not in mixers or len(mixers) == 1:
+            return
         with self.lock:
             model = self.learner.copy().add_(self.pending)
-        difference = await self.gossip.start(round_, model)
+        terms = await self.gossip.start(round_, model)
         with self.lock:
-            self.pending.add_(difference)
+            for factor, vector in terms:
+                self.pending.add_(vector, alpha=factor)
             self.news = True
 
     def state_dict(self) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Local(Strategy):
         await learner.compute()
         learner.update()
         if learner.steps % self.tau == 0:
-            learner.weights.copy_(await self.mean.of(learner.copy()))
+            learner.weights.copy_(await self.mean.of(learner.weights))
 
     def state_dict(self) -> dict[str, Any]:
         return {"mean": self.mean.state_dict()}
@@ -50,7 +50,7 @@ class PostLocal(Local):
         switch: int = 100,
         tau: int = 8,
         compression: str = "fp32",
-        bucket_mb: float = 16.0,
+        bucket_mb: float = 4.0,
     ):
         super().__init__(learner, tau=tau, compression=compression)
         self.switch = switch

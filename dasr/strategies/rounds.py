@@ -11,10 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 
-from dasr.errors import UserError, nearest
+from dasr.errors import UserError
 from dasr.worlds.interface import RollCall, World
 
-PACES = {"per-gradient": 1.0, "free": 0.01}  # shortest period of a round, in gradients of the fastest learner
 FIRST_PAUSE = 1e-3  # seconds; doubled until somebody has finished a gradient
 
 Mix = Callable[[int, tuple[int, ...]], Awaitable[None]]
@@ -23,11 +22,13 @@ Mix = Callable[[int, tuple[int, ...]], Awaitable[None]]
 class Rounds:
     """One learner's way through the rounds. Its gradient loop sets `done` and `gradient_seconds`."""
 
-    def __init__(self, world: World, pace: str = "per-gradient", every: int = 8):
-        """`every`: rounds between roll calls; more means fewer meetings, but a later reaction to a loss."""
-        if pace not in PACES:
-            raise UserError(f"no pace '{pace}'{nearest(pace, PACES)} (known: {', '.join(PACES)})")
-        self.world, self.every, self.shortest = world, every, PACES[pace]
+    def __init__(self, world: World, pace: float = 1.0, every: int = 8):
+        """`pace`: how long a round lasts at least, in gradients of the fastest learner.
+
+        `every`: rounds between roll calls; more means fewer meetings, but a later reaction to a loss."""
+        if pace <= 0:
+            raise UserError(f"pace is {pace}: a round must last more than 0 gradients (1: one a gradient)")
+        self.world, self.every, self.pace = world, every, float(pace)
         self.done = False
         self.gradient_seconds = math.inf  # of this learner's last gradient
         self.members: tuple[int, ...] = ()  # those at the last roll call
@@ -52,7 +53,7 @@ class Rounds:
                 began = world.now()
                 await mix(call.number * self.every + turn, call.members)
                 if not self.done:
-                    await world.sleep(max(0.0, began + self.shortest * call.smallest - world.now()))
+                    await world.sleep(max(0.0, began + self.pace * call.smallest - world.now()))
 
     def _meet(self, call: RollCall) -> None:
         """A replacement of a lost learner is fresh until the next roll call, on itself and on all others."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
 from dasr.worlds.interface import Ready, World
+
+Terms = Sequence[tuple[float, Tensor]]
+"""A sum of vectors, (factor, vector) each, not added up yet: one pass does that with what else is added."""
 
 
 class Learner(Protocol):
@@ -35,10 +39,11 @@ class Learner(Protocol):
         The weights are copied as it begins, so mixing may go on meanwhile."""
         ...
 
-    def update(self, gradient: Tensor | None = None, staleness: int | None = 0) -> None:
+    def update(self, gradient: Tensor | None = None, staleness: int | None = 0, mixed: Terms = ()) -> None:
         """Apply the local optimizer to `weights` in place (`gradient`: default its own), count the step.
 
-        `staleness` is recorded in the accounts; None leaves that to record() or to the next claim()."""
+        `mixed`: added to the weights first. `staleness` is recorded in the accounts; None leaves that to
+        record() or to the next claim()."""
         ...
 
     def record(self, staleness: int) -> None:
@@ -51,8 +56,8 @@ class Learner(Protocol):
         """A consistent copy of the weights, whatever other activities do to them."""
         ...
 
-    def add(self, delta: Tensor, scale: float = 1.0) -> None:
-        """weights += scale * delta, indivisibly: nothing that another activity did meanwhile is lost."""
+    def add(self, delta: Terms) -> None:
+        """weights += delta, indivisibly: nothing that another activity did meanwhile is lost."""
         ...
 
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from dasr.features.feed import Batch, Feed
+from dasr.features.feed import Batch
 from dasr.models import frontend
 from dasr.models.acoustic import AcousticModel
 from dasr.models.fast_blstm import FastBLSTM
@@ -29,6 +29,16 @@ IN_FLIGHT = 2
 WARM_UP = 3  # uncaptured steps first: libraries choose their kernels, Triton and NVRTC compile theirs
 
 
+class Batches(Protocol):
+    """Where batches come from: a Feed, as a rule."""
+
+    batch: int
+
+    def next(self) -> Batch: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
 class CudaTask:
     """Cross-entropy of the tied states on chunks of frames; a drop-in for CorpusTask (same data order, same
     initial weights)."""
@@ -36,24 +46,25 @@ class CudaTask:
     def __init__(
         self,
         model: AcousticModel,
-        feed: Feed,
+        feed: Batches,
         seed: int,
         rank: int = 0,
         device: str = "cuda",
         augmentation: AugmentConfig | None = None,
         *,
         dtype: torch.dtype | None = None,
+        gradient_dtype: torch.dtype = torch.float32,
         **options: Any,
     ):
         """`feed`: this learner's, with the model's margin as context; `dtype`: of computing (default:
-        bfloat16 on a GPU);
-        `options`: FastBLSTM's."""
+        bfloat16 on a GPU); `gradient_dtype`: float32, or that of computing; `options`: FastBLSTM's."""
         model.network.initialise(seed)
         self.model, self.feed = model, feed
         self.device = torch.device(device)
         if self.device == torch.device("cuda"):
             self.device = torch.device("cuda", torch.cuda.current_device())
         self.dtype = dtype or (torch.bfloat16 if self.device.type == "cuda" else torch.float32)
+        self.gradient_dtype = gradient_dtype
         self.augmentation = augmentation or AugmentConfig()
         self.options = options
         self._initial = torch.cat([p.detach().reshape(-1) for p in model.parameters()])

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 from dasr.errors import UserError
+from dasr.strategies.strategy import Terms
+from dasr.training.combine import combine_
 from dasr.training.optimizer import Optimizer
 from dasr.training.task import TakesWeights, Task
 from dasr.worlds.interface import Ready, World
@@ -85,15 +87,16 @@ class Learner:
         self.world = world
         self.task = task
         self.weights = task.initial()
-        self.gradient = torch.zeros_like(self.weights)
+        # Where the gradient is taken; a task on a GPU keeps such a copy itself, in its own type.
+        self._taking = task if isinstance(task, TakesWeights) else None  # asked once: it takes 40 us
+        kind = self.weights.dtype if self._taking is None else self._taking.gradient_dtype
+        self.gradient = world.shared(torch.empty_like(self.weights, dtype=kind))
         self.optimizer = optimizer(self.weights)
         self.schedule = schedule
         self.budget = budget
         self.keeper = keeper
         self.steps = 0
         self.samples = 0  # seen by all learners together when the current batch began
-        # Where the gradient is taken; a task on a GPU keeps such a copy itself, in its own type.
-        self._taking = task if isinstance(task, TakesWeights) else None  # asked once: it takes 40 us
         self._point = torch.empty_like(self.weights) if self._taking is None else self.weights
         self._lock = threading.Lock()
         self._touched = torch.cuda.Event() if self.weights.is_cuda else None  # type: ignore[no-untyped-call]
@@ -169,14 +172,14 @@ class Learner:
         self._loss_sum, self._loss_count = 0.0, 0
         return mean
 
-    def update(self, gradient: Tensor | None = None, staleness: int | None = 0) -> None:
-        """Apply the local optimizer in place and count the step.
+    def update(self, gradient: Tensor | None = None, staleness: int | None = 0, mixed: Terms = ()) -> None:
+        """Add `mixed`, apply the local optimizer, both in place, and count the step.
 
         `staleness` None: not known yet. record() tells it, or else the next claim(): how many gradients
         others claimed meanwhile."""
         gradient = self.gradient if gradient is None else gradient
         with self._alone():
-            self.optimizer.step(self.weights, gradient, self.learning_rate())
+            self.optimizer.step(self.weights, gradient, self.learning_rate(), mixed)
         self.steps += 1
         self._unrecorded = staleness is None
         if staleness is not None:
@@ -195,9 +198,9 @@ class Learner:
         with self._alone():
             return self.weights.clone()
 
-    def add(self, delta: Tensor, scale: float = 1.0) -> None:
+    def add(self, delta: Terms) -> None:
         with self._alone():
-            self.weights.add_(delta, alpha=scale)
+            combine_(self.weights, [*delta, (1.0, self.weights)])
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that this learner's next step depends on, as copies."""

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from dasr.errors import UserError, nearest
+from dasr.strategies.strategy import Terms
+from dasr.training.combine import combine_
 
 
 class Optimizer:
@@ -19,9 +21,13 @@ class Optimizer:
         self.clip = clip
         self.state: dict[str, Tensor] = {}
 
-    def step(self, weights: Tensor, gradient: Tensor, learning_rate: float) -> None:
-        """Change `weights` in place; `gradient` is left as it is."""
-        weights.add_(self._direction(self._clipped(gradient)), alpha=-learning_rate)
+    def step(self, weights: Tensor, gradient: Tensor, learning_rate: float, mixed: Terms = ()) -> None:
+        """Change `weights` in place: `mixed` is added, then the step made. `gradient` is left as it is."""
+        direction = self._direction(self._clipped(gradient))
+        if mixed or direction.dtype != weights.dtype:
+            combine_(weights, [*mixed, (1.0, weights), (-learning_rate, direction)])
+        else:
+            weights.add_(direction, alpha=-learning_rate)
 
     def _direction(self, gradient: Tensor) -> Tensor:
         return gradient
@@ -29,7 +35,9 @@ class Optimizer:
     def _clipped(self, gradient: Tensor) -> Tensor:
         if self.clip is None:
             return gradient
-        scale: Tensor = (self.clip / torch.linalg.vector_norm(gradient).clamp_min(1e-12)).clamp_max(1.0)
+        scale: Tensor = (
+            self.clip / torch.linalg.vector_norm(gradient, dtype=torch.float32).clamp_min(1e-12)
+        ).clamp_max(1.0)
         return gradient * scale
 
     def state_dict(self) -> dict[str, Any]:
@@ -76,8 +84,10 @@ class AdamW(Optimizer):
             "steps": torch.zeros((), dtype=torch.float64),
         }
 
-    def step(self, weights: Tensor, gradient: Tensor, learning_rate: float) -> None:
-        gradient = self._clipped(gradient)
+    def step(self, weights: Tensor, gradient: Tensor, learning_rate: float, mixed: Terms = ()) -> None:
+        if mixed:
+            combine_(weights, [*mixed, (1.0, weights)])
+        gradient = self._clipped(gradient).to(weights.dtype)
         mean = self.state["mean"].lerp_(gradient, 1 - self.beta1)
         square = self.state["square"].mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
         steps = int(self.state["steps"].add_(1))

@@ -41,6 +41,8 @@ class Task(Protocol):
 class TakesWeights(Protocol):
     """A task that copies the weights itself (casting them, say), so that the learner need not."""
 
+    gradient_dtype: torch.dtype  # of the flat gradient that it writes
+
     def take(self, weights: Tensor, gradient: Tensor) -> None:
         """Copy `weights`; the next gradient() is taken there and written into `gradient`.
 

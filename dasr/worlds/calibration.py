@@ -21,6 +21,7 @@ from dasr.worlds.probe import Times, probe
 from dasr.worlds.torch_world import TorchWorld
 
 STEPS_TIMED = 12
+AT_ONCE = 10  # steps that a GPU is given before it is waited for
 
 
 def fit_link(times: Times, hops: int = 1, part: float = 1.0) -> Link:
@@ -81,9 +82,16 @@ def _as_times(found: dict[Any, float]) -> Times:
 
 
 def measure(
-    name: str, processes: int, step_seconds: float | None, share: int, max_mb: float, repeats: int
+    name: str,
+    processes: int,
+    step_seconds: float | None,
+    share: int,
+    max_mb: float,
+    repeats: int,
+    device: str = "cpu",
 ) -> Cluster:
-    """Calibrate with `processes` learners on this host. Raises UserError where they cannot run."""
+    """Calibrate with `processes` learners on this host, on CPUs or GPUs. Raises UserError where they cannot
+    run."""
     from dasr.worlds.processes import ProcessFailed, run_processes
 
     learner = functools.partial(
@@ -93,16 +101,20 @@ def measure(
         share=share,
         step_seconds=step_seconds,
     )
+    if device == "cuda" and torch.cuda.device_count() < processes:
+        raise UserError(f"{processes} learners need as many GPUs, and here are {torch.cuda.device_count()}")
     try:
-        measured = run_processes(processes, learner, timeout_s=600)
+        measured = run_processes(processes, learner, timeout_s=600, device=device)
     except ProcessFailed as error:
         raise UserError(f"calibration failed: {error}") from None
     if step_seconds is None:
         step_seconds = max(one["step"] for one in measured)
-        compute, what = Compute(per_sample_s=step_seconds / share), f"demo model, {share} samples"
+        model = "paper's model" if device == "cuda" else "demo model"
+        compute, what = Compute(per_sample_s=step_seconds / share), f"{model}, {share} samples"
     else:
         compute, what = Compute(fixed_s=step_seconds), "gradient time as given"
-    note = f"{processes} processes on one host, gloo; {what}: {1000 * step_seconds:.1f} ms a gradient"
+    over = "GPUs" if device == "cuda" else "processes"
+    note = f"{processes} {over} of one host; {what}: {1000 * step_seconds:.1f} ms a gradient"
     return fit(name, measured, compute, [0] * processes, note)
 
 
@@ -111,16 +123,62 @@ def _calibrate_process(
 ) -> dict[str, Any]:
     """One learner. A gradient time that is given is another device's: it leaves this processor alone."""
     torch.set_num_threads(1)
-    work = demo_step(share) if step_seconds is None else functools.partial(time.sleep, step_seconds)
+    on_gpu = world.device.type == "cuda"
+    step = gpu_step if on_gpu else demo_step
+    work = step(share) if step_seconds is None or on_gpu else functools.partial(time.sleep, step_seconds)
     found = world.run(probe(world, max_bytes, repeats, work))
     if step_seconds is None:
         times = []
         for _ in range(STEPS_TIMED):  # all learners compute at once
             start = time.perf_counter()
-            work()
-            times.append(time.perf_counter() - start)
+            for _ in range(AT_ONCE if on_gpu else 1):  # a GPU is given the next before the last is done
+                work()
+            if on_gpu:
+                torch.cuda.synchronize()
+            times.append((time.perf_counter() - start) / (AT_ONCE if on_gpu else 1))
         found["step"] = statistics.median(times[2:])
     return found
+
+
+class SameBatch:
+    """A feed that gives one batch of random frames for ever."""
+
+    def __init__(self, batch: int, chunk: int, dim: int, pdfs: int, margin: int):
+        from dasr.features.feed import Batch
+
+        self.batch = batch
+        frames = torch.randn(batch, chunk + 2 * margin, dim).half()
+        labels = torch.randint(pdfs, (batch, chunk), dtype=torch.int32)
+        self._given = Batch(frames, torch.zeros(batch, dim), torch.ones(batch, dim), labels)
+
+    def next(self) -> Any:
+        return self._given
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": 0, "position": self.batch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """There is only one."""
+
+
+def gpu_step(share: int, pdfs: int = 32_000) -> Callable[[], None]:
+    """Gradient and update of the paper's model on random features, put on the current GPU's stream."""
+    from dasr.models import config as model_config
+    from dasr.models.acoustic import AcousticModel
+    from dasr.training.cuda_task import CudaTask
+
+    config = model_config.from_config({"preset": "swb2000"})
+    task = CudaTask(AcousticModel(config, 260, pdfs), SameBatch(share, 21, 260, pdfs, config.margin), 0)
+    weights = task.initial()
+    gradient = torch.zeros_like(weights)
+
+    def step() -> None:
+        task.take(weights, gradient)
+        task.gradient(weights, gradient, lambda part: None)
+        weights.add_(gradient, alpha=-1e-6)
+
+    step()
+    return step
 
 
 def demo_step(share: int, frames: int = 21, pdfs: int = 400) -> Callable[[], None]:

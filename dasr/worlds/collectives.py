@@ -18,6 +18,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore
 
+from dasr.worlds import wire
 from dasr.worlds.interface import Payload, PeerLost
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Collectives:
         self, payload: Payload, members: tuple[int, ...], activity: str, on_device: bool
     ) -> Callable[[], list[Payload]]:
         """Start gathering everyone's payload; gives what waits for it. Both raise PeerLost."""
-        parts = (payload,) if isinstance(payload, Tensor) else payload
+        parts = wire.parts_of(payload)
         columns, waits = [], []
         for part in parts:
             mine = part.detach()
@@ -83,11 +84,10 @@ class Collectives:
                 work.wait()  # the current stream waits, not this thread
                 return
             # gloo's wait with a limit gives the whole group up when it expires: so poll, gently
-            pause = 20e-6
-            look = time.monotonic() + LOOK_S
+            began = time.monotonic()
+            look = began + LOOK_S
             while not work.is_completed():
-                time.sleep(pause)
-                pause = min(2 * pause, 1e-3)
+                time.sleep(min(1e-3, max(20e-6, 0.1 * (time.monotonic() - began))))
                 if time.monotonic() > look:
                     look = time.monotonic() + LOOK_S
                     lost = self.find_lost(members)

@@ -139,17 +139,30 @@ def simulate(
     "--step-seconds", type=float, help="Time of one gradient. [default: measured, the demo model on this CPU]"
 )
 @click.option("--share", type=click.IntRange(1), default=16, help="Samples of the gradient that is measured.")
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    help="cuda: a GPU for each learner; the gradient is that of the paper's model.",
+)
 @click.option("--max-mb", type=float, default=16.0, help="Largest message that is timed.")
 @click.option("--repeats", type=click.IntRange(3), default=7, help="Of each measurement; medians are kept.")
 def calibrate(
-    out: Path, name: str, processes: int, step_seconds: float | None, share: int, max_mb: float, repeats: int
+    out: Path,
+    name: str,
+    processes: int,
+    step_seconds: float | None,
+    share: int,
+    device: str,
+    max_mb: float,
+    repeats: int,
 ) -> None:
     """Time compute, exchange and all-reduce here; write a cluster description for `dasr simulate
     --cluster`."""
     from dasr.worlds import clusters
     from dasr.worlds.calibration import measure
 
-    cluster = measure(name, processes, step_seconds, share, max_mb, repeats)
+    cluster = measure(name, processes, step_seconds, share, max_mb, repeats, device)
     clusters.save(cluster, out)
     print(f"{out}: {cluster.note}", file=sys.stderr)
 

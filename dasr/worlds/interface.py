@@ -3,7 +3,8 @@
 Communication *starts when the method is called*; the awaitable it returns ends when it is complete, so a
 strategy overlaps communication with computing by awaiting late. What is sent is captured at the call, and
 `send` ends as soon as the world has it in hand (a few messages to each learner may be under way; the next
-waits). A buffer given to `all_reduce` must be left alone until it ends. Collectives of two activities with
+waits). A buffer given to `all_reduce` or `exchange` must be left alone until it ends; what an `exchange`
+gives is there until the next but one with the same peer begins. Collectives of two activities with
 different names never meet. A world keeps the accounts (bytes, messages, waiting).
 """
 
@@ -97,9 +98,18 @@ class World(Protocol):
         ...
 
     def all_reduce(
-        self, buffer: Tensor, group: Sequence[int] | None = None, op: str = "mean"
+        self,
+        buffer: Tensor,
+        group: Sequence[int] | None = None,
+        op: str = "mean",
+        out: Tensor | None = None,
     ) -> Awaitable[Tensor]:
-        """Reduce in place over the ranks of `group` (None: all); op is "mean" or "sum"."""
+        """Reduce in place, or into `out`, over the ranks of `group` (None: all); op is "mean" or "sum"."""
+        ...
+
+    def shared(self, like: Tensor) -> Tensor:
+        """Zeros like it, where the GPUs of this host's other learners can write: all-reduces of it, or into
+        it, are faster. Every learner calls this, in the same order."""
         ...
 
     def all_gather(self, payload: Payload, group: Sequence[int] | None = None) -> Awaitable[list[Payload]]:

@@ -31,27 +31,32 @@ async def probe(
     that goes on beside it."""
     exchange: Times = {}
     all_reduce: Times = {}
-    peer = world.rank ^ 1
+    peer, device = world.rank ^ 1, world.device
+    vector = world.shared(torch.empty(max_bytes // 4, device=device))  # as gradients are
     for size in sizes(max_bytes):
-        buffer = torch.zeros(size // 4)
+        buffer = vector[: size // 4]
         exchange[size] = await _slowest(world, repeats, functools.partial(_exchange, world, buffer, peer))
         all_reduce[size] = await _slowest(world, repeats, functools.partial(world.all_reduce, buffer))
     crowding = 1.0
     if world.size > 2:
         size = sizes(max_bytes // 4)[-1]
-        rounds = functools.partial(_with_neighbours, world, torch.zeros(size // 4))
+        rounds = functools.partial(_with_neighbours, world, vector[: size // 4])
         crowding = max(1.0, statistics.mean(await _timed(world, 2 * repeats, rounds)) / exchange[size] - 1.0)
-    size = sizes(min(max_bytes, LARGEST_BESIDE))[-1]
-    alone = await _busy(world, work or arithmetic, 0)
-    beside = await _busy(world, work or arithmetic, size)
+    busy, size = (_busy, min(max_bytes, LARGEST_BESIDE)) if device.type == "cpu" else (_busy_gpu, max_bytes)
+    size = sizes(size)[-1]
+    alone = await busy(world, work or arithmetic, vector[:0])
+    beside = await busy(world, work or arithmetic, vector[: size // 4])
     usual = exchange[size] + exchange[SMALLEST]
+    # On a CPU bytes pass all the time that work is timed; on a GPU it goes on long after they have passed.
+    during = exchange[size] if device.type == "cuda" else beside.work
+    drag = during / max(0.1 * during, during - max(0.0, beside.work - alone.work))
     return {
         "exchange": exchange,
         "all_reduce": all_reduce,
         "crowding": crowding,
         "store": alone.question,
         "store_busy": beside.question,
-        "drag": max(1.0, beside.work / alone.work),
+        "drag": drag,
         "drag_jitter": _variation([seconds - alone.work for seconds in beside.works]),
         "stretch": max(1.0, beside.exchange / usual) if beside.exchanges else 1.0,
     }
@@ -89,6 +94,7 @@ async def _timed(world: TorchWorld, repeats: int, action: Callable[[], Any]) -> 
         await world.all_reduce(torch.zeros(1))  # all begin together
         start = time.perf_counter()
         await action()
+        _synchronize(world)
         times.append(time.perf_counter() - start)
     own = torch.tensor([statistics.median(times[2:])], dtype=torch.float64)
     return [float(one) for one in await world.all_gather(own) if isinstance(one, torch.Tensor)]
@@ -121,9 +127,33 @@ class Busy:
         return statistics.mean(self.exchanges)
 
 
-async def _busy(world: TorchWorld, work: Callable[[], object], size: int) -> Busy:
-    """`size`: bytes of each message of the other activity, 0 for silence."""
-    weights = torch.zeros(size // 4)
+def _synchronize(world: TorchWorld) -> None:
+    if world.device.type == "cuda":
+        torch.cuda.synchronize(world.device)
+
+
+async def _busy_gpu(world: TorchWorld, work: Callable[[], object], weights: torch.Tensor) -> Busy:
+    """`weights` (if any) pass to the partner while work goes on: copies that take no thread."""
+    found, peer = Busy(), world.rank ^ 1
+    for _ in range(TURNS):
+        await world.all_reduce(torch.zeros(1))
+        _synchronize(world)
+        start = time.perf_counter()
+        passing = world.exchange(weights, peer, tag=11) if len(weights) and peer < world.size else None
+        work()
+        if passing is not None:
+            await passing
+        _synchronize(world)
+        found.works.append(time.perf_counter() - start)
+        start = time.perf_counter()
+        await world.count("calibration", 1)
+        found.questions.append(time.perf_counter() - start)
+    return found
+
+
+async def _busy(world: TorchWorld, work: Callable[[], object], message: torch.Tensor) -> Busy:
+    """`message`: what the other activity sends again and again; nothing: silence."""
+    weights, size = message.clone(), message.nbytes
     stop = world.event()
     found = Busy()
 

@@ -12,6 +12,7 @@ from datetime import timedelta
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+import torch
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from dasr.worlds.torch_world import TorchWorld, connect
@@ -32,8 +33,9 @@ def run_processes(
     nodes: Sequence[int] | None = None,
     timeout_s: float = 120.0,
     may_die: Sequence[int] = (),
+    device: str = "cpu",
 ) -> list[Any]:
-    """Run `activity(world)` in `size` processes; results by rank.
+    """Run `activity(world)` in `size` processes (`device` cuda: a GPU for each); results by rank.
 
     The store lives here, so it outlives every learner. When one fails or `timeout_s` have passed, the others
     are killed and ProcessFailed names the rank. Those in `may_die` may end as they like; their result is
@@ -46,7 +48,9 @@ def run_processes(
     for rank in range(size):
         mine, its = context.Pipe(duplex=False)
         process = context.Process(
-            target=_learner, args=(activity, rank, size, nodes, store.port, timeout_s, its), daemon=True
+            target=_learner,
+            args=(activity, rank, size, nodes, store.port, timeout_s, device, its),
+            daemon=True,
         )
         process.start()
         its.close()
@@ -85,11 +89,15 @@ def _learner(
     nodes: Sequence[int] | None,
     port: int,
     timeout_s: float,
+    device: str,
     pipe: Connection,
 ) -> None:
     try:
+        place = f"cuda:{rank}" if device == "cuda" else device
+        if device == "cuda":
+            torch.cuda.set_device(place)
         store = TCPStore("127.0.0.1", port, None, is_master=False, timeout=timedelta(seconds=timeout_s))
-        world = connect(store, rank, size, nodes, timeout_s=timeout_s)
+        world = connect(store, rank, size, nodes, place, timeout_s=timeout_s)
         result = activity(world)
         world.close()
         pipe.send((result, None))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from dasr.worlds.interface import Payload, Ready, RollCall
@@ -146,12 +147,21 @@ class SimWorld:
         return self._post.receive(self.rank, peer, tag)
 
     def all_reduce(
-        self, buffer: Tensor, group: Sequence[int] | None = None, op: str = "mean"
+        self,
+        buffer: Tensor,
+        group: Sequence[int] | None = None,
+        op: str = "mean",
+        out: Tensor | None = None,
     ) -> Awaitable[Tensor]:
+        if out is not None:
+            buffer = out.copy_(buffer)
         size = buffer.nbytes * self.simulation.bytes_scale
         return self.simulation.meetings.join(
             self.rank, "all_reduce", group, self._activity(), op, buffer, size
         )
+
+    def shared(self, like: Tensor) -> Tensor:
+        return torch.zeros_like(like)
 
     def all_gather(self, payload: Payload, group: Sequence[int] | None = None) -> Awaitable[list[Payload]]:
         kept, size = self._captured(payload)

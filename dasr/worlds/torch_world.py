@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor
 
-from dasr.worlds import collectives, on_device, wire
+from dasr.worlds import collectives, on_device, peers, wire
 from dasr.worlds.blocking import Blocking, TorchEvent, finish, ignore, nothing, raiser
 from dasr.worlds.collectives import Collectives
 from dasr.worlds.interface import Accounts, Payload, Ready, RollCall
+from dasr.worlds.peer_memory import PeerMemory
 from dasr.worlds.registry import Registry
 from dasr.worlds.transport import SLICE_S, Transport
 
@@ -63,6 +64,8 @@ class TorchWorld:
         self.registry = Registry(self.transport, size)
         self.collectives = Collectives(self.transport, host, timeout_s, self.registry.find_lost)
         self.failure: BaseException | None = None  # what a spawned activity raised
+        self.peers: PeerMemory | None = None  # the GPUs of this host, once something shared was asked for
+        self._met_peers = False
         self._everyone = tuple(range(size))
         self._activity = threading.local()
         self._began = time.perf_counter()
@@ -116,12 +119,21 @@ class TorchWorld:
         return Blocking(self, take)
 
     def exchange(self, payload: Payload, peer: int, tag: int = 0) -> Awaitable[Payload]:
+        if self.peers is not None and self.peers.exchanges(payload, peer, self._name()):
+            self._account(sum(part.nbytes for part in wire.parts_of(payload)), 1)
+            return peers.exchange(self, self.peers, payload, peer, tag, main=self._name() == "main")
         if self._on_device(payload):
             gathered = self._gather(payload, (min(self.rank, peer), max(self.rank, peer)))
             return Blocking(self, lambda: gathered()[peer > self.rank])
         sent = self.send(payload, peer, tag)
         received = self.receive(payload, peer, tag)
         return Blocking(self, lambda: (finish(sent), finish(received))[1])
+
+    def shared(self, like: Tensor) -> Tensor:
+        if like.is_cuda and not self._met_peers:
+            self._met_peers = True
+            self.peers = peers.meet(self)
+        return torch.zeros_like(like) if self.peers is None else self.peers.shared(like)
 
     def _until(self, look: Callable[[], T | None]) -> T:
         """What `look` finds in the inbox, as soon as it is there."""
@@ -136,17 +148,30 @@ class TorchWorld:
             self.registry.look()
 
     def all_reduce(
-        self, buffer: Tensor, group: Sequence[int] | None = None, op: str = "mean"
+        self,
+        buffer: Tensor,
+        group: Sequence[int] | None = None,
+        op: str = "mean",
+        out: Tensor | None = None,
     ) -> Awaitable[Tensor]:
         if op not in ("mean", "sum"):
             raise ValueError(f"all_reduce knows 'mean' and 'sum', not '{op}'")
         members = self._everyone if group is None else tuple(group)
-        if len(members) == 1:
-            return Blocking(self, lambda: buffer)
-        over_nccl = self._on_device(buffer)
-        there = buffer if over_nccl or not buffer.is_cuda else buffer.cpu()
         size = 2 * (len(members) - 1) * buffer.numel() * buffer.element_size() / len(members)
         self._account(size, 2 * (len(members) - 1))
+        on_device = self._on_device(buffer)
+        if (
+            self.peers is not None
+            and on_device
+            and self.peers.reduces(out if out is not None else buffer, members)
+        ):
+            return Blocking(self, self.peers.all_reduce(buffer, members, op, out))
+        if out is not None:
+            buffer = out.copy_(buffer)
+        if len(members) == 1:
+            return Blocking(self, lambda: buffer)
+        over_nccl = on_device
+        there = buffer if over_nccl or not buffer.is_cuda else buffer.cpu()
         launch = collectives.all_reduce(there, op, over_nccl)
         try:
             wait = self.collectives.start(members, self._name(), over_nccl, launch)
@@ -170,12 +195,10 @@ class TorchWorld:
 
     def _on_device(self, payload: Payload) -> bool:
         """Whether this goes over NCCL: tensors of the gradient loop, whose collectives have one order."""
-        parts = (payload,) if isinstance(payload, Tensor) else payload
-        return self._name() == "main" and all(part.is_cuda for part in parts)
+        return self._name() == "main" and all(part.is_cuda for part in wire.parts_of(payload))
 
     def _gather(self, payload: Payload, members: tuple[int, ...]) -> Callable[[], list[Payload]]:
-        parts = (payload,) if isinstance(payload, Tensor) else payload
-        size = sum(part.numel() * part.element_size() for part in parts)
+        size = sum(part.nbytes for part in wire.parts_of(payload))
         self._account((len(members) - 1) * size, len(members) - 1)
         return self.collectives.gather(payload, members, self._name(), self._on_device(payload))
 
@@ -206,7 +229,16 @@ class TorchWorld:
 
     def roll_call(self, yes: bool, value: float = 0.0) -> Awaitable[RollCall]:
         number = self.registry.answer(yes, value)
-        return Blocking(self, lambda: self.registry.result(number, self._check))
+
+        def result() -> RollCall:
+            call = self.registry.result(number, self._check)
+            if self.peers is not None:
+                self.peers.replaced = {
+                    rank for rank, life in zip(call.members, call.lives, strict=False) if life > 1
+                }
+            return call
+
+        return Blocking(self, result)
 
     def _name(self) -> str:
         return getattr(self._activity, "name", "main")

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 Body = NDArray[np.uint8]  # of a message
 
 
+def parts_of(payload: Payload) -> tuple[Tensor, ...]:
+    return (payload,) if isinstance(payload, Tensor) else payload
+
+
 def pack(payload: Payload) -> list[memoryview]:
     """Bytes of a copy of the payload: the caller may change it at once."""
-    parts = (payload,) if isinstance(payload, Tensor) else payload
-    return [_captured(part).reshape(-1).view(torch.uint8).numpy().data for part in parts]
+    return [_captured(part).reshape(-1).view(torch.uint8).numpy().data for part in parts_of(payload)]
 
 
 def _captured(part: Tensor) -> Tensor:
@@ -36,7 +39,7 @@ def _captured(part: Tensor) -> Tensor:
 def unpack(body: Body, like: Payload, source: int) -> Payload:
     """The payload in `body`, with shapes, types and device of `like`. Raises ValueError where the size
     differs."""
-    expected = (like,) if isinstance(like, Tensor) else like
+    expected = parts_of(like)
     size = sum(part.numel() * part.element_size() for part in expected)
     if size != len(body):
         raise ValueError(f"a message from learner {source} has {len(body)} bytes where {size} were expected")

@@ -13,6 +13,7 @@ typedef unsigned long long u64;
 #define DEVICE inline
 struct Vec { u32 x, y, z, w; };
 struct float4 { float x, y, z, w; };
+struct uint2 { u32 x, y; };
 inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 
 struct Barrier { int arrived = 0, generation = 0; };

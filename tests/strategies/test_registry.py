@@ -39,7 +39,7 @@ def test_every_strategy_of_the_table_is_there() -> None:
         ("bmuf", {"tau": "8"}, "must be like 8"),
         ("bmuf", {"nesterov": 1}, "must be like False"),
         ("ad", {"mixing": "rnig"}, "did you mean 'ring'"),
-        ("ad", {"pace": "fre"}, "did you mean 'free'"),
+        ("ad", {"pace": 0.0}, "more than 0 gradients"),
         ("sd", {"order": "update-than-mix"}, "did you mean 'update-then-mix'"),
         ("sd", {"compression": "sing"}, "did you mean 'sign'"),
         ("slowmo", {"inner": "ad"}, "asynchronous"),

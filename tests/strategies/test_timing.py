@@ -24,8 +24,8 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
         for mixing in ("random-ring", "random-pairs", "uniform", "exponential")
     ),
     ("ad", {"pairs": True}),
-    ("ad", {"pace": "free"}),
-    ("ad", {"pace": "free", "order": "update-then-mix"}),
+    ("ad", {"pace": 0.01}),
+    ("ad", {"pace": 0.01, "order": "update-then-mix"}),
     ("ad", {"mixing": "uniform", "order": "update-then-mix"}),
     ("sc-ps", {"servers": 3}),
     ("ac-ps", {"servers": 2, "staleness_aware": True}),
@@ -57,7 +57,7 @@ def clusters(draw: st.DrawFn) -> Cluster:
 def test_every_gradient_is_applied_once_and_mixing_conserves_the_mean_for_any_timing(
     strategy: str, options: dict[str, Any], data: st.DataObject
 ) -> None:
-    size = data.draw(st.integers(1, 5 if options.get("pace") == "free" else 17))
+    size = data.draw(st.integers(1, 5 if options.get("pace") == 0.01 else 17))
     recorders: list[trial.Recorder] = []
 
     def recorder(weights: Any) -> trial.Recorder:

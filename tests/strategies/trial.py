@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from dasr.strategies import registry
-from dasr.strategies.strategy import Strategy
+from dasr.strategies.strategy import Strategy, Terms
 from dasr.training import optimizer
 from dasr.training.learner import Budget, Learner
 from dasr.worlds.clusters import Cluster, Compute
@@ -82,9 +82,11 @@ class Recorder(optimizer.Optimizer):
         super().__init__(weights)
         self.updates: list[Vector] = []
 
-    def step(self, weights: torch.Tensor, gradient_: torch.Tensor, learning_rate: float) -> None:
+    def step(
+        self, weights: torch.Tensor, gradient_: torch.Tensor, learning_rate: float, mixed: Terms = ()
+    ) -> None:
         self.updates.append(-learning_rate * gradient_.numpy().astype(np.float64))
-        super().step(weights, gradient_, learning_rate)
+        super().step(weights, gradient_, learning_rate, mixed)
 
 
 @dataclass

@@ -58,7 +58,7 @@ def test_learners_claim_each_batch_of_the_shared_budget_once():
 def test_the_gradient_is_taken_where_the_weights_were_when_it_began():
     class Meddled(Quadratic):
         def gradient(self, weights, gradient, ready):
-            learner.add(torch.ones_like(weights))  # mixing, meanwhile
+            learner.add([(1.0, torch.ones_like(weights))])  # mixing, meanwhile
             return super().gradient(weights, gradient, ready)
 
     async def main(world):
@@ -78,7 +78,7 @@ def test_no_change_is_lost_when_two_threads_change_the_weights():
         learner = learner_in(world, Budget(1, 1, 1), Quadratic(50_000))
         before, delta = learner.copy(), torch.ones(50_000, dtype=torch.float64)
         threads = [
-            threading.Thread(target=lambda: [learner.add(delta, 0.5) for _ in range(200)]),
+            threading.Thread(target=lambda: [learner.add([(0.5, delta)]) for _ in range(200)]),
             threading.Thread(target=lambda: [learner.update(-delta) for _ in range(200)]),
         ]
         for thread in threads:

@@ -1,0 +1,48 @@
+"""Weighted sums of flat vectors, on a GPU in one pass over memory: for 100 MB each pass counts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dasr.models import fast_kernels
+from dasr.strategies.strategy import Terms
+
+BLOCKS = 1056  # of 512 threads: four on each multiprocessor of a Hopper GPU, twice
+
+
+def combine_(out: Tensor, terms: Terms) -> Tensor:
+    """out <- sum of factor * vector, added in their order; `out` may be one of the vectors. Gives `out`."""
+    if out.is_meta:  # a timing-only simulation's
+        return out
+    vectors = [vector for _, vector in terms]
+    if _one_pass_possible([out, *vectors]):
+        _one_pass(out, [factor for factor, _ in terms], vectors)
+        return out
+    (factor, vector), *others = terms
+    total = vector * factor
+    for factor, vector in others:
+        total.add_(vector, alpha=factor)
+    return out.copy_(total)
+
+
+def _one_pass_possible(vectors: list[Tensor]) -> bool:
+    """Float32 all of them, but that the last may be bfloat16: a gradient."""
+    kinds = [vector.dtype for vector in vectors]
+    return (
+        len(vectors) <= 1 + fast_kernels.MOST_COMBINED
+        and vectors[0].numel() < 2**31
+        and fast_kernels.available(vectors[0].device)
+        and all(vector.is_cuda and vector.is_contiguous() for vector in vectors)
+        and all(kind == torch.float32 for kind in kinds[:-1])
+        and kinds[-1] in (torch.float32, torch.bfloat16)
+    )
+
+
+def _one_pass(out: Tensor, factors: list[float], vectors: list[Tensor]) -> None:
+    length = out.numel()
+    wide = length % 4 == 0 and all(vector.data_ptr() % 16 == 0 for vector in [out, *vectors])
+    width, narrow = 4 if wide else 1, vectors[-1].dtype == torch.bfloat16
+    kernel = fast_kernels.combine(len(vectors), width, narrow, out.device.index)
+    unused = fast_kernels.MOST_COMBINED - len(vectors)
+    kernel(BLOCKS, out, *vectors, *[out] * unused, *map(float, factors), *[0.0] * unused, length // width)

@@ -1,0 +1,243 @@
+"""Learners whose GPUs are in one host write into each other's memory.
+
+A copy between GPUs is the copy engines' work: it takes no multiprocessor from the gradient's kernels, which
+the kernels of a collective wait for and hold up. A signal follows each copy on its stream, and a stream of
+the other end waits for it, so no thread does.
+
+all-reduce of L learners    slice s of mine -> learner s,   its owner adds up slice s,   slice s -> everyone
+exchange                    mine -> a window in the partner's memory, one of two in turn
+
+The memory is PyTorch's symmetric memory (without NVLink's multicast).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from dasr.worlds.interface import Payload
+from dasr.worlds.wire import parts_of
+
+SCATTER, GATHER, EXCHANGE = range(3)  # channels of signals
+ALIGNED = 16  # bytes: where parts and slices begin
+
+
+class Region(Protocol):
+    """A vector that each learner of the host has one of, as torch's symmetric memory gives it. Ranks here are
+    places on the host. A signal that was put holds up the next one until it has been waited for."""
+
+    def get_buffer(self, rank: int, sizes: Any, dtype: torch.dtype, storage_offset: int = 0) -> Tensor: ...
+    def put_signal(self, dst_rank: int, channel: int = 0, timeout_ms: int = 0) -> None: ...
+    def wait_signal(self, src_rank: int, channel: int = 0, timeout_ms: int = 0) -> None: ...
+
+
+Allocate = Callable[[int, torch.dtype], tuple[Tensor, Region]]
+"""Make a region of so many numbers, with all learners of the host: (this learner's vector, the region)."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One all-reduce, as this learner does it again and again. `peer`: a place on the host."""
+
+    mine: Tensor  # the slice that this learner adds up,
+    result: Tensor  # and where to
+    leaving: list[tuple[int, Tensor, Tensor]]  # (peer, its slice here, where it goes)
+    arriving: list[Tensor]  # others' parts of this learner's slice
+    returning: list[tuple[int, Tensor]]  # (peer, where it wants the result)
+
+
+class PeerMemory:
+    """What learner `rank` can write into, and what others write into."""
+
+    def __init__(self, allocate: Allocate, ranks: Sequence[int], rank: int, timeout_s: float):
+        """`ranks`: the learners of this host, ascending."""
+        self.allocate, self.ranks, self.rank = allocate, tuple(ranks), rank
+        self.timeout_ms = round(1000 * timeout_s)
+        self.replaced: set[int] = set()  # learners whose first process is gone, and its memory with it
+        self._shared: list[tuple[Tensor, list[Tensor]]] = []  # a vector here, and those of all learners
+        self._plans: dict[Any, _Plan] = {}
+        self._turns: dict[int, int] = {}  # exchanges with each partner
+        self._exchanging: str | None = None  # the activity whose the windows are
+        self._streams: dict[str, torch.cuda.Stream] = {}
+
+    def shared(self, like: Tensor) -> Tensor:
+        """Zeros like it (flat), which others write into when they reduce theirs."""
+        if not self._shared:
+            # For each learner: where its slices come to be added up, and two windows. Room for float32.
+            length = (like.numel() // 64 + 1) * 64
+            self._window, self._region = self.allocate(3 * len(self.ranks) * 4 * length, torch.uint8)
+        vector, region = self.allocate(like.numel(), like.dtype)
+        everyone = [region.get_buffer(place, like.shape, like.dtype) for place in range(len(self.ranks))]
+        self._shared.append((vector, everyone))
+        return vector.zero_()
+
+    def reduces(self, target: Tensor, members: Sequence[int]) -> bool:
+        """Whether `all_reduce` can do it: into (a slice of) a shared vector, on this host."""
+        here = len(members) > 1 and all(rank in self.ranks for rank in members)
+        return here and self._place(target) is not None
+
+    def all_reduce(
+        self, buffer: Tensor, members: Sequence[int], op: str, out: Tensor | None = None
+    ) -> Callable[[], Tensor]:
+        """Start; what it gives waits (the stream, not the thread) and gives the result."""
+        target = buffer if out is None else out
+        key = (buffer.data_ptr(), target.data_ptr(), len(target), target.dtype, tuple(members))
+        if key not in self._plans:
+            self._plans[key] = self._plan(buffer, target, tuple(members))
+        plan, region, limit = self._plans[key], self._region, self.timeout_ms
+        # Two streams: the next part's slices leave while this one's are waited for.
+        with self._beside("scatter", buffer):
+            for peer, part, there in plan.leaving:
+                there.copy_(part, non_blocking=True)
+                region.put_signal(peer, SCATTER, limit)
+            left = _marked(buffer)
+        with self._beside("gather", buffer):
+            for peer, _, _ in plan.leaving:
+                region.wait_signal(peer, SCATTER, limit)
+            _add_up(plan.result, plan.mine, plan.arriving, op)
+            for peer, there in plan.returning:
+                there.copy_(plan.result, non_blocking=True)
+                region.put_signal(peer, GATHER, limit)
+            for peer, _ in plan.returning:
+                region.wait_signal(peer, GATHER, limit)
+            done = _marked(buffer)
+
+        def finish() -> Tensor:
+            _wait(left)
+            _wait(done)
+            return target
+
+        return finish
+
+    def _plan(self, buffer: Tensor, target: Tensor, members: tuple[int, ...]) -> _Plan:
+        """Where the slices of an all-reduce go. They come to lie where they lie in their vector, so that
+        parts of one vector that are under way together do not meet."""
+        place = self._place(target)
+        assert place is not None
+        everyone, offset = place
+        slices = dict(zip(members, _slices(len(target), len(members)), strict=True))
+        own, mine = self.ranks.index(self.rank), slices[self.rank]
+        others = [(rank, self.ranks.index(rank)) for rank in members if rank != self.rank]
+        leaving = [
+            (peer, part := buffer[slices[rank]], self._staged(peer, own, offset + slices[rank].start, part))
+            for rank, peer in others
+        ]
+        arriving = [self._staged(own, peer, offset + mine.start, buffer[mine]) for _, peer in others]
+        returning = [(peer, everyone[peer][offset + mine.start : offset + mine.stop]) for _, peer in others]
+        return _Plan(buffer[mine], target[mine], leaving, arriving, returning)
+
+    def exchanges(self, payload: Payload, peer: int, activity: str) -> bool:
+        """Whether the payload can be put into the partner's window. Both ends come to the same answer."""
+        parts = parts_of(payload)
+        if peer not in self.ranks or peer in self.replaced or not all(part.is_cuda for part in parts):
+            return False
+        self._exchanging = self._exchanging or activity
+        size = sum(-(-part.nbytes // ALIGNED) * ALIGNED for part in parts)
+        return self._exchanging == activity and size <= self._window_bytes
+
+    def exchange(self, payload: Payload, peer: int) -> Callable[[], Payload]:
+        """Start; what it gives waits (the stream, not the thread) and gives the partner's."""
+        place = self.ranks.index(peer)
+        with self._beside("exchange", parts_of(payload)[0]):
+            turn = self.push(payload, peer, wait=False)
+            self._region.put_signal(place, EXCHANGE, self.timeout_ms)
+            sent = _marked(parts_of(payload)[0])
+
+        def finish() -> Payload:
+            _wait(sent)
+            self._region.wait_signal(place, EXCHANGE, self.timeout_ms)
+            return self.window(payload, peer, turn)
+
+        return finish
+
+    def push(self, payload: Payload, peer: int, wait: bool = True) -> int:
+        """Copy into the partner's window, to the end if `wait`; which of the two it was."""
+        turn = self._turns.get(peer, 0)
+        self._turns[peer] = 1 - turn
+        there = self._views(payload, self.ranks.index(peer), self.rank, turn)
+        for target, part in zip(there, parts_of(payload), strict=True):
+            target.copy_(part, non_blocking=True)
+        event = _marked(parts_of(payload)[0])
+        if wait and event is not None:
+            event.synchronize()
+        return turn
+
+    def window(self, like: Payload, peer: int, turn: int) -> Payload:
+        """What the partner put into that window here, until it puts the next but one."""
+        parts = self._views(like, self.ranks.index(self.rank), peer, turn)
+        return parts[0] if isinstance(like, Tensor) else tuple(parts)
+
+    @property
+    def _window_bytes(self) -> int:
+        return self._window.nbytes // (3 * len(self.ranks))
+
+    def _views(self, like: Payload, place: int, source: int, turn: int) -> list[Tensor]:
+        """The parts of a payload from `source` in a window on the learner at `place`."""
+        begin = (3 * self.ranks.index(source) + 1 + turn) * self._window_bytes
+        views = []
+        for part in parts_of(like):
+            views.append(self._at(place, begin, part))
+            begin += -(-part.nbytes // ALIGNED) * ALIGNED
+        return views
+
+    def _staged(self, place: int, source: int, offset: int, like: Tensor) -> Tensor:
+        """Where the learner at `place` finds the slice of the one at `source` that it is to add up."""
+        begin = 3 * source * self._window_bytes
+        return self._at(place, begin + offset * like.element_size(), like)
+
+    def _at(self, place: int, begin: int, like: Tensor) -> Tensor:
+        size = like.element_size()
+        return self._region.get_buffer(place, like.shape, like.dtype, begin // size)
+
+    def _place(self, target: Tensor) -> tuple[list[Tensor], int] | None:
+        """(that shared vector on every learner, offset of `target` in it), or None."""
+        for vector, everyone in self._shared:
+            offset = target.data_ptr() - vector.data_ptr()
+            if 0 <= offset < vector.nbytes and target.dtype == vector.dtype and target.is_contiguous():
+                return everyone, offset // vector.element_size()
+        return None
+
+    @contextlib.contextmanager
+    def _beside(self, work: str, tensor: Tensor) -> Any:
+        """On a stream of its own, after what is on the current one."""
+        if not tensor.is_cuda:
+            yield
+            return
+        if work not in self._streams:
+            self._streams[work] = torch.cuda.Stream(tensor.device)  # type: ignore[no-untyped-call]
+        stream = self._streams[work]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            yield
+
+
+def _slices(length: int, count: int) -> list[slice]:
+    """`length` numbers in `count` parts that begin at multiples of 64."""
+    each = -(-length // count // 64) * 64 if length > 64 * count else -(-length // count)
+    return [slice(min(length, i * each), min(length, (i + 1) * each)) for i in range(count)]
+
+
+def _add_up(target: Tensor, mine: Tensor, arrived: list[Tensor], op: str) -> None:
+    """target <- mine + all that arrived, or their mean."""
+    if op == "mean" and len(arrived) == 1:
+        torch.lerp(mine, arrived[0], 0.5, out=target)
+        return
+    torch.add(mine, arrived[0], out=target)
+    for vector in arrived[1:]:
+        target.add_(vector)
+    if op == "mean":
+        target.div_(1 + len(arrived))
+
+
+def _marked(tensor: Tensor) -> torch.cuda.Event | None:
+    return torch.cuda.current_stream().record_event() if tensor.is_cuda else None
+
+
+def _wait(event: torch.cuda.Event | None) -> None:
+    if event is not None:
+        torch.cuda.current_stream().wait_event(event)

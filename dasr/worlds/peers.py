@@ -1,0 +1,112 @@
+"""Which learners of this host can write into each other's GPUs, and the memory they do it in."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+
+from dasr.worlds import wire
+from dasr.worlds.blocking import Blocking, finish, raiser
+from dasr.worlds.interface import Payload, PeerLost
+from dasr.worlds.peer_memory import PeerMemory, Region
+
+if TYPE_CHECKING:
+    from dasr.worlds.torch_world import TorchWorld
+
+SWITCH = "DASR_PEER_MEMORY"  # 0: NCCL and the host do all of it
+LOOK_S = 1.0
+_names = itertools.count()
+
+
+def meet(world: TorchWorld) -> PeerMemory | None:
+    """Meet the learners of this host, all of which call this. None where there are none, where one's GPU
+    cannot be reached, or where this learner replaces another. Raises PeerLost."""
+    ranks = tuple(rank for rank in range(world.size) if world.nodes[rank] == world.nodes[world.rank])
+    store, timeout_s = world.transport.store, world.transport.timeout_s
+    if len(ranks) == 1 or world.transport.incarnation > 1 or os.environ.get(SWITCH) == "0":
+        return None
+    store.set(f"gpu/{world.rank}", _name(world.device))
+    gpus = [_answer(world, ranks, f"gpu/{rank}") for rank in ranks]
+    store.set(f"gpu-reaches/{world.rank}", str(_reaches(world.device, gpus)))
+    if not all(_answer(world, ranks, f"gpu-reaches/{rank}") == "True" for rank in ranks):
+        return None
+    place, node = ranks.index(world.rank), world.nodes[world.rank]
+    group = dist.ProcessGroup(PrefixStore(f"peers/{node}", store.clone()), place, len(ranks))
+    return PeerMemory(_Allocator(group, world.device), ranks, world.rank, timeout_s)
+
+
+def exchange(
+    world: TorchWorld, memory: PeerMemory, payload: Payload, peer: int, tag: int, main: bool
+) -> Awaitable[Payload]:
+    """The gradient loop's stream (`main`) waits for the other's, its thread for nothing; other activities
+    tell each other when it is there, so that they can go on without a partner that is lost."""
+    if main:
+        return Blocking(world, memory.exchange(payload, peer))
+    marker = torch.tensor([memory.push(payload, peer)], dtype=torch.uint8)
+    try:
+        world.transport.send(peer, tag, wire.pack(marker))
+    except BaseException as error:
+        return Blocking(world, raiser(error))
+    told = world.receive(marker, peer, tag)
+
+    def received() -> Payload:
+        turn = finish(told)
+        assert isinstance(turn, Tensor)
+        return memory.window(payload, peer, int(turn))
+
+    return Blocking(world, received)
+
+
+def _name(device: torch.device) -> str:
+    return str(torch.cuda.get_device_properties(device).uuid)
+
+
+def _reaches(device: torch.device, gpus: list[str]) -> bool:
+    """Whether this process sees those GPUs, no two the same, and its own can write into the others."""
+    if len(set(gpus)) < len(gpus):
+        return False
+    here = {_name(torch.device("cuda", index)): index for index in range(torch.cuda.device_count())}
+    others = [gpu for gpu in gpus if gpu != _name(device)]
+    return all(gpu in here and torch.cuda.can_device_access_peer(device, here[gpu]) for gpu in others)
+
+
+def _answer(world: TorchWorld, ranks: tuple[int, ...], key: str) -> str:
+    """What a learner of this host wrote there, once it has."""
+    store, deadline, look = world.transport.store, time.monotonic() + world.transport.timeout_s, 0.0
+    while not store.check([key]):
+        time.sleep(1e-3)
+        if time.monotonic() > look:
+            look = time.monotonic() + LOOK_S
+            lost = world.registry.find_lost(ranks) if look > LOOK_S else None
+            if lost is not None:
+                raise PeerLost(lost)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no learner of this host has written '{key}'")
+    answer: str = store.get(key).decode()
+    return answer
+
+
+class _Allocator:
+    """An Allocate. It holds its group: PyTorch finds it by a name, and lets go of one that nobody holds."""
+
+    def __init__(self, group: dist.ProcessGroup, device: torch.device):
+        os.environ.setdefault("TORCH_SYMM_MEM_DISABLE_MULTICAST", "1")
+        self.group, self.device = group, device
+        name: Any = f"dasr-{next(_names)}"
+        self.name = name
+        group._set_group_name(name)
+        torch._C._distributed_c10d._register_process_group(name, group)
+
+    def __call__(self, length: int, dtype: torch.dtype) -> tuple[Tensor, Region]:
+        import torch.distributed._symmetric_memory as symmetric
+
+        vector = symmetric.empty(length, dtype=dtype, device=self.device)
+        return vector, symmetric.rendezvous(vector, self.name)

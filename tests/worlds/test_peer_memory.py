@@ -1,0 +1,146 @@
+"""The algorithms of memory that GPUs of a host share, on threads and plain memory: torch's symmetric memory
+needs GPUs, so its regions and signals are played here, by the same rules."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from dasr.worlds.peer_memory import PeerMemory
+
+TIMEOUT_S = 20.0
+
+
+class Host:
+    """Regions of learners that are threads. A signal that was put holds up the next until waited for."""
+
+    def __init__(self, learners: int):
+        self.learners = learners
+        self.changed = threading.Condition()
+        self.vectors: dict[tuple[int, int], Tensor] = {}  # (number of the region, learner)
+        self.signals: set[tuple[int, int, int, int]] = set()  # (region, from, to, channel)
+        self.made = [0] * learners
+
+    def allocator(self, place: int) -> Callable[[int, torch.dtype], tuple[Tensor, PlayedRegion]]:
+        def allocate(length: int, dtype: torch.dtype) -> tuple[Tensor, PlayedRegion]:
+            number = self.made[place]
+            self.made[place] += 1
+            vector = torch.full((length,), 0x55, dtype=torch.uint8).to(dtype)
+            with self.changed:
+                self.vectors[number, place] = vector
+                self.changed.notify_all()
+                everybody = [(number, other) for other in range(self.learners)]
+                assert self.changed.wait_for(lambda: all(k in self.vectors for k in everybody), TIMEOUT_S)
+            return vector, PlayedRegion(self, number, place)
+
+        return allocate
+
+
+class PlayedRegion:
+    def __init__(self, host: Host, number: int, place: int):
+        self.host, self.number, self.place = host, number, place
+
+    def get_buffer(self, rank: int, sizes: Any, dtype: torch.dtype, storage_offset: int = 0) -> Tensor:
+        flat = self.host.vectors[self.number, rank].view(torch.uint8).view(dtype)
+        return flat[storage_offset : storage_offset + torch.Size(sizes).numel()].view(sizes)
+
+    def put_signal(self, dst_rank: int, channel: int = 0, timeout_ms: int = 0) -> None:
+        self._turn((self.number, self.place, dst_rank, channel), put=True)
+
+    def wait_signal(self, src_rank: int, channel: int = 0, timeout_ms: int = 0) -> None:
+        self._turn((self.number, src_rank, self.place, channel), put=False)
+
+    def _turn(self, signal: tuple[int, int, int, int], put: bool) -> None:
+        host = self.host
+        with host.changed:
+            assert host.changed.wait_for(lambda: (signal in host.signals) != put, TIMEOUT_S), signal
+            (host.signals.add if put else host.signals.remove)(signal)
+            host.changed.notify_all()
+
+
+def together(ranks: Sequence[int], life: Callable[[PeerMemory, int], Any]) -> list[Any]:
+    """What `life(memory, rank)` gives on each learner, all at once."""
+    host, results = Host(len(ranks)), dict[int, Any]()
+
+    def live(place: int) -> None:
+        results[place] = life(PeerMemory(host.allocator(place), ranks, ranks[place], TIMEOUT_S), ranks[place])
+
+    threads = [threading.Thread(target=live, args=(place,)) for place in range(len(ranks))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(2 * TIMEOUT_S)
+    assert len(results) == len(ranks), "a learner failed or waits for ever"
+    return [results[place] for place in range(len(ranks))]
+
+
+def numbers(rank: int, length: int, turn: int = 0) -> Tensor:
+    return torch.randn(length, generator=torch.Generator().manual_seed(100 * turn + rank))
+
+
+@pytest.mark.parametrize("learners", [2, 3, 5])
+@pytest.mark.parametrize("length", [3, 1000])
+@pytest.mark.parametrize("op", ["mean", "sum"])
+def test_slices_of_a_shared_vector_are_reduced_to_the_same_bits_everywhere(
+    learners: int, length: int, op: str
+) -> None:
+    ranks = [4 + 2 * i for i in range(learners)]  # of a host that is not the first
+
+    def life(memory: PeerMemory, rank: int) -> Tensor:
+        vector = memory.shared(torch.empty(length))
+        assert vector.eq(0).all()
+        for turn in range(3):
+            vector.copy_(numbers(rank, length, turn))
+            cuts = [0, length // 3, length - 1, length]
+            parts = [vector[a:b] for a, b in itertools.pairwise(cuts)]
+            assert all(memory.reduces(part, ranks) for part in parts)
+            waits = [memory.all_reduce(part, ranks, op) for part in reversed(parts)]
+            for wait in waits:
+                wait()
+        return vector
+
+    results = together(ranks, life)
+    total = torch.stack([numbers(rank, length, 2) for rank in ranks]).double().sum(0)
+    expected = total / learners if op == "mean" else total
+    torch.testing.assert_close(results[0].double(), expected, rtol=1e-5, atol=1e-6)
+    assert all(torch.equal(result, results[0]) for result in results)
+
+
+def test_a_mean_can_go_into_another_vector_and_over_a_part_of_the_host() -> None:
+    ranks = (0, 1, 2, 3)
+
+    def life(memory: PeerMemory, rank: int) -> tuple[Tensor, Tensor]:
+        memory.shared(torch.empty(77))
+        out = memory.shared(torch.empty(77))
+        own, pair = numbers(rank, 77), (0, 2) if rank % 2 == 0 else (1, 3)
+        assert not memory.reduces(own, pair)
+        assert not memory.reduces(out, (0, 9))
+        return own, memory.all_reduce(own, pair, "mean", out)()
+
+    for rank, (own, mean) in enumerate(together(ranks, life)):
+        assert torch.equal(own, numbers(rank, 77))  # left alone
+        expected = (numbers(rank, 77) + numbers((rank + 2) % 4, 77)) / 2
+        torch.testing.assert_close(mean, expected)
+
+
+def test_messages_of_a_ring_cross_round_after_round(learners: int = 3) -> None:
+    def life(memory: PeerMemory, rank: int) -> list[float]:
+        memory.shared(torch.empty(50))
+        seen = []
+        for turn in range(5):
+            peers = [(rank - 1) % learners, (rank + 1) % learners]
+            mine = (torch.full((20,), 10.0 * turn + rank), torch.tensor([rank], dtype=torch.int64))
+            waits = [memory.exchange(mine, peer) for peer in peers]
+            for peer, wait in zip(peers, waits, strict=True):
+                theirs, name = wait()
+                assert int(name) == peer
+                seen.append(float(theirs[0]) - 10 * turn - peer)
+        return seen
+
+    assert together(range(learners), life) == [[0.0] * 10] * learners
