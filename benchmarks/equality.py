@@ -2,16 +2,19 @@
 loss after each.
 
 python benchmarks/equality.py --features results/features/fbank/train --alignments results/alignments/train
-The last shard is held out. Prints the difference of the held-out losses for each seed.
+The last shard is held out. Prints the difference of the held-out losses for each seed. *perturbed* is float32
+again, from weights that differ by a millionth: how far rounding alone leads. *fast16*: 16-bit gradients.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -52,10 +55,14 @@ class HeldOut:
         return total / count
 
 
-def trained(task: CorpusTask | CudaTask, steps: int, rate: float, clip: float) -> Tensor:
-    """Flat weights after that many steps of SGD."""
+def trained(
+    task: CorpusTask | CudaTask, steps: int, rate: float, clip: float, perturbation: float = 0.0
+) -> Tensor:
+    """Flat weights after that many steps of SGD, from initial ones that are off by so much of themselves."""
     weights = task.initial()
-    gradient, point = torch.zeros_like(weights), torch.empty_like(weights)
+    weights *= 1 + perturbation * torch.randn_like(weights)
+    kind = task.gradient_dtype if isinstance(task, CudaTask) else weights.dtype
+    gradient, point = torch.zeros_like(weights, dtype=kind), torch.empty_like(weights)
     sgd = optimizer.make("sgd", weights, clip=clip)
     for _ in range(steps):
         if isinstance(task, CudaTask):
@@ -97,17 +104,25 @@ def main() -> None:
 
         heldout = HeldOut(feed(slice(-1, None), 256), AcousticModel(config, 40, pdfs), args.device)
         row: dict[str, float] = {"seed": seed}
-        for name, kind in (("float32", CorpusTask), ("fast", CudaTask)):
+        narrow = functools.partial(CudaTask, gradient_dtype=torch.bfloat16)
+        ways: list[tuple[str, Any]] = [("float32", CorpusTask), ("perturbed", CorpusTask), ("fast", CudaTask)]
+        if args.device != "cpu":
+            ways.append(("fast16", narrow))
+        for name, kind in ways:
             source = feed(slice(None, -1), args.batch)
             task = kind(AcousticModel(config, 40, pdfs), source, seed, device=args.device)
+            perturbation = 1e-6 if name == "perturbed" else 0.0
             if not rows and name == "float32":
                 row["heldout_before"] = heldout.loss(task.initial())
             began = time.perf_counter()
-            row[f"heldout_{name}"] = heldout.loss(trained(task, args.steps, args.rate, args.clip))
+            row[f"heldout_{name}"] = heldout.loss(
+                trained(task, args.steps, args.rate, args.clip, perturbation)
+            )
             row[f"seconds_{name}"] = time.perf_counter() - began
             source.close()
             del task
-        row["difference"] = row["heldout_fast"] / row["heldout_float32"] - 1
+        for name, _ in ways[1:]:
+            row[f"difference_{name}"] = row[f"heldout_{name}"] / row["heldout_float32"] - 1
         rows.append(row)
         print("  ".join(f"{k} {v:.5g}" for k, v in row.items()), flush=True)
     if args.json:

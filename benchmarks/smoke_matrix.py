@@ -61,6 +61,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--batch", type=int, default=32, help="chunks a step of each learner")
     parser.add_argument("--rate", type=float, default=0.5, help="learning rate (AdamW: a hundredth of it)")
+    parser.add_argument("--seed", type=int, default=0, help="of weights and the order of the data")
+    parser.add_argument("--only", nargs="+", default=[], help="strategies")
     parser.add_argument("--reference", type=Path)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -80,15 +82,17 @@ def main() -> None:
     known = json.loads(args.reference.read_text())["loss"] if args.reference else {}
     losses: dict[str, float] = {}
     for number, (name, options) in enumerate(cases()):
+        if args.only and name not in args.only:
+            continue
         label = " ".join([name, *options.values()])
         world = connect(dist.PrefixStore(str(number), store), rank, size, device=device)
-        feed = Feed(features[:-1], alignments[:-1], CHUNK, args.batch, rank, size, seed=1)
+        feed = Feed(features[:-1], alignments[:-1], CHUNK, args.batch, rank, size, seed=1 + args.seed)
         kind = CudaTask if device.type == "cuda" else CorpusTask
         sort = registry.find(name).optimizer or "sgd"
         rate = args.rate / 100 if sort == "adamw" else args.rate
         learner = Learner(
             world,
-            kind(model(), feed, 0, rank, str(device)),
+            kind(model(), feed, args.seed, rank, str(device)),
             lambda weights, sort=sort: optimizer.make(sort, weights),  # type: ignore[misc]
             lambda samples, rate=rate: rate,  # type: ignore[misc]
             Budget(args.steps, args.batch * size, size),

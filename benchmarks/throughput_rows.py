@@ -230,7 +230,9 @@ def prediction(
     """The simulated step on the calibrated cluster, whose gradient takes what one learner's takes alone."""
     compute = Compute(fixed_s=alone_ms / 1e3)
     cluster = replace(clusters.load(args.cluster), compute=compute)
-    result = simulate(name, size, args.steps, cluster, options=options, share=share)
+    shape, dim, pdfs, _ = SHAPES[args.preset]
+    count = sum(parameter.numel() for parameter in AcousticModel(shape, dim, pdfs).parameters())
+    result = simulate(name, size, args.steps, cluster, options=options, share=share, parameters=count)
     predicted = 1e3 * result.step_seconds
     return {"predicted_ms": predicted, "error_percent": 100 * (predicted / measured_ms - 1)}
 

@@ -28,6 +28,7 @@ class TrainingConfig:
     anneal_after_epochs: float = 10.0  # from then on times 1/sqrt(2) an epoch
     momentum: float = 0.0  # local, never averaged
     clip: float | None = None  # longest gradient that is applied as it is
+    gradients: str = "float32"  # on GPUs; bfloat16: half the bytes in memory and on the wire
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     snapshots: int = 10  # points of the held-out curve
     checkpoint_seconds: float = 60.0

@@ -54,8 +54,11 @@ async def train(
     share = run.batch // world.size
     feed = data.feed(model, training.chunk_frames, max(1, share), world.rank, world.size, run.seed)
     budget = training.budget(feed.num_chunks, run.batch, world.size)
-    kind = CudaTask if device.startswith("cuda") else CorpusTask
-    task = kind(model, feed, run.seed, world.rank, device, training.augment)
+    place = (model, feed, run.seed, world.rank, device, training.augment)
+    if device.startswith("cuda"):
+        task: CudaTask | CorpusTask = CudaTask(*place, gradient_dtype=getattr(torch, training.gradients))
+    else:
+        task = CorpusTask(*place)
     checkpoints = Checkpoints(run_dir, world.rank, identity(config, run, feed.num_chunks))
     metrics = None
     if world.rank == 0:

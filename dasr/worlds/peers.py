@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import time
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,11 @@ def meet(world: TorchWorld) -> PeerMemory | None:
         return None
     place, node = ranks.index(world.rank), world.nodes[world.rank]
     group = dist.ProcessGroup(PrefixStore(f"peers/{node}", store.clone()), place, len(ranks))
-    return PeerMemory(_Allocator(group, world.device), ranks, world.rank, timeout_s)
+    allocator = _Allocator(group, world.device)
+    store.set(f"gpu-shares/{world.rank}", str(allocator.works()))
+    if not all(_answer(world, ranks, f"gpu-shares/{rank}") == "True" for rank in ranks):
+        return None
+    return PeerMemory(allocator, ranks, world.rank, timeout_s)
 
 
 def exchange(
@@ -104,6 +109,15 @@ class _Allocator:
         self.name = name
         group._set_group_name(name)
         torch._C._distributed_c10d._register_process_group(name, group)
+
+    def works(self) -> bool:
+        """Whether the driver lets processes share memory here; some containers forbid it."""
+        try:
+            self(1, torch.float32)
+        except RuntimeError as error:
+            print(f"dasr: GPUs of this host do not share memory ({error}): NCCL instead", file=sys.stderr)
+            return False
+        return True
 
     def __call__(self, length: int, dtype: torch.dtype) -> tuple[Tensor, Region]:
         import torch.distributed._symmetric_memory as symmetric
