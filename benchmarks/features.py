@@ -22,6 +22,8 @@ import numpy as np
 import soundfile
 import torch
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout need not be installed
+
 from dasr.features.frontend import Frontend, FrontendConfig
 
 AN4 = Path(__file__).resolve().parent.parent / "corpora" / "an4"

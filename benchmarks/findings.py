@@ -52,25 +52,26 @@ class Trial:
         return " ".join([self.strategy, *(str(value) for _, value in self.options)])
 
 
-def trials(seeds: list[int]) -> Iterator[Trial]:
+def trials(seeds: list[int], batches: list[int], chosen: list[float]) -> Iterator[Trial]:
     """What is compared, all of one seed before the next.
 
     Rings at one batch and rate; the synchronous baseline, its delayed kin and `ad` at that batch, 3 and 6
-    times it, each at every rate."""
+    times it, each at every rate. With rates that are `chosen` no rings."""
     ring, random_ring = (("mixing", "ring"),), (("mixing", "random-ring"),)
     for seed in seeds:
-        for strategy, options in (("sd", ring), ("sd", random_ring), ("ad", ring)):
+        for strategy, options in (("sd", ring), ("sd", random_ring), ("ad", ring)) if not chosen else ():
             yield Trial(strategy, options, LEARNERS, SMALL_BATCH, seed, RING_RATE)
-        for times, rates in ((1, (*RATES, 2 * RATES[-1])), (3, RATES), (6, RATES)):
+        for batch in batches:
+            usual = (*RATES, 2 * RATES[-1]) if batch == SMALL_BATCH else RATES
             for strategy, options in (("sc-allreduce", ()), ("ad", random_ring), ("delay-by-one", ())):
-                for rate in rates:
-                    yield Trial(strategy, options, LEARNERS, times * SMALL_BATCH, seed, rate)
+                for rate in chosen or usual:
+                    yield Trial(strategy, options, LEARNERS, batch, seed, rate)
 
 
 def run(given: argparse.Namespace) -> None:
     """Each trial in a process of its own, so that memory is given back."""
     done = {json.dumps(record["trial"]) for record in read(given.out)} if given.out.exists() else set()
-    todo = [t for t in trials(given.seeds) if given.only in (t.strategy, "")]
+    todo = [t for t in trials(given.seeds, given.batches, given.rates) if given.only in (t.strategy, "")]
     left = [one for one in todo if json.dumps(asdict(one)) not in done]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(given.jobs, context, max_tasks_per_child=1) as pool:
@@ -172,6 +173,9 @@ def main() -> None:
     runner = commands.add_parser("run", help="train; what is in --out already is not run again")
     runner.add_argument("--config", default="workflow/recipes/findings.yaml")
     runner.add_argument("--out", type=Path, default=Path("findings.jsonl"))
+    batches = [SMALL_BATCH, 3 * SMALL_BATCH, 6 * SMALL_BATCH]
+    runner.add_argument("--batches", type=int, nargs="+", default=batches)
+    runner.add_argument("--rates", type=float, nargs="+", default=[], help="instead of the usual ones")
     runner.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     runner.add_argument("--jobs", type=int, default=1, help="trials at once, each on a core and in 4 GB")
     runner.add_argument("--only", default="", help="a strategy")

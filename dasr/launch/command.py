@@ -120,7 +120,7 @@ def dispatch(
                 policy,
                 resources.cpus(layout),
                 resources.gpus(layout),
-                os.environ.get("CUDA_VISIBLE_DEVICES", "") if resources.executor == "local" else None,
+                os.environ.get("CUDA_VISIBLE_DEVICES"),
             )
             job = submit(folder, record, work, resources, layout)
             where = f"{layout.nodes} node(s), {resources.executor} job {record.job_id}"

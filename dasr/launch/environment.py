@@ -17,6 +17,7 @@ def learner_environment(
     interface_address: str,
     cpus: int,
     gpus: int,
+    restore_devices: bool = False,
     visible_devices: str | None = None,
     base: Mapping[str, str] = os.environ,
 ) -> dict[str, str]:
@@ -24,10 +25,12 @@ def learner_environment(
 
     `interface_address`: this host's end of the line to the coordinator, so the interface that reaches it.
     `gpus`: a task's share of GPUs; 0 means the CPU. All of a node's GPUs stay visible (NCCL wants to see its
-    peers); `cuda:K` follows from the local rank. `visible_devices`: restore CUDA_VISIBLE_DEVICES to this."""
+    peers); `cuda:K` follows from the local rank. `restore_devices`: CUDA_VISIBLE_DEVICES becomes
+    `visible_devices` again (None: it was not set, and all GPUs are visible)."""
     environment = dict(base)
-    if visible_devices is not None:
-        environment["CUDA_VISIBLE_DEVICES"] = visible_devices
+    if restore_devices:
+        environment.pop("CUDA_VISIBLE_DEVICES", None)
+        environment |= {} if visible_devices is None else {"CUDA_VISIBLE_DEVICES": visible_devices}
     device = f"cuda:{membership.local_rank * gpus}" if gpus else "cpu"
     environment |= replace(membership, device=device).environment()
     environment |= {

@@ -48,7 +48,7 @@ class Supervise:
     cpus_per_task: int
     gpus_per_task: int
     visible_devices: str | None = (
-        None  # CUDA_VISIBLE_DEVICES of the dispatcher, which submitit overwrites locally
+        None  # CUDA_VISIBLE_DEVICES of the dispatcher, which submitit overwrites locally; None: not set
     )
 
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:
@@ -185,7 +185,8 @@ class Task:
             interface_address=self._line.local_address,
             cpus=self._plan.cpus_per_task,
             gpus=self._plan.gpus_per_task,
-            visible_devices=self._plan.visible_devices if self._job.cluster == "local" else None,
+            restore_devices=self._job.cluster == "local",
+            visible_devices=self._plan.visible_devices,
         )
         log = self._plan.run_folder / "logs" / f"{self._rank}.log"
         title = f"learner {self._rank} of {size} on {_host()}, job {self._job.job_id}"

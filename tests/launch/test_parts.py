@@ -135,12 +135,14 @@ def test_a_damaged_job_record_says_what_to_do(tmp_path):
 def test_a_learner_gets_who_it_is_and_its_share_of_the_node():
     membership = Membership(5, 8, 1, (0, 0, 0, 0, 1, 1, 1, 1), ("n1", 4000), generation=2, replacement=True)
     base = {"PATH": "/bin", "OMP_NUM_THREADS": "64", "CUDA_VISIBLE_DEVICES": ""}
-    given = learner_environment(membership, "127.0.0.1", cpus=4, gpus=1, visible_devices="2,3", base=base)
+    local = {"restore_devices": True, "base": base}
+    given = learner_environment(membership, "127.0.0.1", 4, 1, visible_devices="2,3", **local)
     assert Membership.from_environment(given) == Membership(
         5, 8, 1, membership.nodes, ("n1", 4000), 2, True, "cuda:1"
     )
     assert (given["OMP_NUM_THREADS"], given["LOCAL_WORLD_SIZE"]) == ("4", "4")
     assert given["CUDA_VISIBLE_DEVICES"] == "2,3", "submitit's choice is undone"
+    assert "CUDA_VISIBLE_DEVICES" not in learner_environment(membership, "127.0.0.1", 4, 1, **local)
     assert given["GLOO_SOCKET_IFNAME"] == "lo"
     assert (
         learner_environment(membership, "127.0.0.1", 1, 0, base={"GLOO_SOCKET_IFNAME": "ib0"})[

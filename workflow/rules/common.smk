@@ -35,7 +35,7 @@ SHARDS = {
 
 
 # `dasr` is the one beside the Python that runs Snakemake, activated or not, on the nodes too.
-shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH"; ')
+shell.prefix(f'set -euo pipefail; export PATH="{Path(sys.executable).parent}:$PATH"; ')
 
 
 wildcard_constraints:
