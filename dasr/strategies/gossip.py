@@ -21,7 +21,7 @@ from dasr.strategies.mixing import Mixing
 from dasr.strategies.strategy import Terms
 from dasr.worlds.interface import Payload, PeerLost, World
 
-GAMMA = {"sign": 0.3, "topk": 0.3, "powersgd": 0.3}  # consensus step size of the codecs that lose much
+GAMMA = {"sign": 0.3, "topk": 0.3, "powersgd": 0.03}  # consensus step size of the codecs that lose much
 
 
 class Deferred:
