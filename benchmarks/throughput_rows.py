@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.throughput_clock import Slowed, Timer, synchronize
 from dasr.features.feed import Batch, Feed
 from dasr.features.store import Utterance, write_arrays, write_shard
 from dasr.files import write_json
@@ -67,107 +68,6 @@ class OneBatch:
 
     def state_dict(self) -> dict[str, Any]:
         return {"epoch": 0, "position": self.batch}
-
-
-class Slowed:
-    """A task on a device that takes `factor` times as long."""
-
-    MEASURED = 3  # the gradient whose duration counts: the first ones load libraries
-
-    def __init__(self, task: CudaTask, factor: float):
-        self.task, self.factor, self.calls, self.pause_s = task, factor, 0, 0.0
-        self.cycles_a_second = 0.0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.task, name)
-
-    def take(self, weights: Tensor, gradient: Tensor) -> None:
-        self.task.take(weights, gradient)
-
-    def gradient(self, weights: Tensor, gradient: Tensor, ready: Any) -> Any:
-        began = Mark(weights.device)
-        loss = self.task.gradient(weights, gradient, ready)
-        self.calls += 1
-        if self.calls == self.MEASURED:
-            ended = Mark(weights.device)
-            synchronize(weights.device)
-            self.pause_s = (self.factor - 1) * began.seconds_to(ended)
-        self._pause(weights.device)
-        return loss
-
-    def _pause(self, device: torch.device) -> None:
-        if device.type != "cuda":
-            time.sleep(self.pause_s)
-            return
-        if not self.cycles_a_second:
-            began = Mark(device)
-            torch.cuda._sleep(20_000_000)
-            ended = Mark(device)
-            synchronize(device)
-            self.cycles_a_second = 20e6 / began.seconds_to(ended)
-        torch.cuda._sleep(max(1, round(self.pause_s * self.cycles_a_second)))
-
-
-class Timer:
-    """The learner's keeper: leaves out the first steps, and reads clock and accounts at both ends."""
-
-    def __init__(self, warm_up: int, steps: int, world: TorchWorld, profile: Path | None = None):
-        self.warm_up, self.last, self.world, self.profile = warm_up, warm_up + steps, world, profile
-        self.began = self.seconds = 0.0
-        self.marks: list[tuple[int, Mark]] = []
-        self.profiler: Any = None
-
-    async def boundary(self, learner: Learner, together: bool) -> bool:
-        if learner.steps == self.warm_up and not self.began:
-            synchronize(self.world.device)
-            if self.profile:
-                self.profiler = torch.profiler.profile()
-                self.profiler.start()
-            self.before = asdict(self.world.accounts)
-            self.began = time.perf_counter()
-        if not together and self.began:
-            self.marks.append((learner.steps, Mark(self.world.device)))
-        if learner.steps >= self.last and not self.seconds:
-            self.end()
-        return True
-
-    def end(self) -> None:
-        if self.seconds:
-            return
-        synchronize(self.world.device)
-        self.steps = self.last - self.warm_up
-        self.seconds = time.perf_counter() - self.began
-        # Others may have taken more of the shared budget: up to its last step, not the end of all
-        if len(self.marks) > 1:
-            (first, began), (last, ended) = self.marks[0], self.marks[-1]
-            self.steps, self.seconds = last - first, began.seconds_to(ended)
-        after = asdict(self.world.accounts)
-        self.spent = {k: after[k] - self.before[k] for k in ("bytes_sent", "wait_seconds", "mixes")}
-        if self.profiler is not None:
-            self.profiler.stop()
-            self.profiler.export_chrome_trace(str(self.profile))
-
-    def at(self, step: int, doing: str) -> None: ...
-
-
-class Mark:
-    """A moment of the device, or of the host where there is none."""
-
-    def __init__(self, device: torch.device):
-        self.event = torch.cuda.Event(enable_timing=True) if device.type == "cuda" else None
-        if self.event is not None:
-            self.event.record()
-        self.time = time.perf_counter()
-
-    def seconds_to(self, later: Mark) -> float:
-        if self.event is None or later.event is None:
-            return later.time - self.time
-        return self.event.elapsed_time(later.event) / 1e3
-
-
-def synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def strategy_row(

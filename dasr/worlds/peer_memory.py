@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from dasr.worlds.interface import Payload
+from dasr.worlds.interface import Payload, RollCall
 from dasr.worlds.wire import parts_of
 
 SCATTER, GATHER, EXCHANGE = range(3)  # channels of signals
@@ -75,6 +75,11 @@ class PeerMemory:
         everyone = [region.get_buffer(place, like.shape, like.dtype) for place in range(len(self.ranks))]
         self._shared.append((vector, everyone))
         return vector.zero_()
+
+    def look_at(self, call: RollCall) -> None:
+        """Who was replaced: all learners know it at the same round."""
+        lives = zip(call.members, call.lives, strict=False)
+        self.replaced = {rank for rank, life in lives if life > 1}
 
     def reduces(self, target: Tensor, members: Sequence[int]) -> bool:
         """Whether `all_reduce` can do it: into (a slice of) a shared vector, on this host."""

@@ -159,18 +159,13 @@ class TorchWorld:
         members = self._everyone if group is None else tuple(group)
         size = 2 * (len(members) - 1) * buffer.numel() * buffer.element_size() / len(members)
         self._account(size, 2 * (len(members) - 1))
-        on_device = self._on_device(buffer)
-        if (
-            self.peers is not None
-            and on_device
-            and self.peers.reduces(out if out is not None else buffer, members)
-        ):
+        over_nccl, target = self._on_device(buffer), buffer if out is None else out
+        if over_nccl and self.peers is not None and self.peers.reduces(target, members):
             return Blocking(self, self.peers.all_reduce(buffer, members, op, out))
         if out is not None:
             buffer = out.copy_(buffer)
         if len(members) == 1:
             return Blocking(self, lambda: buffer)
-        over_nccl = on_device
         there = buffer if over_nccl or not buffer.is_cuda else buffer.cpu()
         launch = collectives.all_reduce(there, op, over_nccl)
         try:
@@ -233,9 +228,7 @@ class TorchWorld:
         def result() -> RollCall:
             call = self.registry.result(number, self._check)
             if self.peers is not None:
-                self.peers.replaced = {
-                    rank for rank, life in zip(call.members, call.lives, strict=False) if life > 1
-                }
+                self.peers.look_at(call)
             return call
 
         return Blocking(self, result)
