@@ -46,8 +46,10 @@ class Layer(Protocol):
 
 def product_into(out: Tensor, a: Tensor, b: Tensor) -> None:
     """out = a @ b, accumulated in float32 whatever the types of `a`, `b` and `out`."""
-    if a.dtype == out.dtype or not a.is_cuda:
-        torch.mm(a.to(out.dtype), b.to(out.dtype), out=out)
+    if a.dtype == out.dtype:
+        torch.mm(a, b, out=out)
+    elif not a.is_cuda:
+        out.copy_(a.float() @ b.float())
     else:
         torch.ops.aten.mm.dtype_out(a, b, out.dtype, out=out)
 
