@@ -19,12 +19,15 @@ class Optimizer:
     def __init__(self, weights: Tensor, clip: float | None = None):
         """`weights`: flat [num_parameters]; only its shape, dtype and device are used."""
         self.clip = clip
+        self._narrow: bool | None = None  # whether gradients have fewer bits than the weights
         self.state: dict[str, Tensor] = {}
 
     def step(self, weights: Tensor, gradient: Tensor, learning_rate: float, mixed: Terms = ()) -> None:
         """Change `weights` in place: `mixed` is added, then the step made. `gradient` is left as it is."""
         direction = self._direction(self._clipped(gradient))
-        if mixed or direction.dtype != weights.dtype:
+        if self._narrow is None:  # asked once: of a timing-only simulation's vectors it takes long
+            self._narrow = direction.dtype != weights.dtype
+        if mixed or self._narrow:
             combine_(weights, [*mixed, (1.0, weights), (-learning_rate, direction)])
         else:
             weights.add_(direction, alpha=-learning_rate)
