@@ -25,13 +25,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout ne
 from benchmarks.throughput_rows import (
     CHUNK,
     SHAPES,
-    OneBatch,
     plain_row,
     prediction,
     strategy_row,
     synthetic,
 )
 from dasr.features.feed import Feed
+from dasr.worlds.calibration import SameBatch
 from dasr.worlds.torch_world import TorchWorld, connect
 
 
@@ -156,7 +156,8 @@ def measure(
     if size > 1:
         rows.append(plain_row(solo, source, args, batch, ddp=True))
     rows.append(
-        strategy_row(solo, "single", {}, OneBatch(source), args, batch) | {"what": "single, no loading"}
+        strategy_row(solo, "single", {}, SameBatch(source.next()), args, batch)
+        | {"what": "single, no loading"}
     )
     bare = rows[-1]["ms_a_step"]
     rows.append(strategy_row(solo, "single", {}, source, args, batch))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.throughput_clock import Slowed, Timer, synchronize
-from dasr.features.feed import Batch, Feed
+from dasr.features.feed import Feed
 from dasr.features.store import Utterance, write_arrays, write_shard
 from dasr.files import write_json
 from dasr.models.acoustic import AcousticModel
@@ -54,20 +54,6 @@ def synthetic(folder: Path, dim: int, pdfs: int, frames: int) -> tuple[list[Path
         write_arrays(alignments[-1] / "labels.zarr", {"labels": labels, "offsets": offsets}, {})
         write_json(alignments[-1] / "manifest.json", {"rejected": []})
     return features, alignments
-
-
-class OneBatch:
-    """A feed that costs nothing: the same batch for ever. The difference to the real one is the time
-    waiting for data."""
-
-    def __init__(self, feed: Feed):
-        self.batch_again, self.batch = feed.next(), feed.batch
-
-    def next(self) -> Batch:
-        return self.batch_again
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"epoch": 0, "position": self.batch}
 
 
 def strategy_row(

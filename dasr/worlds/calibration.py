@@ -10,7 +10,7 @@ import functools
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,7 +20,11 @@ from dasr.worlds.clusters import Cluster, Compute, Link
 from dasr.worlds.probe import Times, probe
 from dasr.worlds.torch_world import TorchWorld
 
+if TYPE_CHECKING:
+    from dasr.features.feed import Batch
+
 STEPS_TIMED = 12
+CHUNK, DIM = 21, 260  # frames of a sample and features of the paper's model
 AT_ONCE = 10  # steps that a GPU is given before it is waited for
 
 
@@ -141,17 +145,12 @@ def _calibrate_process(
 
 
 class SameBatch:
-    """A feed that gives one batch of random frames for ever."""
+    """A feed that costs nothing: one batch for ever."""
 
-    def __init__(self, batch: int, chunk: int, dim: int, pdfs: int, margin: int):
-        from dasr.features.feed import Batch
+    def __init__(self, given: Batch):
+        self._given, self.batch = given, len(given.frames)
 
-        self.batch = batch
-        frames = torch.randn(batch, chunk + 2 * margin, dim).half()
-        labels = torch.randint(pdfs, (batch, chunk), dtype=torch.int32)
-        self._given = Batch(frames, torch.zeros(batch, dim), torch.ones(batch, dim), labels)
-
-    def next(self) -> Any:
+    def next(self) -> Batch:
         return self._given
 
     def state_dict(self) -> dict[str, Any]:
@@ -163,12 +162,16 @@ class SameBatch:
 
 def gpu_step(share: int, pdfs: int = 32_000) -> Callable[[], None]:
     """Gradient and update of the paper's model on random features, put on the current GPU's stream."""
+    from dasr.features.feed import Batch
     from dasr.models import config as model_config
     from dasr.models.acoustic import AcousticModel
     from dasr.training.cuda_task import CudaTask
 
     config = model_config.from_config({"preset": "swb2000"})
-    task = CudaTask(AcousticModel(config, 260, pdfs), SameBatch(share, 21, 260, pdfs, config.margin), 0)
+    frames = torch.randn(share, CHUNK + 2 * config.margin, DIM).half()
+    labels = torch.randint(pdfs, (share, CHUNK), dtype=torch.int32)
+    batch = Batch(frames, torch.zeros(share, DIM), torch.ones(share, DIM), labels)
+    task = CudaTask(AcousticModel(config, DIM, pdfs), SameBatch(batch), 0)
     weights = task.initial()
     gradient = torch.zeros_like(weights)
 

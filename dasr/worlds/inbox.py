@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
 
 from dasr.worlds.interface import PeerLost
 from dasr.worlds.wire import Body
+
+T = TypeVar("T")
 
 
 class Inbox:
@@ -26,6 +30,14 @@ class Inbox:
             self.count += 1
             self.messages.setdefault((source, tag), deque()).append((self.count, body))
             self.changed.notify_all()
+
+    def wait(self, look: Callable[[], T | None], within_s: float) -> T | None:
+        """What `look` (one of the takes) finds now, or after the next change within that time."""
+        with self.changed:
+            found = look()
+            if found is None and self.changed.wait(within_s):
+                found = look()
+            return found
 
     def take(self, source: int, tag: int) -> Body | None:
         """The next of these, or None. Raises PeerLost. To be called with `changed` held."""

@@ -137,15 +137,10 @@ class TorchWorld:
 
     def _until(self, look: Callable[[], T | None]) -> T:
         """What `look` finds in the inbox, as soon as it is there."""
-        while True:
-            with self.transport.inbox.changed:
-                found = look()
-                if found is None and self.transport.inbox.changed.wait(SLICE_S):
-                    found = look()
-            if found is not None:
-                return found
+        while (found := self.transport.inbox.wait(look, SLICE_S)) is None:
             self._check()
             self.registry.look()
+        return found
 
     def all_reduce(
         self,
@@ -225,13 +220,12 @@ class TorchWorld:
     def roll_call(self, yes: bool, value: float = 0.0) -> Awaitable[RollCall]:
         number = self.registry.answer(yes, value)
 
-        def result() -> RollCall:
-            call = self.registry.result(number, self._check)
-            if self.peers is not None:
-                self.peers.look_at(call)
-            return call
+        return Blocking(self, lambda: self._seen(self.registry.result(number, self._check)))
 
-        return Blocking(self, result)
+    def _seen(self, call: RollCall) -> RollCall:
+        if self.peers is not None:
+            self.peers.look_at(call)
+        return call
 
     def _name(self) -> str:
         return getattr(self._activity, "name", "main")

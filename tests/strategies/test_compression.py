@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dasr.errors import UserError
 from dasr.strategies import compression
-from tests.strategies import oracles, trial
+from tests.strategies import mixing_oracles, oracles, trial
 
 Vector = NDArray[np.float64]
 D = 23
@@ -101,7 +101,7 @@ def test_error_feedback_follows_its_recursion(spec: str) -> None:
 def test_mixed_weights_are_compressed_as_differences(spec: str) -> None:
     """CHOCO on a fixed ring: x_i += C(w_i - x_i); w_i += gamma sum_j T_ij (x_j - x_i)."""
     size, steps, gamma = 5, 9, 0.3
-    t = oracles.mixing("ring", size)(0)
+    t = mixing_oracles.mixing("ring", size)(0)
     w, x = oracles.initial(size, D), np.zeros((size, D))
     for k in range(steps):
         if k == 0:

@@ -7,7 +7,7 @@ import pytest
 
 from dasr.errors import UserError
 from dasr.strategies.mixing import KINDS, Mixing
-from tests.strategies import oracles
+from tests.strategies import mixing_oracles
 
 # L: gap of T_1, contraction of the fixed ring, the random ring, random pairs
 TABLE = {
@@ -47,7 +47,7 @@ def test_the_draws_of_a_random_mixing_contract_as_their_expectation(kind: str) -
 def test_every_round_is_symmetric_doubly_stochastic_and_as_defined(kind: str, pairs: bool) -> None:
     for size in range(1, 18):
         mixing = Mixing(kind, members(size), pairs, seed=7)
-        expected = oracles.mixing(kind, size, pairs, seed=7)
+        expected = mixing_oracles.mixing(kind, size, pairs, seed=7)
         for round_ in range(9):
             t = mixing.mixing_matrix(round_)
             np.testing.assert_allclose(t, t.T)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from tests.strategies import oracles, trial
+from tests.strategies import mixing_oracles, oracles, trial
 
 SIZES = range(1, 18)
 STEPS = 9
@@ -35,7 +35,7 @@ CASES: dict[str, tuple[str, dict[str, Any], Oracle]] = {
     "delay-by-one": (
         "delay-by-one",
         {},
-        lambda size: oracles.decentralized(size, STEPS, oracles.mixing("uniform", size)),
+        lambda size: oracles.decentralized(size, STEPS, mixing_oracles.mixing("uniform", size)),
     ),
     "bmuf": ("bmuf", {"tau": 4}, lambda size: oracles.bmuf(size, STEPS, 4, 1 - 1 / size, 1.0, False)),
     "bmuf, Nesterov": (
@@ -66,14 +66,14 @@ CASES: dict[str, tuple[str, dict[str, Any], Oracle]] = {
             3,
             1.0,
             0.6,
-            lambda w, k: oracles.mixing("random-ring", size)(k) @ w - oracles.A * oracles.g(w, k),
+            lambda w, k: mixing_oracles.mixing("random-ring", size)(k) @ w - oracles.A * oracles.g(w, k),
         ),
     ),
     "sgp": ("sgp", {}, lambda size: oracles.push_sum(size, STEPS)),
     "gossip-pga": (
         "gossip-pga",
         {"period": 4},
-        lambda size: oracles.periodic(size, STEPS, oracles.mixing("ring", size), 4),
+        lambda size: oracles.periodic(size, STEPS, mixing_oracles.mixing("ring", size), 4),
     ),
     "diloco": ("diloco", {"period": 4}, lambda size: oracles.diloco(size, STEPS, 4)),
     "streaming-diloco": (
@@ -94,7 +94,7 @@ for kind in ("ring", "random-ring", "random-pairs", "uniform", "exponential"):
                 "sd",
                 options | {"order": order},
                 lambda size, kind=kind, pairs=pairs, order=order: oracles.decentralized(
-                    size, STEPS, oracles.mixing(kind, size, pairs, 5), order
+                    size, STEPS, mixing_oracles.mixing(kind, size, pairs, 5), order
                 ),
             )
         for strategy in ("ad", "h-ad"):  # one learner a node
@@ -102,7 +102,7 @@ for kind in ("ring", "random-ring", "random-pairs", "uniform", "exponential"):
                 strategy,
                 options,
                 lambda size, kind=kind, pairs=pairs: oracles.asynchronous(
-                    size, STEPS, oracles.mixing(kind, size, pairs, 5)
+                    size, STEPS, mixing_oracles.mixing(kind, size, pairs, 5)
                 ),
             )
 
@@ -123,5 +123,5 @@ def test_a_strategy_follows_its_recursion(case: str) -> None:
 @pytest.mark.parametrize(("nodes", "per_node"), [(1, 4), (2, 2), (3, 2), (5, 3), (4, 4)])
 def test_h_ad_is_ad_of_super_learners(nodes: int, per_node: int) -> None:
     result = trial.run("h-ad", nodes * per_node, STEPS, cluster=trial.cluster_of(per_node))
-    expected = oracles.hierarchical(nodes, per_node, STEPS, oracles.mixing("ring", nodes))
+    expected = oracles.hierarchical(nodes, per_node, STEPS, mixing_oracles.mixing("ring", nodes))
     np.testing.assert_allclose(result.weights, expected, rtol=0, atol=1e-12)
