@@ -33,8 +33,10 @@ from dasr.training import optimizer
 from dasr.training.corpus_task import CorpusTask
 from dasr.training.cuda_task import CudaTask
 from dasr.training.learner import Budget, Learner
+from dasr.training.task import TakesWeights
 from dasr.worlds.torch_world import TorchWorld, connect
 
+WARM_UP = 30  # steps
 MODEL = ModelConfig(layers=2, cells=128, bottleneck=64, subsampling=1)
 
 
@@ -48,7 +50,10 @@ def cases() -> list[tuple[str, dict[str, Any]]]:
 
 
 async def consensus(world: TorchWorld, learner: Learner, run: Any) -> Tensor:
-    """The mean of the learners' weights after `run`."""
+    """The mean of the learners' weights after `run`, which all begin together, compiled and captured."""
+    if isinstance(learner.task, TakesWeights):
+        learner.task.take(learner.weights, learner.gradient)
+    await world.roll_call(True)
     await run
     members = (await world.roll_call(True)).members
     return await world.all_reduce(learner.copy(), members)
@@ -82,11 +87,10 @@ def main() -> None:
     heldout = HeldOut(Feed(features[-1:], alignments[-1:], CHUNK, 256, 0, 1, 0), model(), str(device))
     known = json.loads(args.reference.read_text())["loss"] if args.reference else {}
     losses: dict[str, float] = {}
-    for number, (name, options) in enumerate(cases()):
-        if args.only and name not in args.only:
-            continue
-        label = " ".join([name, *map(str, options.values())])
-        world = connect(dist.PrefixStore(str(number), store), rank, size, device=device)
+
+    def play(case: str, name: str, options: dict[str, Any], steps: int) -> tuple[Learner, Tensor, float]:
+        """A run of so many steps from the start: (learner, consensus, seconds)."""
+        world = connect(dist.PrefixStore(case, store), rank, size, device=device)
         feed = Feed(features[:-1], alignments[:-1], CHUNK, args.batch, rank, size, seed=1 + args.seed)
         kind = CudaTask if device.type == "cuda" else CorpusTask
         sort = registry.find(name).optimizer or "sgd"
@@ -94,25 +98,38 @@ def main() -> None:
         learner = Learner(
             world,
             kind(model(), feed, args.seed, rank, str(device)),
-            lambda weights, sort=sort: optimizer.make(sort, weights),  # type: ignore[misc]
-            lambda samples, rate=rate: rate,  # type: ignore[misc]
-            Budget(args.steps, args.batch * size, size),
+            lambda weights: optimizer.make(sort, weights),
+            lambda samples: rate,
+            Budget(steps, args.batch * size, size),
         )
         began = time.perf_counter()
         try:
             weights = world.run(consensus(world, learner, registry.make(name, learner, **options).run()))
+            return learner, weights, time.perf_counter() - began
+        finally:
+            feed.close()
+            world.close()
+
+    for number, (name, options) in enumerate(cases()):
+        if args.only and name not in args.only:
+            continue
+        label = " ".join([name, *map(str, options.values())])
+        try:
+            if device.type == "cuda":  # who compiles a kernel first would fall behind for the whole run
+                play(f"{number} warm", name, options, WARM_UP)
+            learner, weights, seconds = play(str(number), name, options, args.steps)
             losses[label] = heldout.loss(weights)
         except Exception as error:
             losses[label] = float("nan")
             print(f"{label}: learner {rank}: {error!r}"[:300], flush=True)
+            continue
         if rank == 0:
-            told = f"{label:28} loss {losses[label]:8.5f}  {time.perf_counter() - began:6.2f} s"
-            told += f"  mixes {world.accounts.mixes}  MB {world.accounts.bytes_sent / 1e6:.1f}"
+            accounts = learner.world.accounts
+            told = f"{label:28} loss {losses[label]:8.5f}  {seconds:6.2f} s  steps {learner.steps}"
+            told += f"  mixes {accounts.mixes}  MB {accounts.bytes_sent / 1e6:.1f}"
             if label in known:
                 told += f"  difference {100 * (losses[label] / known[label] - 1):+.3f} %"
             print(told, flush=True)
-        feed.close()
-        world.close()
     if rank == 0 and args.json:
         write_json(
             args.json, {"loss": losses, "steps": args.steps, "batch": args.batch, "device": args.device}

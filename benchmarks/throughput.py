@@ -41,6 +41,7 @@ def show(rows: list[dict[str, Any]]) -> None:
         "what",
         "kframes_per_s",
         "ms_a_step",
+        "mean_ms",
         "efficiency",
         "gb",
         "mb_sent_a_step",

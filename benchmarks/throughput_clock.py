@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -54,8 +55,12 @@ class Slowed:
         torch.cuda._sleep(max(1, round(self.pause_s * self.cycles_a_second)))
 
 
+BLOCK = 24  # steps: three blocks of `bmuf` and `local`, so that their ends are in the time
+
+
 class Timer:
-    """The learner's keeper: leaves out the first steps, and reads clock and accounts at both ends."""
+    """The learner's keeper: leaves out the first steps, reads the clock at each other, the accounts at both
+    ends."""
 
     def __init__(self, warm_up: int, steps: int, world: TorchWorld, profile: Path | None = None):
         self.warm_up, self.last, self.world, self.profile = warm_up, warm_up + steps, world, profile
@@ -71,7 +76,7 @@ class Timer:
                 self.profiler.start()
             self.before = asdict(self.world.accounts)
             self.began = time.perf_counter()
-        if not together and self.began:
+        if self.began:
             self.marks.append((learner.steps, Mark(self.world.device)))
         if learner.steps >= self.last and not self.seconds:
             self.end()
@@ -87,11 +92,19 @@ class Timer:
         if len(self.marks) > 1:
             (first, began), (last, ended) = self.marks[0], self.marks[-1]
             self.steps, self.seconds = last - first, began.seconds_to(ended)
+        self.mean_ms = 1e3 * self.seconds / self.steps
+        self.seconds = self.steps * self._typical()
         after = asdict(self.world.accounts)
         self.spent = {k: after[k] - self.before[k] for k in ("bytes_sent", "wait_seconds", "mixes")}
         if self.profiler is not None:
             self.profiler.stop()
             self.profiler.export_chrome_trace(str(self.profile))
+
+    def _typical(self) -> float:
+        """Seconds a step: the median of blocks of steps, so that one hiccup of the host does not decide."""
+        pairs = zip(self.marks[:-BLOCK:BLOCK], self.marks[BLOCK::BLOCK], strict=False)
+        blocks = [a.seconds_to(b) / (last - first) for (first, a), (last, b) in pairs]
+        return median(blocks) if len(blocks) > 1 else self.seconds / self.steps
 
     def at(self, step: int, doing: str) -> None: ...
 

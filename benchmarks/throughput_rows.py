@@ -93,7 +93,8 @@ def strategy_row(
         "what": name + "".join(f" {k}={v}" for k, v in given.items()),
         "kframes_per_s": frames / timer.seconds / 1e3,
     }
-    row |= {"ms_a_step": 1e3 * timer.seconds / timer.steps, "loss": learner.mean_loss()}
+    row |= {"ms_a_step": 1e3 * timer.seconds / timer.steps, "mean_ms": timer.mean_ms}
+    row |= {"loss": learner.mean_loss()}
     row |= {
         "mb_sent_a_step": timer.spent["bytes_sent"] / timer.steps / 1e6,
         "mixes_a_step": timer.spent["mixes"] / timer.steps,
