@@ -26,6 +26,7 @@ class Registry:
         self.size = size
         self._store = transport.store.clone()  # a waiting thread holds its connection
         self._next = incarnation_at(transport.store, LAST_ROLL)
+        self._said = (False, 0.0)  # the last answer
         self._looked = 0.0
         self._lock = threading.Lock()
 
@@ -73,6 +74,7 @@ class Registry:
     def answer(self, yes: bool, value: float) -> int:
         """Say yes or no to the next roll call; its number."""
         with self._lock:
+            self._said = yes, value
             number = self._next
             self._next += 1
         self._store.set(f"roll/{number}/{self.transport.rank}", json.dumps([yes, value]))
@@ -80,12 +82,20 @@ class Registry:
         return number
 
     def result(self, number: int, check: Callable[[], None]) -> RollCall:
-        """What all living learners agreed on: whoever sees first that all have answered writes it down."""
+        """What all living learners agreed on: whoever sees first that all have answered writes it down.
+
+        A replacement may come too late for its first one, and gets the next."""
         key = f"roll/{number}/result"
         while True:
             check()
             if self._store.check([key]):
                 unanimous, smallest, members, lives = json.loads(self._store.get(key))
+                if self.transport.rank not in members:  # it was decided while this learner was on its way
+                    if self.is_lost(self.transport.rank):
+                        raise PeerLost(self.transport.rank)  # the others have gone on without it
+                    number = self.answer(*self._said)
+                    key = f"roll/{number}/result"
+                    continue
                 for rank in members:
                     self.transport.revive(rank, self._store.add(f"incarnation/{rank}", 0))
                 return RollCall(unanimous, smallest, tuple(members), number, tuple(lives))
