@@ -26,7 +26,6 @@ class Registry:
         self.size = size
         self._store = transport.store.clone()  # a waiting thread holds its connection
         self._next = incarnation_at(transport.store, LAST_ROLL)
-        self._said = (False, 0.0)  # the last answer
         self._looked = 0.0
         self._lock = threading.Lock()
 
@@ -74,7 +73,6 @@ class Registry:
     def answer(self, yes: bool, value: float) -> int:
         """Say yes or no to the next roll call; its number."""
         with self._lock:
-            self._said = yes, value
             number = self._next
             self._next += 1
         self._store.set(f"roll/{number}/{self.transport.rank}", json.dumps([yes, value]))
@@ -93,7 +91,8 @@ class Registry:
                 if self.transport.rank not in members:  # it was decided while this learner was on its way
                     if self.is_lost(self.transport.rank):
                         raise PeerLost(self.transport.rank)  # the others have gone on without it
-                    number = self.answer(*self._said)
+                    said = self._store.get(f"roll/{number}/{self.transport.rank}")
+                    number = self.answer(*json.loads(said))
                     key = f"roll/{number}/result"
                     continue
                 for rank in members:
