@@ -7,6 +7,7 @@ its place in the flat gradient. The order of parameters is that of `AcousticMode
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import torch
@@ -57,6 +58,10 @@ class FastBLSTM:
         for name, parameter in model.network.named_parameters():
             self._places[name] = (begin, parameter.shape)
             begin += parameter.numel()
+        # Lengths of stretches of the flat weights: the LSTM's biases are every second one
+        runs = itertools.groupby(self._places.items(), lambda place: place[0].startswith("lstm.bias"))
+        self._cuts = [sum(shape.numel() for _, (_, shape) in run) for _, run in runs]
+        self._bias_parts = torch.split(self.biases, self._cuts[1::2])
         if persistent is None:
             persistent = persistent_possible(model.config.cells, self.device, dtype)
         tiles = -(-batch // TILE)
@@ -71,9 +76,7 @@ class FastBLSTM:
     def take(self, weights: Tensor) -> None:
         """Copy flat float32 `weights`, in the compute type (biases of the LSTM also as they are)."""
         self.copy.copy_(weights)
-        names = [name for name in self._places if name.startswith("lstm.bias")]
-        sources = [self._view(weights, name) for name in names]
-        torch._foreach_copy_([self._bias(name) for name in names], sources)
+        torch._foreach_copy_(self._bias_parts, torch.split(weights, self._cuts)[1::2])
 
     def run(self, frames: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """frames: [batch, steps, inputs]; labels: int32 [batch, steps]. At each part's end yields (slice of

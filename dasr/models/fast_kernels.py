@@ -120,14 +120,14 @@ class Kernel:
 MOST_COMBINED = 6  # vectors that one launch of `combine` adds
 
 
-def combine_source(count: int, width: int, narrow: bool) -> str:
-    """CUDA text of the weighted sum of vectors, `width` numbers at a time; `narrow`: the last is bf16."""
-    defines = f"#define COUNT {count}\n#define WIDTH {width}\n#define BF16 {str(narrow).lower()}\n"
+def combine_source(count: int, width: int, narrow: int) -> str:
+    """CUDA text of the weighted sum of vectors, `width` numbers at a time; the last `narrow` are bf16."""
+    defines = f"#define COUNT {count}\n#define WIDTH {width}\n#define NARROW {narrow}\n"
     return defines + _text("hopper.cuh", "combine.cu")
 
 
 @lru_cache
-def combine(count: int, width: int, narrow: bool, device_index: int) -> Kernel:
+def combine(count: int, width: int, narrow: int, device_index: int) -> Kernel:
     """The kernel that adds `count` vectors, on any GPU from Ampere on."""
     source = combine_source(count, width, narrow)
     module = _loaded(compiled(source, _architecture(device_index)), device_index)

@@ -58,10 +58,11 @@ class Ad(Strategy):
                 await self.mixed.wait()
         self.rounds.done = True
         await mixing
+        learner.add(())  # what was to be added soon
 
     async def mix(self, round_: int, members: tuple[int, ...]) -> None:
         self.gossip.mixing = self.gossip.mixing.among(members)
         updates = self.learner.steps
-        self.learner.add(await self.gossip.start(round_, self.learner.copy(), self.rounds.fresh))
+        self.learner.add_soon(await self.gossip.start(round_, self.learner.lend(), self.rounds.fresh))
         if updates == self.learner.steps:
             self.mixed.set()

@@ -5,7 +5,7 @@ with error feedback:   v' = v + e;   sent = C(v');   e = v' - decode(sent);   re
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -13,7 +13,9 @@ from torch import Tensor
 from dasr.strategies.compression import Cast, Encoded, PowerSGD, codec
 from dasr.strategies.gossip import Deferred
 from dasr.strategies.strategy import Learner, Terms
-from dasr.worlds.interface import World
+from dasr.worlds.interface import Gathering, World
+
+ALL = slice(None)
 
 
 class Feedback:
@@ -48,16 +50,15 @@ class Mean:
 
     def __init__(self, world: World, compression: str = "fp32", group: Sequence[int] | None = None):
         self.world, self.spec, self.group = world, compression, group
-        self.exact = codec(compression).exact
+        chosen = codec(compression)
+        self.exact, self.narrow = chosen.exact, chosen.dtype if isinstance(chosen, Cast) else None
         self.feedback: dict[int, Feedback] = {}
 
     def start(self, part: Tensor, offset: int = 0) -> Awaitable[object]:
         """Start reducing `part`, a vector or the slice of one at `offset`; await this before reading it."""
-        if self.exact:
+        if self._as_it_is(part):
             return self.world.all_reduce(part, self.group)
         feedback = self.feedback.setdefault(offset, Feedback(self.spec))
-        if isinstance(feedback.codec, Cast) and feedback.codec.dtype == part.dtype:
-            return self.world.all_reduce(part, self.group)
         if isinstance(feedback.codec, Cast):
             buffer = part.to(feedback.codec.dtype)
             return self._cast(part, self.world.all_reduce(buffer, self.group))
@@ -66,6 +67,10 @@ class Mean:
             matrix, p = feedback.codec.start(vector)
             return self._low_rank(part, feedback, matrix, self.world.all_reduce(p, self.group))
         return self._gathered(part, feedback, self.world.all_gather(feedback.encode(part), self.group))
+
+    def _as_it_is(self, part: Tensor) -> bool:
+        """Whether nothing is to be compressed: a gradient may have 16 bits already."""
+        return self.exact or part.dtype == self.narrow
 
     async def _cast(self, part: Tensor, reduced: Awaitable[Tensor]) -> None:
         part.copy_(await reduced)
@@ -103,28 +108,60 @@ class GradientMean(Mean):
         self.bucket = max(1, round(bucket_mb * 2**20 / learner.gradient.element_size()))
 
     async def compute(self) -> None:
-        """The learner's gradient, averaged over the group, into `learner.gradient`."""
-        gradient, started = self.learner.gradient, list[Awaitable[object]]()
+        """The learner's gradient, averaged over the group: into `learner.gradient`, or into its weights ahead
+        of the update() that has to follow."""
+        gradient = self.learner.gradient
+        gathering = self.world.gathering(gradient, self.group) if self._as_it_is(gradient) else None
+        if gathering is not None:
+            return await self._gather(gathering)
+        started: list[Awaitable[object]] = []
+        await self._in_buckets(lambda part: started.append(self.start(gradient[part], part.start)))
+        for reduction in started:
+            await reduction
+
+    async def _gather(self, gathering: Gathering) -> None:
+        """Everyone takes the mean in its update, which has come to all but the last bucket while that one is
+        on its way."""
+        length = left = len(self.learner.gradient)
+        arriving: list[tuple[slice, Awaitable[list[Tensor]]]] = []
+
+        def send(part: slice) -> None:
+            nonlocal left
+            left -= part.stop - part.start
+            if not left and part.start == 0 and part.stop < length:
+                arriving.append((slice(part.stop, length), gathering.sent()))
+            gathering.send(part)
+
+        await self._in_buckets(send)
+        rest = arriving[0][0].start if arriving else length
+        arriving.append((slice(0, rest), gathering.sent()))
+        for where, sent in arriving:
+            everyone = await sent
+            self.learner.update_ahead(where, [(1 / len(everyone), vector[where]) for vector in everyone])
+
+    async def _in_buckets(self, send: Callable[[slice], None]) -> None:
+        """Compute the gradient; send(part) with every part of it, as soon as that is final."""
+        gradient, sent = self.learner.gradient, False
         begin = end = len(gradient)  # of the bucket being filled: passes go from the last layers to the first
 
         def ready(part: Tensor) -> None:
-            nonlocal begin, end
+            nonlocal begin, end, sent
             first = int(part.storage_offset() - gradient.storage_offset())
             if first + len(part) != begin:  # a pass that jumps about: each part goes on its own
-                started.append(self.start(part, first))
+                sent = True
+                send(slice(first, first + len(part)))
                 return
             begin = first
             if end - begin >= self.bucket:
-                started.append(self.start(gradient[begin:end], begin))
+                sent = True
+                send(slice(begin, end))
                 end = begin
 
         await self.learner.compute(ready)
         if begin < end:
-            started.append(self.start(gradient[begin:end], begin))
-        if not started:  # a gradient that arrives all at once
-            started.append(self.start(gradient))
-        for reduction in started:
-            await reduction
+            send(slice(begin, end))
+        elif not sent:  # a gradient that arrives all at once
+            send(slice(0, len(gradient)))
 
 
 class ModelMean(Mean):
@@ -137,27 +174,28 @@ class ModelMean(Mean):
         self.mean = learner.world.shared(learner.weights) if self.exact else None
         self.last = None if self.exact else learner.copy()
 
-    def of(self, weights: Tensor) -> Awaitable[Tensor]:
-        """Start averaging `weights`, which must not change until this ends."""
-        if self.last is None:
-            return self.world.all_reduce(weights, out=self.mean)
-        return self._of_differences(weights - self.last, self.last)
+    def of(self, weights: Tensor, part: slice = ALL) -> Awaitable[Tensor]:
+        """Start averaging (that part of) `weights`, which must not change until this ends."""
+        if self.mean is not None:
+            return self.world.all_reduce(weights[part], out=self.mean[part])
+        assert self.last is not None
+        return self._of_differences(weights[part] - self.last[part], self.last[part], part.start or 0)
 
-    def difference(self, weights: Tensor) -> Awaitable[Terms]:
-        """Start averaging `weights`, which must not change until this ends: the mean - weights.
+    def difference(self, weights: Tensor, part: slice = ALL) -> Awaitable[Terms]:
+        """Start averaging `weights` (that part), which must not change until this ends: the mean - weights.
 
-        Two learners exchange them: none adds up anything for the other."""
+        Two learners exchange theirs: none adds up anything for the other."""
         if self.exact and self.world.size == 2:
-            theirs = self.world.exchange(weights, 1 - self.world.rank)
-            return Deferred(lambda: self._apart(0.5, weights, theirs))
-        mean = self.of(weights)
-        return Deferred(lambda: self._apart(1.0, weights, mean))
+            theirs = self.world.exchange(weights[part], 1 - self.world.rank)
+            return Deferred(lambda: self._apart(0.5, weights[part], theirs))
+        mean = self.of(weights, part)
+        return Deferred(lambda: self._apart(1.0, weights[part], mean))
 
     async def _apart(self, factor: float, weights: Tensor, coming: Awaitable[Any]) -> Terms:
         return [(factor, await coming), (-factor, weights)]
 
-    def _of_differences(self, difference: Tensor, last: Tensor) -> Awaitable[Tensor]:
-        averaging = self.start(difference)
+    def _of_differences(self, difference: Tensor, last: Tensor, offset: int) -> Awaitable[Tensor]:
+        averaging = self.start(difference, offset)
 
         async def finish() -> Tensor:
             await averaging

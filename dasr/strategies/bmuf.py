@@ -13,8 +13,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from dasr.strategies.averaging import Mean
+from dasr.strategies.averaging import ModelMean
 from dasr.strategies.strategy import Learner, Strategy
 
 
@@ -37,31 +38,37 @@ class Bmuf(Strategy):
         super().__init__(learner)
         self.tau, self.zeta, self.nesterov = tau, zeta, nesterov
         self.eta = 1 - 1 / self.world.size if eta is None else eta
-        self.mean = Mean(self.world, compression)
+        self.mean = ModelMean(learner, compression)
         self.model = learner.copy()  # W
         self.start = learner.copy() if nesterov else self.model  # W_g
         self.delta = torch.zeros_like(self.model)  # D
-        self.moved = self.world.shared(self.model)  # G
+        middle = len(self.model) // 2 // 64 * 64
+        self.parts = [slice(0, middle), slice(middle, len(self.model))][not middle :]
 
     async def step(self) -> None:
         await self.learner.compute()
         self.learner.update()
         if self.learner.steps % self.tau == 0:
-            await self.end_block()
-            self.learner.weights.copy_(self.start)
+            await self.end_block(self.start)
 
-    async def end_block(self) -> None:
-        g = torch.sub(self.learner.weights, self.start, out=self.moved)
-        await self.mean.start(g)
-        torch.add(g if self.zeta == 1 else g * self.zeta, self.delta, alpha=self.eta, out=self.delta)
-        self.model.add_(self.delta)
-        if self.nesterov:
-            torch.add(self.model, self.delta, alpha=self.eta, out=self.start)
+    async def end_block(self, next_start: Tensor) -> None:
+        """A part is worked on while the next is on its way."""
+        weights = self.learner.weights
+        for part, averaging in [(part, self.mean.difference(weights, part)) for part in self.parts]:
+            own, start = weights[part], self.start[part]
+            moved = [*await averaging, (1.0, own), (-1.0, start)]  # G
+            delta, model = self.delta[part], self.model[part]
+            change = [(self.zeta * factor, vector) for factor, vector in moved]
+            self.learner.combine(delta, [*change, (self.eta, delta)])
+            model.add_(delta)
+            if self.nesterov:
+                torch.add(model, delta, alpha=self.eta, out=start)
+            own.copy_(next_start[part])
 
     async def finish(self) -> None:
         """The model is W, not a look-ahead point; steps since the last block count as a block."""
         if self.learner.steps % self.tau:
-            await self.end_block()
+            await self.end_block(self.model)
         self.learner.weights.copy_(self.model)
 
     def state_dict(self) -> dict[str, Any]:

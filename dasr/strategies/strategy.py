@@ -17,9 +17,14 @@ class Learner(Protocol):
     """One learner as a strategy sees it: flat vectors, a gradient, a local optimizer, a world to talk to."""
 
     world: World
-    weights: Tensor  # flat [num_parameters], the master weights
     gradient: Tensor  # flat [num_parameters], filled by compute()
     steps: int  # updates that this learner has made
+
+    @property
+    def weights(self) -> Tensor:
+        """Flat [num_parameters], the master weights. Ask for them anew at each use: a change may make new
+        ones, see lend()."""
+        ...
 
     async def more(self) -> bool:
         """Step boundary of a *synchronous* strategy: snapshots, checkpoints; False when the budget is spent.
@@ -46,6 +51,11 @@ class Learner(Protocol):
         record() or to the next claim()."""
         ...
 
+    def update_ahead(self, where: slice, gradient: Terms) -> None:
+        """Update this part of the weights already, where the optimizer can do that by parts; elsewhere put
+        that gradient into `gradient`. update() counts the step, once there was something for every part."""
+        ...
+
     def record(self, staleness: int) -> None:
         """Enter the staleness of the last update, where update() could not be told."""
         ...
@@ -56,8 +66,23 @@ class Learner(Protocol):
         """A consistent copy of the weights, whatever other activities do to them."""
         ...
 
+    def lend(self) -> Tensor:
+        """As copy(), but to read only, and nothing is copied: whoever changes the weights next, through
+        update() or add(), makes new ones."""
+        ...
+
     def add(self, delta: Terms) -> None:
         """weights += delta, indivisibly: nothing that another activity did meanwhile is lost."""
+        ...
+
+    def combine(self, out: Tensor, terms: Terms) -> Tensor:
+        """`out`, a vector of the strategy's own, becomes that sum in one pass. It may be one of them."""
+        ...
+
+    def add_soon(self, delta: Terms) -> None:
+        """As add(), but in one pass with what comes next: update(), compute(), copy(), lend() or add().
+
+        Until then `weights` lack it, and the vectors in `delta` must not change."""
         ...
 
 

@@ -9,7 +9,7 @@ from dasr.models import fast_kernels
 from dasr.strategies.strategy import Terms
 from dasr.worlds.sized import Sized
 
-BLOCKS = 1056  # of 512 threads: four on each multiprocessor of a Hopper GPU, twice
+THREADS = 512  # in a block; each adds up one group of numbers
 
 
 def combine_(out: Tensor, terms: Terms) -> Tensor:
@@ -28,22 +28,31 @@ def combine_(out: Tensor, terms: Terms) -> Tensor:
 
 
 def _one_pass_possible(vectors: list[Tensor]) -> bool:
-    """Float32 all of them, but that the last may be bfloat16: a gradient."""
+    """Float32 all of them, but that the last ones may be bfloat16: gradients."""
     kinds = [vector.dtype for vector in vectors]
+    wide = len(kinds) - kinds.count(torch.bfloat16)
     return (
         len(vectors) <= 1 + fast_kernels.MOST_COMBINED
         and vectors[0].numel() < 2**31
         and fast_kernels.available(vectors[0].device)
         and all(vector.is_cuda and vector.is_contiguous() for vector in vectors)
-        and all(kind == torch.float32 for kind in kinds[:-1])
-        and kinds[-1] in (torch.float32, torch.bfloat16)
+        and wide > 0
+        and all(kind == torch.float32 for kind in kinds[:wide])
     )
 
 
 def _one_pass(out: Tensor, factors: list[float], vectors: list[Tensor]) -> None:
     length = out.numel()
     wide = length % 4 == 0 and all(vector.data_ptr() % 16 == 0 for vector in [out, *vectors])
-    width, narrow = 4 if wide else 1, vectors[-1].dtype == torch.bfloat16
+    width, narrow = 4 if wide else 1, sum(vector.dtype == torch.bfloat16 for vector in vectors)
     kernel = fast_kernels.combine(len(vectors), width, narrow, out.device.index)
     unused = fast_kernels.MOST_COMBINED - len(vectors)
-    kernel(BLOCKS, out, *vectors, *[out] * unused, *map(float, factors), *[0.0] * unused, length // width)
+    kernel(
+        -(-length // width // THREADS),
+        out,
+        *vectors,
+        *[out] * unused,
+        *map(float, factors),
+        *[0.0] * unused,
+        length // width,
+    )

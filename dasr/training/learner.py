@@ -7,10 +7,8 @@ is made under one lock.
 
 from __future__ import annotations
 
-import contextlib
 import math
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +20,7 @@ from dasr.strategies.strategy import Terms
 from dasr.training.combine import combine_
 from dasr.training.optimizer import Optimizer
 from dasr.training.task import TakesWeights, Task
+from dasr.training.weights import Weights
 from dasr.worlds.interface import Ready, World
 
 
@@ -86,7 +85,7 @@ class Learner:
         """`schedule`: samples seen by all learners -> learning rate; `keeper`: None in simulation."""
         self.world = world
         self.task = task
-        self.weights = task.initial()
+        self._weights = Weights(task.initial())
         # Where the gradient is taken; a task on a GPU keeps such a copy itself, in its own type.
         self._taking = task if isinstance(task, TakesWeights) else None  # asked once: it takes 40 us
         kind = self.weights.dtype if self._taking is None else self._taking.gradient_dtype
@@ -97,13 +96,16 @@ class Learner:
         self.keeper = keeper
         self.steps = 0
         self.samples = 0  # seen by all learners together when the current batch began
-        self._point = torch.empty_like(self.weights) if self._taking is None else self.weights
-        self._lock = threading.Lock()
-        self._touched = torch.cuda.Event() if self.weights.is_cuda else None  # type: ignore[no-untyped-call]
+        self._point = torch.empty_like(self.weights) if self._taking is None else None
+        self._ahead = False  # update_ahead() has made (a part of) this step's update
         self._losses: list[tuple[int, float | Tensor, str]] = []  # not yet looked at
         self._loss_sum, self._loss_count = 0.0, 0  # since mean_loss() was last asked
         self._claimed = 0  # index of the last batch taken from the shared budget
         self._unrecorded = False  # the last update's staleness is not known yet
+
+    @property
+    def weights(self) -> Tensor:
+        return self._weights.tensor
 
     async def more(self) -> bool:
         """Step boundary of a synchronous strategy; False when the budget is spent or a stop was agreed on."""
@@ -132,27 +134,16 @@ class Learner:
             self.keeper.at(self.steps, "wait")
 
     def _compute(self, ready: Ready) -> None:
-        with self._alone():
-            if self._taking is None:
-                self._point.copy_(self.weights)
-            else:
-                self._taking.take(self.weights, self.gradient)
-        loss = self.task.gradient(self._point, self.gradient, ready)
+        with self._weights.alone():
+            self._weights.settle()
+            point = self.weights if self._point is None else self._point.copy_(self.weights)
+            if self._taking is not None:
+                self._taking.take(point, self.gradient)
+        loss = self.task.gradient(point, self.gradient, ready)
         self._losses.append((self.steps, loss, self.task.describe_batch()))
         bad = isinstance(loss, float) and not math.isfinite(loss)
         if bad or len(self._losses) >= self.LOSSES_UNCHECKED:
             self.look_at_losses()
-
-    def _alone(self) -> contextlib.AbstractContextManager[Any]:
-        """No other thread touches the weights meanwhile, nor what others have put on a GPU's streams."""
-        return self._lock if self._touched is None else self._in_order(self._touched)
-
-    @contextlib.contextmanager
-    def _in_order(self, touched: torch.cuda.Event) -> Iterator[None]:
-        with self._lock:
-            torch.cuda.current_stream().wait_event(touched)
-            yield
-            touched.record()
 
     def look_at_losses(self) -> None:
         """Raise UserError naming the first loss that is not finite."""
@@ -178,12 +169,26 @@ class Learner:
         `staleness` None: not known yet. record() tells it, or else the next claim(): how many gradients
         others claimed meanwhile."""
         gradient = self.gradient if gradient is None else gradient
-        with self._alone():
-            self.optimizer.step(self.weights, gradient, self.learning_rate(), mixed)
+        held = self._weights
+        with held.alone():
+            mixed, rate = (*held.soon(), *mixed), self.learning_rate()
+            if not self._ahead:
+                held.tensor = self.optimizer.step(held.tensor, gradient, rate, mixed, held.room())
+            elif mixed:
+                held.change(mixed)
+            self._ahead = False
         self.steps += 1
         self._unrecorded = staleness is None
         if staleness is not None:
             self.record(staleness)
+
+    def update_ahead(self, where: slice, gradient: Terms) -> None:
+        with self._weights.alone():
+            if self.optimizer.by_parts:
+                self.optimizer.step_part(self._weights.own()[where], gradient, self.learning_rate())
+                self._ahead = True
+            else:
+                combine_(self.gradient[where], gradient)
 
     def record(self, staleness: int) -> None:
         """Enter the staleness of the last update, where update() was not told."""
@@ -195,16 +200,24 @@ class Learner:
         return self.schedule(self.samples)
 
     def copy(self) -> Tensor:
-        with self._alone():
-            return self.weights.clone()
+        return self._weights.copy()
+
+    def lend(self) -> Tensor:
+        return self._weights.lend()
 
     def add(self, delta: Terms) -> None:
-        with self._alone():
-            combine_(self.weights, [*delta, (1.0, self.weights)])
+        self._weights.add(delta)
+
+    def combine(self, out: Tensor, terms: Terms) -> Tensor:
+        return combine_(out, terms)
+
+    def add_soon(self, delta: Terms) -> None:
+        self._weights.add_soon(delta)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that this learner's next step depends on, as copies."""
-        with self._alone():
+        with self._weights.alone():
+            self._weights.settle()
             return {
                 "weights": self.weights.clone(),
                 "optimizer": self.optimizer.state_dict(),
@@ -215,6 +228,7 @@ class Learner:
             }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.add(())
         self.weights.copy_(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.task.load_state_dict(state["task"])

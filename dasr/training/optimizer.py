@@ -22,15 +22,33 @@ class Optimizer:
         self._narrow: bool | None = None  # whether gradients have fewer bits than the weights
         self.state: dict[str, Tensor] = {}
 
-    def step(self, weights: Tensor, gradient: Tensor, learning_rate: float, mixed: Terms = ()) -> None:
-        """Change `weights` in place: `mixed` is added, then the step made. `gradient` is left as it is."""
+    @property
+    def by_parts(self) -> bool:
+        """Whether a part of the vectors can be updated by itself: no state, no norm of the whole."""
+        return self.clip is None and not self.state
+
+    def step(
+        self,
+        weights: Tensor,
+        gradient: Tensor,
+        learning_rate: float,
+        mixed: Terms = (),
+        out: Tensor | None = None,
+    ) -> Tensor:
+        """`mixed` is added to `weights`, then the step made: in place, or in `out`, which it gives."""
+        out = weights if out is None else out
         direction = self._direction(self._clipped(gradient))
         if self._narrow is None:  # asked once: of a timing-only simulation's vectors it takes long
             self._narrow = direction.dtype != weights.dtype
         if mixed or self._narrow:
-            combine_(weights, [*mixed, (1.0, weights), (-learning_rate, direction)])
-        else:
-            weights.add_(direction, alpha=-learning_rate)
+            return combine_(out, [*mixed, (1.0, weights), (-learning_rate, direction)])
+        if out is weights:
+            return weights.add_(direction, alpha=-learning_rate)
+        return torch.add(weights, direction, alpha=-learning_rate, out=out)
+
+    def step_part(self, weights: Tensor, gradient: Terms, learning_rate: float) -> None:
+        """step() in place for a part of the vectors, where the optimizer is `by_parts`."""
+        combine_(weights, [(1.0, weights), *((-learning_rate * factor, part) for factor, part in gradient)])
 
     def _direction(self, gradient: Tensor) -> Tensor:
         return gradient
@@ -38,9 +56,9 @@ class Optimizer:
     def _clipped(self, gradient: Tensor) -> Tensor:
         if self.clip is None:
             return gradient
-        scale: Tensor = (
-            self.clip / torch.linalg.vector_norm(gradient, dtype=torch.float32).clamp_min(1e-12)
-        ).clamp_max(1.0)
+        wide = torch.promote_types(gradient.dtype, torch.float32)
+        length = torch.linalg.vector_norm(gradient, dtype=wide).clamp_min(1e-12)
+        scale: Tensor = (self.clip / length).clamp_max(1.0)
         return gradient * scale
 
     def state_dict(self) -> dict[str, Any]:
@@ -87,16 +105,25 @@ class AdamW(Optimizer):
             "steps": torch.zeros((), dtype=torch.float64),
         }
 
-    def step(self, weights: Tensor, gradient: Tensor, learning_rate: float, mixed: Terms = ()) -> None:
+    def step(
+        self,
+        weights: Tensor,
+        gradient: Tensor,
+        learning_rate: float,
+        mixed: Terms = (),
+        out: Tensor | None = None,
+    ) -> Tensor:
         if mixed:
-            combine_(weights, [*mixed, (1.0, weights)])
+            weights = combine_(weights if out is None else out, [*mixed, (1.0, weights)])
+        elif out is not None and out is not weights:
+            weights = out.copy_(weights)
         gradient = self._clipped(gradient).to(weights.dtype)
         mean = self.state["mean"].lerp_(gradient, 1 - self.beta1)
         square = self.state["square"].mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
         steps = int(self.state["steps"].add_(1))
         root = (square / (1 - self.beta2**steps)).sqrt_().add_(self.epsilon)
         weights.mul_(1 - learning_rate * self.decay)
-        weights.addcdiv_(mean, root, value=-learning_rate / (1 - self.beta1**steps))
+        return weights.addcdiv_(mean, root, value=-learning_rate / (1 - self.beta1**steps))
 
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": Optimizer, "momentum": Momentum, "adamw": AdamW}

@@ -54,6 +54,21 @@ class Collectives:
             raise self._explain(error, members) from error
         return lambda: self._wait(work, members, on_device)
 
+    def reduce(
+        self, buffer: Tensor, op: str, members: tuple[int, ...], activity: str, on_device: bool
+    ) -> Callable[[], Tensor]:
+        """Start reducing in place; gives what waits for it. Both raise PeerLost."""
+        there = buffer if on_device or not buffer.is_cuda else buffer.cpu()
+        wait = self.start(members, activity, on_device, all_reduce(there, op, on_device))
+
+        def finish() -> Tensor:
+            wait()
+            if op == "mean" and not on_device:
+                there.div_(len(members))
+            return buffer if there is buffer else buffer.copy_(there)
+
+        return finish
+
     def gather(
         self, payload: Payload, members: tuple[int, ...], activity: str, on_device: bool
     ) -> Callable[[], list[Payload]]:

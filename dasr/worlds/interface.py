@@ -63,6 +63,19 @@ class Event(Protocol):
     def wait(self) -> Awaitable[None]: ...
 
 
+class Gathering(Protocol):
+    """A vector of each learner on its way to all the others, part by part in the same order everywhere."""
+
+    def send(self, part: slice) -> None:
+        """Send a part as it is now; it must not change before the gathering ends."""
+        ...
+
+    def sent(self) -> Awaitable[list[Tensor]]:
+        """Ends when every part that all sent before this call is here. Gives everyone's vector, in the order
+        of the group; they are there until the next gathering begins."""
+        ...
+
+
 class World(Protocol):
     """One learner's view of where it lives. Every learner of a run has its own."""
 
@@ -110,6 +123,11 @@ class World(Protocol):
     def shared(self, like: Tensor) -> Tensor:
         """Zeros like it, where the GPUs of this host's other learners can write: all-reduces of it, or into
         it, are faster. Every learner calls this, in the same order."""
+        ...
+
+    def gathering(self, vector: Tensor, group: Sequence[int] | None = None) -> Gathering | None:
+        """Begin one of a shared vector, where that is quicker than to reduce it: each learner adds up as it
+        goes on. Else None, on all learners."""
         ...
 
     def all_gather(self, payload: Payload, group: Sequence[int] | None = None) -> Awaitable[list[Payload]]:

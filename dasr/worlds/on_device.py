@@ -1,11 +1,13 @@
-"""Streams of the activities of a learner on a GPU."""
+"""Streams of a learner on a GPU: those of its activities, and those of transfers beside them."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 
 
 def stream(device: torch.device, activity: str) -> contextlib.AbstractContextManager[Any]:
@@ -17,3 +19,35 @@ def stream(device: torch.device, activity: str) -> contextlib.AbstractContextMan
     if activity == "main":
         return contextlib.nullcontext()
     return torch.cuda.stream(torch.cuda.Stream(device))  # type: ignore[no-untyped-call]
+
+
+class Streams:
+    """Streams by the names of the work that they carry; on a CPU, where all is done at once, nothing."""
+
+    def __init__(self) -> None:
+        self._streams: dict[str, torch.cuda.Stream] = {}
+
+    @contextlib.contextmanager
+    def __call__(self, work: str, tensor: Tensor, after: bool = True) -> Iterator[None]:
+        """On the stream of that work; `after`: what is on the current one."""
+        if not tensor.is_cuda:
+            yield
+            return
+        if work not in self._streams:
+            self._streams[work] = torch.cuda.Stream(tensor.device)  # type: ignore[no-untyped-call]
+        stream = self._streams[work]
+        if after:
+            stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            yield
+
+
+def marked(tensor: Tensor) -> torch.cuda.Event | None:
+    """A mark on the current stream that another can wait for."""
+    return torch.cuda.current_stream().record_event() if tensor.is_cuda else None
+
+
+def wait_for(event: torch.cuda.Event | None) -> None:
+    """The current stream waits."""
+    if event is not None:
+        torch.cuda.current_stream().wait_event(event)

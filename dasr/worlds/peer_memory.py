@@ -6,13 +6,13 @@ the other end waits for it, so no thread does.
 
 all-reduce of L learners    slice s of mine -> learner s,   its owner adds up slice s,   slice s -> everyone
 exchange                    mine -> a window in the partner's memory, one of two in turn
+pair                        mine, part by part -> where it lies, in such a window
 
 The memory is PyTorch's symmetric memory (without NVLink's multicast).
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -20,10 +20,14 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from dasr.worlds import on_device
 from dasr.worlds.interface import Payload, RollCall
+from dasr.worlds.on_device import marked, wait_for
+from dasr.worlds.peer_pair import Pair
 from dasr.worlds.wire import parts_of
 
-SCATTER, GATHER, EXCHANGE = range(3)  # channels of signals
+SCATTER, GATHER = range(2)  # channels of signals
+EXCHANGES, PAIRS = (2, 3), (4, 5)  # in turn
 ALIGNED = 16  # bytes: where parts and slices begin
 
 
@@ -63,14 +67,16 @@ class PeerMemory:
         self._plans: dict[Any, _Plan] = {}
         self._turns: dict[int, int] = {}  # exchanges with each partner
         self._exchanging: str | None = None  # the activity whose the windows are
-        self._streams: dict[str, torch.cuda.Stream] = {}
+        self._pairs: dict[Any, list[Pair]] = {}
+        self.beside = on_device.Streams()
 
     def shared(self, like: Tensor) -> Tensor:
         """Zeros like it (flat), which others write into when they reduce theirs."""
         if not self._shared:
             # For each learner: where its slices come to be added up, and two windows. Room for float32.
             length = (like.numel() // 64 + 1) * 64
-            self._window, self._region = self.allocate(3 * len(self.ranks) * 4 * length, torch.uint8)
+            self._window_bytes = max(4, like.element_size()) * length
+            self._window, self.region = self.allocate(3 * len(self.ranks) * self._window_bytes, torch.uint8)
         vector, region = self.allocate(like.numel(), like.dtype)
         everyone = [region.get_buffer(place, like.shape, like.dtype) for place in range(len(self.ranks))]
         self._shared.append((vector, everyone))
@@ -94,14 +100,14 @@ class PeerMemory:
         key = (buffer.data_ptr(), target.data_ptr(), len(target), target.dtype, tuple(members))
         if key not in self._plans:
             self._plans[key] = self._plan(buffer, target, tuple(members))
-        plan, region, limit = self._plans[key], self._region, self.timeout_ms
+        plan, region, limit = self._plans[key], self.region, self.timeout_ms
         # Two streams: the next part's slices leave while this one's are waited for.
-        with self._beside("scatter", buffer):
+        with self.beside("scatter", buffer):
             for peer, part, there in plan.leaving:
                 there.copy_(part, non_blocking=True)
                 region.put_signal(peer, SCATTER, limit)
-            left = _marked(buffer)
-        with self._beside("gather", buffer):
+            left = marked(buffer)
+        with self.beside("gather", buffer):
             for peer, _, _ in plan.leaving:
                 region.wait_signal(peer, SCATTER, limit)
             _add_up(plan.result, plan.mine, plan.arriving, op)
@@ -110,11 +116,11 @@ class PeerMemory:
                 region.put_signal(peer, GATHER, limit)
             for peer, _ in plan.returning:
                 region.wait_signal(peer, GATHER, limit)
-            done = _marked(buffer)
+            done = marked(buffer)
 
         def finish() -> Tensor:
-            _wait(left)
-            _wait(done)
+            wait_for(left)
+            wait_for(done)
             return target
 
         return finish
@@ -136,26 +142,48 @@ class PeerMemory:
         returning = [(peer, everyone[peer][offset + mine.start : offset + mine.stop]) for _, peer in others]
         return _Plan(buffer[mine], target[mine], leaving, arriving, returning)
 
+    def pair(self, vector: Tensor, members: tuple[int, ...], activity: str) -> Pair | None:
+        """Begin a gathering of a shared vector of two learners; None of more, or where an exchange of another
+        activity has the windows. Both ends come to the same answer."""
+        if len(members) != 2 or not self.reduces(vector, members) or not self._windows_are(activity):
+            return None
+        key = (vector.data_ptr(), members)
+        if key not in self._pairs:
+            self._pairs[key] = [self._pair(vector, members, turn) for turn in (0, 1)]
+        self._pairs[key].reverse()
+        return self._pairs[key][0]
+
+    def _pair(self, vector: Tensor, members: tuple[int, ...], turn: int) -> Pair:
+        other = members[0] if members[1] == self.rank else members[1]
+        own, peer = self.ranks.index(self.rank), self.ranks.index(other)
+        (there,) = self._views(vector, peer, self.rank, turn)
+        (theirs,) = self._views(vector, own, other, turn)
+        everyone = [vector if rank == self.rank else theirs for rank in members]
+        return Pair(self, vector, there, everyone, peer, PAIRS)
+
+    def _windows_are(self, activity: str) -> bool:
+        self._exchanging = self._exchanging or activity
+        return self._exchanging == activity
+
     def exchanges(self, payload: Payload, peer: int, activity: str) -> bool:
         """Whether the payload can be put into the partner's window. Both ends come to the same answer."""
         parts = parts_of(payload)
         if peer not in self.ranks or peer in self.replaced or not all(part.is_cuda for part in parts):
             return False
-        self._exchanging = self._exchanging or activity
         size = sum(-(-part.nbytes // ALIGNED) * ALIGNED for part in parts)
-        return self._exchanging == activity and size <= self._window_bytes
+        return self._windows_are(activity) and size <= self._window_bytes
 
     def exchange(self, payload: Payload, peer: int) -> Callable[[], Payload]:
         """Start; what it gives waits (the stream, not the thread) and gives the partner's."""
         place = self.ranks.index(peer)
-        with self._beside("exchange", parts_of(payload)[0]):
+        with self.beside("exchange", parts_of(payload)[0]):
             turn = self.push(payload, peer, wait=False)
-            self._region.put_signal(place, EXCHANGE, self.timeout_ms)
-            sent = _marked(parts_of(payload)[0])
+            self.region.put_signal(place, EXCHANGES[turn], self.timeout_ms)
+            sent = marked(parts_of(payload)[0])
 
         def finish() -> Payload:
-            _wait(sent)
-            self._region.wait_signal(place, EXCHANGE, self.timeout_ms)
+            wait_for(sent)
+            self.region.wait_signal(place, EXCHANGES[turn], self.timeout_ms)
             return self.window(payload, peer, turn)
 
         return finish
@@ -167,7 +195,7 @@ class PeerMemory:
         there = self._views(payload, self.ranks.index(peer), self.rank, turn)
         for target, part in zip(there, parts_of(payload), strict=True):
             target.copy_(part, non_blocking=True)
-        event = _marked(parts_of(payload)[0])
+        event = marked(parts_of(payload)[0])
         if wait and event is not None:
             event.synchronize()
         return turn
@@ -176,10 +204,6 @@ class PeerMemory:
         """What the partner put into that window here, until it puts the next but one."""
         parts = self._views(like, self.ranks.index(self.rank), peer, turn)
         return parts[0] if isinstance(like, Tensor) else tuple(parts)
-
-    @property
-    def _window_bytes(self) -> int:
-        return self._window.nbytes // (3 * len(self.ranks))
 
     def _views(self, like: Payload, place: int, source: int, turn: int) -> list[Tensor]:
         """The parts of a payload from `source` in a window on the learner at `place`."""
@@ -197,7 +221,7 @@ class PeerMemory:
 
     def _at(self, place: int, begin: int, like: Tensor) -> Tensor:
         size = like.element_size()
-        return self._region.get_buffer(place, like.shape, like.dtype, begin // size)
+        return self.region.get_buffer(place, like.shape, like.dtype, begin // size)
 
     def _place(self, target: Tensor) -> tuple[list[Tensor], int] | None:
         """(that shared vector on every learner, offset of `target` in it), or None."""
@@ -206,19 +230,6 @@ class PeerMemory:
             if 0 <= offset < vector.nbytes and target.dtype == vector.dtype and target.is_contiguous():
                 return everyone, offset // vector.element_size()
         return None
-
-    @contextlib.contextmanager
-    def _beside(self, work: str, tensor: Tensor) -> Any:
-        """On a stream of its own, after what is on the current one."""
-        if not tensor.is_cuda:
-            yield
-            return
-        if work not in self._streams:
-            self._streams[work] = torch.cuda.Stream(tensor.device)  # type: ignore[no-untyped-call]
-        stream = self._streams[work]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            yield
 
 
 def _slices(length: int, count: int) -> list[slice]:
@@ -237,12 +248,3 @@ def _add_up(target: Tensor, mine: Tensor, arrived: list[Tensor], op: str) -> Non
         target.add_(vector)
     if op == "mean":
         target.div_(1 + len(arrived))
-
-
-def _marked(tensor: Tensor) -> torch.cuda.Event | None:
-    return torch.cuda.current_stream().record_event() if tensor.is_cuda else None
-
-
-def _wait(event: torch.cuda.Event | None) -> None:
-    if event is not None:
-        torch.cuda.current_stream().wait_event(event)

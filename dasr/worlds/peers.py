@@ -18,12 +18,14 @@ from dasr.worlds import wire
 from dasr.worlds.blocking import Blocking, finish, raiser
 from dasr.worlds.interface import Payload, PeerLost
 from dasr.worlds.peer_memory import PeerMemory, Region
+from dasr.worlds.peer_pair import Pair
 
 if TYPE_CHECKING:
     from dasr.worlds.torch_world import TorchWorld
 
 SWITCH = "DASR_PEER_MEMORY"  # 0: NCCL and the host do all of it
 LOOK_S = 1.0
+SIGNAL_MS = 60_000
 _names = itertools.count()
 
 
@@ -70,6 +72,27 @@ def exchange(
     return Blocking(world, received)
 
 
+def gathering(world: TorchWorld, vector: Tensor, members: tuple[int, ...]) -> PeerGathering | None:
+    """Where there is one in the memory of the GPUs."""
+    if world.peers is None:
+        return None
+    pair = world.peers.pair(vector, members, world._name())
+    return None if pair is None else PeerGathering(world, pair)
+
+
+class PeerGathering:
+    """A Gathering of the gradient loop: its stream waits for the other's parts, its thread for nothing."""
+
+    def __init__(self, world: TorchWorld, pair: Pair):
+        self.world, self.pair = world, pair
+
+    def send(self, part: slice) -> None:
+        self.world._account(self.pair.send(part), 1)
+
+    def sent(self) -> Awaitable[list[Tensor]]:
+        return Blocking(self.world, self.pair.sent())
+
+
 def _name(device: torch.device) -> str:
     return str(torch.cuda.get_device_properties(device).uuid)
 
@@ -111,9 +134,17 @@ class _Allocator:
         torch._C._distributed_c10d._register_process_group(name, group)
 
     def works(self) -> bool:
-        """Whether the driver lets processes share memory here; some containers forbid it."""
+        """Whether the driver lets processes share memory here; some containers forbid it. Both kernels of
+        signals are used once: CUDA loads a kernel when it is first used, which may wait for those that run,
+        and later ones wait for other learners."""
         try:
-            self(1, torch.float32)
+            _, region = self(1, torch.float32)
+            others = [place for place in range(self.group.size()) if place != self.group.rank()]
+            for place in others:
+                region.put_signal(place, 0, SIGNAL_MS)
+            for place in others:
+                region.wait_signal(place, 0, SIGNAL_MS)
+            torch.cuda.synchronize(self.device)
         except RuntimeError as error:
             print(f"dasr: GPUs of this host do not share memory ({error}): NCCL instead", file=sys.stderr)
             return False

@@ -167,6 +167,9 @@ class SimWorld:
         kept, size = self._captured(payload)
         return self.simulation.meetings.join(self.rank, "all_gather", group, self._activity(), "", kept, size)
 
+    def gathering(self, vector: Tensor, group: Sequence[int] | None = None) -> None:
+        return None
+
     def _activity(self) -> str:
         current = self._scheduler.current
         return current.name if current is not None else "main"

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor
 
-from dasr.worlds import collectives, on_device, peers, wire
+from dasr.worlds import on_device, peers, wire
 from dasr.worlds.blocking import Blocking, TorchEvent, finish, ignore, nothing, raiser
 from dasr.worlds.collectives import Collectives
-from dasr.worlds.interface import Accounts, Payload, Ready, RollCall
+from dasr.worlds.interface import Accounts, Gathering, Payload, Ready, RollCall
 from dasr.worlds.peer_memory import PeerMemory
 from dasr.worlds.registry import Registry
 from dasr.worlds.transport import SLICE_S, Transport
@@ -161,20 +161,13 @@ class TorchWorld:
             buffer = out.copy_(buffer)
         if len(members) == 1:
             return Blocking(self, lambda: buffer)
-        there = buffer if over_nccl or not buffer.is_cuda else buffer.cpu()
-        launch = collectives.all_reduce(there, op, over_nccl)
         try:
-            wait = self.collectives.start(members, self._name(), over_nccl, launch)
+            return Blocking(self, self.collectives.reduce(buffer, op, members, self._name(), over_nccl))
         except BaseException as error:
             return Blocking(self, raiser(error))
 
-        def finish_it() -> Tensor:
-            wait()
-            if op == "mean" and not over_nccl:
-                there.div_(len(members))
-            return buffer if there is buffer else buffer.copy_(there)
-
-        return Blocking(self, finish_it)
+    def gathering(self, vector: Tensor, group: Sequence[int] | None = None) -> Gathering | None:
+        return peers.gathering(self, vector, self._everyone if group is None else tuple(group))
 
     def all_gather(self, payload: Payload, group: Sequence[int] | None = None) -> Awaitable[list[Payload]]:
         members = self._everyone if group is None else tuple(group)

@@ -83,10 +83,15 @@ class Recorder(optimizer.Optimizer):
         self.updates: list[Vector] = []
 
     def step(
-        self, weights: torch.Tensor, gradient_: torch.Tensor, learning_rate: float, mixed: Terms = ()
-    ) -> None:
+        self,
+        weights: torch.Tensor,
+        gradient_: torch.Tensor,
+        learning_rate: float,
+        mixed: Terms = (),
+        out: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         self.updates.append(-learning_rate * gradient_.numpy().astype(np.float64))
-        super().step(weights, gradient_, learning_rate, mixed)
+        return super().step(weights, gradient_, learning_rate, mixed, out)
 
 
 @dataclass

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from dasr.errors import UserError
+from dasr.training import optimizer
 from dasr.training.learner import Budget, Learner
 from dasr.training.optimizer import Optimizer
 from dasr.training.task import Quadratic
@@ -109,3 +110,102 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_batch_named():
 def test_a_batch_that_learners_cannot_share_equally_is_refused():
     with pytest.raises(UserError, match="batch of 10 chunks cannot be shared equally by 4 learners"):
         Budget(steps=1, batch=10, learners=4)
+
+
+@pytest.mark.parametrize("then", ["update", "copy", "add", "add_soon", "compute", "state_dict"])
+def test_what_is_to_be_added_soon_is_there_for_whoever_looks_next(then):
+    async def main(world):
+        learner = learner_in(world, Budget(1, 1, 1), Quadratic(4, noise=0.0))
+        before = learner.copy()
+        learner.add_soon([(2.0, torch.ones_like(before)), (-1.0, torch.ones_like(before))])
+        assert torch.equal(learner.weights, before)
+        match then:
+            case "update":
+                learner.update(torch.ones_like(before))
+                torch.testing.assert_close(learner.weights, before + 1 - 0.1)
+            case "copy":
+                torch.testing.assert_close(learner.copy(), before + 1)
+            case "add":
+                learner.add(())
+                torch.testing.assert_close(learner.weights, before + 1)
+            case "add_soon":
+                learner.add_soon([(1.0, torch.ones_like(before))])
+                torch.testing.assert_close(learner.weights, before + 1)
+                torch.testing.assert_close(learner.copy(), before + 2)
+            case "compute":
+                await learner.compute()
+                torch.testing.assert_close(learner.gradient, before + 1)
+            case "state_dict":
+                torch.testing.assert_close(learner.state_dict()["weights"], before + 1)
+        after = learner.weights.clone()
+        assert torch.equal(learner.copy(), learner.weights) if then == "add_soon" else True
+        learner.add(())
+        torch.testing.assert_close(learner.weights, after)  # once, not twice
+
+    simulate(main, 1)
+
+
+@pytest.mark.parametrize("clip", [None, 1e-3])
+def test_an_update_ahead_by_parts_is_the_same_update(clip):
+    """Without clipping part by part; with it from the whole gradient, which the parts were put into."""
+
+    async def main(world):
+        def learner():
+            task = Quadratic(6, batch=1)
+            return Learner(
+                world, task, lambda weights: Optimizer(weights, clip), lambda samples: 0.1, Budget(1, 1, 1)
+            )
+
+        plain, ahead = learner(), learner()
+        own, theirs = torch.randn(2, 6, dtype=torch.float64)
+        plain.update((own + theirs) / 2)
+        ahead.gradient.copy_(own)
+        for where in (slice(2, 6), slice(0, 2)):
+            ahead.update_ahead(where, [(0.5, own[where]), (0.5, theirs[where])])
+        ahead.update(mixed=[(1.0, torch.ones(6, dtype=torch.float64))])
+        torch.testing.assert_close(ahead.weights, plain.weights + 1)
+        assert ahead.steps == 1
+
+    torch.manual_seed(1)
+    simulate(main, 1)
+
+
+@pytest.mark.parametrize("make", ["sgd", "momentum", "adamw"])
+def test_lent_weights_stay_as_they_are_whatever_follows(make):
+    """The next change makes new weights, those after it are in place; the steps are the same."""
+
+    async def main(world):
+        def learner():
+            task = Quadratic(4, noise=0.0)
+            return Learner(
+                world, task, lambda w: optimizer.make(make, w), lambda samples: 0.1, Budget(9, 1, 1)
+            )
+
+        plain, lending = learner(), learner()
+        for change in ("update", "add", "update_ahead", "update", "add_soon"):
+            lent = lending.lend()
+            before = lent.clone()
+            assert lent is lending.weights  # nothing was copied
+            for each in (plain, lending):
+                delta = [(1.0, torch.ones(4, dtype=torch.float64))]
+                match change:
+                    case "update":
+                        await each.compute()
+                        each.update()
+                    case "update_ahead":
+                        for part in (slice(0, 1), slice(1, 4)):
+                            each.update_ahead(part, [(1.0, torch.ones(4, dtype=torch.float64)[part])])
+                        each.update()
+                    case "add":
+                        each.add(delta)
+                    case "add_soon":
+                        each.add_soon(delta)
+                        await each.compute()
+            assert torch.equal(lent, before)
+            torch.testing.assert_close(lending.weights, plain.weights)
+            own = lending.weights
+            lending.update()
+            plain.update()
+            assert lending.weights is own
+
+    simulate(main, 1)

@@ -5,14 +5,22 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.distributed import HashStore, PrefixStore
 
+from dasr.strategies.allreduce import ScAllReduce
+from dasr.training import optimizer
+from dasr.training.learner import Budget, Learner
+from dasr.training.task import Quadratic
 from dasr.worlds.peer_memory import PeerMemory
+from dasr.worlds.torch_world import connect
 
 TIMEOUT_S = 20.0
 
@@ -144,3 +152,75 @@ def test_messages_of_a_ring_cross_round_after_round(learners: int = 3) -> None:
         return seen
 
     assert together(range(learners), life) == [[0.0] * 10] * learners
+
+
+def test_two_learners_send_a_vector_while_it_is_made() -> None:
+    """Each part is there before the last is sent, and stays until this learner begins the next gathering,
+    though the other has begun it already."""
+    ranks, head, tail = (3, 8), slice(37), slice(37, 100)
+
+    def life(memory: PeerMemory, rank: int) -> list[Tensor]:
+        vector, seen, late = memory.shared(torch.empty(100)), list[Tensor](), torch.zeros(100)
+        assert memory.pair(torch.empty(100), ranks, "main") is None  # not shared
+        for turn in range(5):
+            time.sleep(0.02 * (rank == ranks[turn % 2]))
+            if turn:
+                assert torch.equal(late, numbers(10 * (turn - 1) + sum(ranks) - rank, 100))
+            pair = memory.pair(vector, ranks, "main")
+            assert pair is not None
+            vector[tail] = numbers(10 * turn + rank, 100)[tail]
+            assert pair.send(tail) == 63 * 4
+            first = pair.sent()
+            vector[head] = numbers(10 * turn + rank, 100)[head]
+            pair.send(head)
+            second = pair.sent()
+            place = ranks.index(rank)
+            for part, wait in ((tail, first), (head, second)):
+                everyone = wait()
+                assert everyone[place].data_ptr() == vector.data_ptr()
+                seen.append(everyone[1 - place][part].clone())
+            late = everyone[1 - place]
+        return seen
+
+    for rank, seen in zip(ranks, together(ranks, life), strict=True):
+        for turn in range(5):
+            theirs = numbers(10 * turn + sum(ranks) - rank, 100)
+            assert torch.equal(seen[2 * turn], theirs[tail]) and torch.equal(seen[2 * turn + 1], theirs[head])
+
+
+def test_what_more_than_two_or_another_activity_want_is_not_sent_in_pairs() -> None:
+    def life(memory: PeerMemory, rank: int) -> list[bool]:
+        vector = memory.shared(torch.empty(100))
+        pairs = [memory.pair(vector, (0, 1, 2), "main"), memory.pair(vector, (rank, (rank + 1) % 3), "main")]
+        return [pair is not None for pair in [*pairs, memory.pair(vector, (0, 1), "mixing")]]
+
+    assert together(range(3), life) == [[False, True, False]] * 3
+
+
+@pytest.mark.parametrize("options", [{}, {"clip": 0.5}, {"momentum": 0.9}])
+@pytest.mark.parametrize("bucket_mb", [4.0, 1e-5])
+def test_learners_that_gather_take_the_steps_of_those_that_reduce(
+    options: dict[str, float], bucket_mb: float
+) -> None:
+    """Over real connections between threads, played memory beside them."""
+    store, kind = HashStore(), "momentum" if "momentum" in options else "sgd"
+
+    def life(memory: PeerMemory | None, rank: int, name: str) -> Tensor:
+        world = connect(PrefixStore(name, store), rank, 2)
+        world.peers, gathers = memory, list[bool]()
+        task = Quadratic(50, batch=8, rank=rank, size=2, dtype=torch.float32)
+        learner = Learner(
+            world, task, lambda w: optimizer.make(kind, w, **options), lambda samples: 0.1, Budget(9, 8, 2)
+        )
+        begin = world.gathering
+        world.gathering = lambda *asked: (gathers.append(True), begin(*asked))[1]  # type: ignore[method-assign]
+        world.run(ScAllReduce(learner, bucket_mb=bucket_mb).run())
+        world.close()
+        assert len(gathers) == 9 and (memory is None or memory._pairs)
+        return learner.weights
+
+    gathered = together((0, 1), lambda memory, rank: life(memory, rank, "gather"))
+    with ThreadPoolExecutor(2) as pool:
+        reduced = list(pool.map(lambda rank: life(None, rank, "reduce"), (0, 1)))
+    assert torch.equal(*gathered)
+    torch.testing.assert_close(gathered[0], reduced[0], rtol=1e-5, atol=1e-6)

@@ -1,5 +1,5 @@
 // out <- the sum of f times vector over the first COUNT of six, in their order; `out` may be one of them. One pass over memory.
-// WIDTH 4: every pointer is a multiple of 16 bytes. `length` is in units of WIDTH numbers. BF16: the last vector's type.
+// WIDTH 4: every pointer is a multiple of 16 bytes. `length` is in units of WIDTH numbers. The last NARROW vectors are bf16.
 template <bool narrow> DEVICE void take(const void* vector, u64 i, float (&x)[WIDTH]) {
     if constexpr (narrow) {
 #if WIDTH == 4
@@ -26,10 +26,10 @@ KERNEL(512) combine(float* out, const void* a, const void* b, const void* c, con
         float sum[WIDTH] = {}, x[WIDTH];
 #pragma unroll
         for (int n = 0; n < COUNT; ++n) {
-            if (n < COUNT - 1)
+            if (n < COUNT - NARROW)
                 take<false>(vectors[n], i, x);
             else
-                take<BF16>(vectors[n], i, x);
+                take<true>(vectors[n], i, x);
 #pragma unroll
             for (int k = 0; k < WIDTH; ++k) sum[k] += factors[n] * x[k];
         }
