@@ -5,10 +5,25 @@ g = (1/n) sum_l g_l         all-reduced in the node, so that its learners take t
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Awaitable, Generator
+from typing import Any
 
-from dasr.strategies.averaging import GradientMean
+import torch
+from torch import Tensor
+
+from dasr.strategies.averaging import GradientMean, Participation
 from dasr.strategies.strategy import Learner
+
+
+class Here:
+    """An awaitable of what is there already."""
+
+    def __init__(self, value: Tensor):
+        self.value = value
+
+    def __await__(self) -> Generator[Any, Any, Tensor]:
+        return self.value
+        yield  # makes this a generator; never reached
 
 
 class Node:
@@ -23,21 +38,31 @@ class Node:
 
     async def total(self, value: float) -> int:
         """The sum of a small number over the node."""
-        if len(self.ranks) == 1:
-            return int(value)
-        return int(await self.world.all_reduce(torch.tensor([float(value)]), self.ranks, "sum"))
+        return int(await self._adding_up(value))
 
     async def gradient(self, claimed: bool) -> bool:
-        """The node's mean gradient, on each of its learners; False when no batch is left."""
-        learner, count = self.learner, await self.total(claimed)
-        if count == len(self.ranks):
-            await self.mean.compute()
-        elif count:  # the last batches, fewer than learners
-            learner.gradient.zero_()
-            if claimed:
-                await learner.compute()
-            await self.world.all_reduce(learner.gradient.mul_(len(self.ranks) / count), self.ranks)
-        return count > 0
+        """The mean gradient of the node's learners that have a batch, on each of them; False when none has
+        one. Who has computes while they agree on that."""
+        counting, counted = self._adding_up(claimed), list[float]()
+
+        async def share() -> float:
+            if not counted:
+                counted.append(float(await counting) / len(self.ranks))
+            return counted[0]
+
+        whole = False
+        if not claimed or not self.mean.parts:
+            if not await share():
+                return False
+            whole = not self.mean.parts and await share() < 1
+        await self.mean.compute(Participation(claimed, whole, share))
+        return True
+
+    def _adding_up(self, value: float) -> Awaitable[Tensor]:
+        number = torch.tensor([float(value)])
+        if len(self.ranks) == 1:
+            return Here(number)
+        return self.world.all_reduce(number, self.ranks, "sum")
 
     async def among(self, members: tuple[int, ...]) -> Node:
         """The node without those that were lost, on its (new) first learner's weights."""

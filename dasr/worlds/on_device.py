@@ -22,7 +22,9 @@ def stream(device: torch.device, activity: str) -> contextlib.AbstractContextMan
 
 
 class Streams:
-    """Streams by the names of the work that they carry; on a CPU, where all is done at once, nothing."""
+    """Streams by the names of the work that they carry; on a CPU, where all is done at once, nothing.
+
+    A signal's one block comes first (-1) where a kernel of the gradient loop has more blocks than fit."""
 
     def __init__(self) -> None:
         self._streams: dict[str, torch.cuda.Stream] = {}
@@ -34,7 +36,7 @@ class Streams:
             yield
             return
         if work not in self._streams:
-            self._streams[work] = torch.cuda.Stream(tensor.device)  # type: ignore[no-untyped-call]
+            self._streams[work] = torch.cuda.Stream(tensor.device, priority=-1)  # type: ignore[no-untyped-call]
         stream = self._streams[work]
         if after:
             stream.wait_stream(torch.cuda.current_stream())
