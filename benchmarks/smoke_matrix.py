@@ -3,7 +3,8 @@ model.
 
 torchrun --nproc-per-node=2 benchmarks/smoke_matrix.py --features F --alignments A --device cpu
 torchrun --nproc-per-node 2 benchmarks/smoke_matrix.py --features F --alignments A --reference cpu.json
-The last shard is held out. With --reference the difference to that run is shown (gloo on CPUs, say).
+The last shard is held out. With --reference the means over seeds are compared with that run's (gloo on CPUs,
+say): asynchronous runs differ from time to time, and some others with every rounding.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import torch
@@ -67,7 +69,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--batch", type=int, default=32, help="chunks a step of each learner")
     parser.add_argument("--rate", type=float, default=0.5, help="learning rate (AdamW: a hundredth of it)")
-    parser.add_argument("--seed", type=int, default=0, help="of weights and the order of the data")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0], help="of weights and the order of the data"
+    )
     parser.add_argument("--only", nargs="+", default=[], help="strategies")
     parser.add_argument("--reference", type=Path)
     parser.add_argument("--json", type=Path)
@@ -86,18 +90,20 @@ def main() -> None:
 
     heldout = HeldOut(Feed(features[-1:], alignments[-1:], CHUNK, 256, 0, 1, 0), model(), str(device))
     known = json.loads(args.reference.read_text())["loss"] if args.reference else {}
-    losses: dict[str, float] = {}
+    losses: dict[str, dict[str, float]] = {}  # label -> seed -> loss
 
-    def play(case: str, name: str, options: dict[str, Any], steps: int) -> tuple[Learner, Tensor, float]:
+    def play(
+        case: str, name: str, options: dict[str, Any], steps: int, seed: int
+    ) -> tuple[Learner, Tensor, float]:
         """A run of so many steps from the start: (learner, consensus, seconds)."""
         world = connect(dist.PrefixStore(case, store), rank, size, device=device)
-        feed = Feed(features[:-1], alignments[:-1], CHUNK, args.batch, rank, size, seed=1 + args.seed)
+        feed = Feed(features[:-1], alignments[:-1], CHUNK, args.batch, rank, size, seed=1 + seed)
         kind = CudaTask if device.type == "cuda" else CorpusTask
         sort = registry.find(name).optimizer or "sgd"
         rate = args.rate / 100 if sort == "adamw" else args.rate
         learner = Learner(
             world,
-            kind(model(), feed, args.seed, rank, str(device)),
+            kind(model(), feed, seed, rank, str(device)),
             lambda weights: optimizer.make(sort, weights),
             lambda samples: rate,
             Budget(steps, args.batch * size, size),
@@ -114,22 +120,25 @@ def main() -> None:
         if args.only and name not in args.only:
             continue
         label = " ".join([name, *map(str, options.values())])
+        losses[label] = {}
         try:
             if device.type == "cuda":  # who compiles a kernel first would fall behind for the whole run
-                play(f"{number} warm", name, options, WARM_UP)
-            learner, weights, seconds = play(str(number), name, options, args.steps)
-            losses[label] = heldout.loss(weights)
+                play(f"{number} warm", name, options, WARM_UP, 0)
+            for seed in args.seeds:
+                learner, weights, seconds = play(f"{number} {seed}", name, options, args.steps, seed)
+                losses[label][str(seed)] = heldout.loss(weights)
+                if rank == 0:
+                    accounts = learner.world.accounts
+                    told = f"{label:28} seed {seed}  loss {losses[label][str(seed)]:8.5f}  {seconds:6.2f} s"
+                    told += f"  steps {learner.steps}  mixes {accounts.mixes}"
+                    print(f"{told}  MB {accounts.bytes_sent / 1e6:.1f}", flush=True)
         except Exception as error:
-            losses[label] = float("nan")
             print(f"{label}: learner {rank}: {error!r}"[:300], flush=True)
             continue
-        if rank == 0:
-            accounts = learner.world.accounts
-            told = f"{label:28} loss {losses[label]:8.5f}  {seconds:6.2f} s  steps {learner.steps}"
-            told += f"  mixes {accounts.mixes}  MB {accounts.bytes_sent / 1e6:.1f}"
-            if label in known:
-                told += f"  difference {100 * (losses[label] / known[label] - 1):+.3f} %"
-            print(told, flush=True)
+        both = losses[label].keys() & known.get(label, {}).keys()
+        if rank == 0 and both:
+            here, there = (mean(found[label][seed] for seed in both) for found in (losses, known))
+            print(f"{label:28} mean {here:.5f} ({there:.5f})  {100 * (here / there - 1):+.3f} %", flush=True)
     if rank == 0 and args.json:
         write_json(
             args.json, {"loss": losses, "steps": args.steps, "batch": args.batch, "device": args.device}

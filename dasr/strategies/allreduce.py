@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dasr.strategies.averaging import GradientMean
+from dasr.strategies.gradient_mean import GradientMean
 from dasr.strategies.strategy import Learner, Strategy
 
 

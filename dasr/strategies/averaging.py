@@ -1,12 +1,11 @@
-"""Means over learners, compressed where asked, and overlapped with the backward pass that produces them.
+"""Means over learners, compressed where asked.
 
 with error feedback:   v' = v + e;   sent = C(v');   e = v' - decode(sent);   result = mean of what was sent
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -14,7 +13,7 @@ from torch import Tensor
 from dasr.strategies.compression import Cast, Encoded, PowerSGD, codec
 from dasr.strategies.gossip import Deferred
 from dasr.strategies.strategy import Learner, Terms
-from dasr.worlds.interface import Gathering, World
+from dasr.worlds.interface import World
 
 ALL = slice(None)
 
@@ -98,98 +97,6 @@ class Mean:
             self.feedback.setdefault(offset, Feedback(self.spec)).load_state_dict(kept)
 
 
-@dataclass(frozen=True)
-class Participation:
-    """Who of a group brings a gradient to its mean: this learner (`computes`), and how many others."""
-
-    computes: bool = True
-    whole: bool = False  # all at once: one of the group may not know the parts in which it is made
-    share: Callable[[], Awaitable[float]] | None = None  # of the group; asked when the gradient is under way
-
-    async def scale(self) -> float:
-        return 1.0 if self.share is None else 1.0 / await self.share()
-
-
-class GradientMean(Mean):
-    """The mean gradient, reduced bucket by bucket while the backward pass goes on."""
-
-    def __init__(
-        self, learner: Learner, compression: str, group: Sequence[int] | None = None, bucket_mb: float = 4.0
-    ):
-        super().__init__(learner.world, compression, group)
-        self.learner = learner
-        self.bucket = max(1, round(bucket_mb * 2**20 / learner.gradient.element_size()))
-        self.parts: list[slice] = []  # the buckets, once a gradient has been computed
-
-    async def compute(self, of: Participation | None = None) -> None:
-        """The learner's gradient, averaged over the group: into `learner.gradient`, or into its weights ahead
-        of the update() that has to follow. `of`: not all of the group may have one."""
-        of, gradient = of or Participation(), self.learner.gradient
-        gathering = self.world.gathering(gradient, self.group) if self._as_it_is(gradient) else None
-        if gathering is not None:
-            return await self._gather(gathering, of)
-        started: list[Awaitable[object]] = []
-        await self._in_buckets(lambda part: started.append(self.start(gradient[part], part.start)), of)
-        scale = await of.scale()
-        for reduction in started:
-            await reduction
-        if scale != 1:
-            gradient.mul_(scale)
-
-    async def _gather(self, gathering: Gathering, of: Participation) -> None:
-        """Everyone takes the mean in its update, which has come to all but the last bucket while that one is
-        on its way."""
-        length = left = len(self.learner.gradient)
-        arriving: list[tuple[slice, Awaitable[list[Tensor]]]] = []
-
-        def send(part: slice) -> None:
-            nonlocal left
-            left -= part.stop - part.start
-            if not left and part.start == 0 and part.stop < length:
-                arriving.append((slice(part.stop, length), gathering.sent()))
-            gathering.send(part)
-
-        await self._in_buckets(send, of)
-        rest = arriving[0][0].start if arriving else length
-        arriving.append((slice(0, rest), gathering.sent()))
-        scale = await of.scale()
-        for where, sent in arriving:
-            everyone = await sent
-            self.learner.update_ahead(where, [(scale / len(everyone), vector[where]) for vector in everyone])
-
-    async def _in_buckets(self, send: Callable[[slice], None], of: Participation) -> None:
-        """Compute the gradient; send(part) with every part of it, as soon as that is final."""
-        gradient = self.learner.gradient
-        if not of.computes:
-            gradient.zero_()
-        elif of.whole:
-            await self.learner.compute()
-        if of.whole or not of.computes:
-            for part in [slice(0, len(gradient))] if of.whole else self.parts:
-                send(part)
-            return
-        begin = end = len(gradient)  # of the bucket being filled: passes go from the last layers to the first
-        self.parts = []
-
-        def send_part(first: int, stop: int) -> None:
-            self.parts.append(slice(first, stop))
-            send(self.parts[-1])
-
-        def ready(part: Tensor) -> None:
-            nonlocal begin, end
-            first = int(part.storage_offset() - gradient.storage_offset())
-            if first + len(part) != begin:  # a pass that jumps about: each part goes on its own
-                return send_part(first, first + len(part))
-            begin = first
-            if end - begin >= self.bucket:
-                send_part(begin, end)
-                end = begin
-
-        await self.learner.compute(ready)
-        if begin < end or not self.parts:  # what is left, or a gradient that arrives all at once
-            send_part(begin if begin < end else 0, end)
-
-
 class ModelMean(Mean):
     """The mean of models, in a vector of its own: it is there until the next one is asked for.
 
@@ -207,15 +114,37 @@ class ModelMean(Mean):
         assert self.last is not None
         return self._of_differences(weights[part] - self.last[part], self.last[part], part.start or 0)
 
-    def difference(self, weights: Tensor, part: slice = ALL) -> Awaitable[Terms]:
-        """Start averaging `weights` (that part), which must not change until this ends: the mean - weights.
+    async def in_parts(self, weights: Tensor) -> AsyncIterator[tuple[slice, Terms]]:
+        """The mean, not added up yet, part by part, each while the next is on its way. The same bits on all
+        learners."""
+        middle = len(weights) // 2 // 64 * 64
+        parts = [slice(0, middle), slice(middle, len(weights))][not middle :]
+        for part, coming in [(part, self._terms(weights, part)) for part in parts]:
+            yield part, await coming
+
+    def _terms(self, weights: Tensor, part: slice) -> Awaitable[Terms]:
+        if self.exact and self.world.size == 2:
+            theirs = self.world.exchange(weights[part], 1 - self.world.rank)
+            return Deferred(lambda: self._of_two(weights[part], theirs))
+        mean = self.of(weights, part)
+        return Deferred(lambda: self._of_all(mean))
+
+    async def _of_two(self, mine: Tensor, theirs: Awaitable[Any]) -> Terms:
+        pair = [(0.5, mine), (0.5, await theirs)]
+        return pair[:: 1 - 2 * self.world.rank]  # in the order of ranks: a sum's last bits depend on it
+
+    async def _of_all(self, mean: Awaitable[Tensor]) -> Terms:
+        return [(1.0, await mean)]
+
+    def difference(self, weights: Tensor) -> Awaitable[Terms]:
+        """Start averaging `weights`, which must not change until this ends: the mean - weights.
 
         Two learners exchange theirs: none adds up anything for the other."""
         if self.exact and self.world.size == 2:
-            theirs = self.world.exchange(weights[part], 1 - self.world.rank)
-            return Deferred(lambda: self._apart(0.5, weights[part], theirs))
-        mean = self.of(weights, part)
-        return Deferred(lambda: self._apart(1.0, weights[part], mean))
+            theirs = self.world.exchange(weights, 1 - self.world.rank)
+            return Deferred(lambda: self._apart(0.5, weights, theirs))
+        mean = self.of(weights)
+        return Deferred(lambda: self._apart(1.0, weights, mean))
 
     async def _apart(self, factor: float, weights: Tensor, coming: Awaitable[Any]) -> Terms:
         return [(factor, await coming), (-factor, weights)]

@@ -42,8 +42,6 @@ class Bmuf(Strategy):
         self.model = learner.copy()  # W
         self.start = learner.copy() if nesterov else self.model  # W_g
         self.delta = torch.zeros_like(self.model)  # D
-        middle = len(self.model) // 2 // 64 * 64
-        self.parts = [slice(0, middle), slice(middle, len(self.model))][not middle :]
 
     async def step(self) -> None:
         await self.learner.compute()
@@ -52,18 +50,15 @@ class Bmuf(Strategy):
             await self.end_block(self.start)
 
     async def end_block(self, next_start: Tensor) -> None:
-        """A part is worked on while the next is on its way."""
         weights = self.learner.weights
-        for part, averaging in [(part, self.mean.difference(weights, part)) for part in self.parts]:
-            own, start = weights[part], self.start[part]
-            moved = [*await averaging, (1.0, own), (-1.0, start)]  # G
-            delta, model = self.delta[part], self.model[part]
-            change = [(self.zeta * factor, vector) for factor, vector in moved]
-            self.learner.combine(delta, [*change, (self.eta, delta)])
+        async for part, mean in self.mean.in_parts(weights):
+            delta, model, start = self.delta[part], self.model[part], self.start[part]
+            moved = [(self.zeta * factor, vector) for factor, vector in [*mean, (-1.0, start)]]  # zeta G
+            self.learner.combine(delta, [*moved, (self.eta, delta)])
             model.add_(delta)
             if self.nesterov:
                 torch.add(model, delta, alpha=self.eta, out=start)
-            own.copy_(next_start[part])
+            weights[part].copy_(next_start[part])
 
     async def finish(self) -> None:
         """The model is W, not a look-ahead point; steps since the last block count as a block."""

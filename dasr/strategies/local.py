@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dasr.strategies.averaging import GradientMean, ModelMean
+from dasr.strategies.averaging import ModelMean
+from dasr.strategies.gradient_mean import GradientMean
 from dasr.strategies.strategy import Learner, Strategy
 
 
@@ -29,7 +30,9 @@ class Local(Strategy):
         await learner.compute()
         learner.update()
         if learner.steps % self.tau == 0:
-            learner.weights.copy_(await self.mean.of(learner.weights))
+            weights = learner.weights
+            async for part, mean in self.mean.in_parts(weights):
+                learner.combine(weights[part], mean)
 
     def state_dict(self) -> dict[str, Any]:
         return {"mean": self.mean.state_dict()}

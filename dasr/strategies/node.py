@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dasr.strategies.averaging import GradientMean, Participation
+from dasr.strategies.gradient_mean import GradientMean, Participation
 from dasr.strategies.strategy import Learner
 
 

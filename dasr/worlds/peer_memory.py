@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,24 +24,13 @@ from dasr.worlds import on_device
 from dasr.worlds.interface import Payload, RollCall
 from dasr.worlds.on_device import marked, wait_for
 from dasr.worlds.peer_pair import Pair
+from dasr.worlds.region import Allocate
 from dasr.worlds.wire import parts_of
 
 SCATTER, GATHER = range(2)  # channels of signals
 EXCHANGES, PAIRS = (2, 3), (4, 5)  # in turn
+CHANGE = 6
 ALIGNED = 16  # bytes: where parts and slices begin
-
-
-class Region(Protocol):
-    """A vector that each learner of the host has one of, as torch's symmetric memory gives it. Ranks here are
-    places on the host. A signal that was put holds up the next one until it has been waited for."""
-
-    def get_buffer(self, rank: int, sizes: Any, dtype: torch.dtype, storage_offset: int = 0) -> Tensor: ...
-    def put_signal(self, dst_rank: int, channel: int = 0, timeout_ms: int = 0) -> None: ...
-    def wait_signal(self, src_rank: int, channel: int = 0, timeout_ms: int = 0) -> None: ...
-
-
-Allocate = Callable[[int, torch.dtype], tuple[Tensor, Region]]
-"""Make a region of so many numbers, with all learners of the host: (this learner's vector, the region)."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +55,7 @@ class PeerMemory:
         self._shared: list[tuple[Tensor, list[Tensor]]] = []  # a vector here, and those of all learners
         self._plans: dict[Any, _Plan] = {}
         self._turns: dict[int, int] = {}  # exchanges with each partner
+        self._uses: dict[int, tuple[int, int]] = {}  # of the windows, with each partner
         self._exchanging: str | None = None  # the activity whose the windows are
         self._pairs: dict[Any, list[Pair]] = {}
         self.beside = on_device.Streams()
@@ -151,6 +141,7 @@ class PeerMemory:
         if key not in self._pairs:
             self._pairs[key] = [self._pair(vector, members, turn) for turn in (0, 1)]
         self._pairs[key].reverse()
+        self._use_windows(self._pairs[key][0].peer, PAIRS)
         return self._pairs[key][0]
 
     def _pair(self, vector: Tensor, members: tuple[int, ...], turn: int) -> Pair:
@@ -160,6 +151,13 @@ class PeerMemory:
         (theirs,) = self._views(vector, own, other, turn)
         everyone = [vector if rank == self.rank else theirs for rank in members]
         return Pair(self, vector, there, everyone, peer, PAIRS)
+
+    def _use_windows(self, peer: int, channels: tuple[int, int]) -> None:
+        """Before they are put to another use (on the stream): the other has read what it was given there."""
+        if self._uses.setdefault(peer, channels) != channels:
+            self._uses[peer] = channels
+            self.region.put_signal(peer, CHANGE, self.timeout_ms)
+            self.region.wait_signal(peer, CHANGE, self.timeout_ms)
 
     def _windows_are(self, activity: str) -> bool:
         self._exchanging = self._exchanging or activity
@@ -176,6 +174,7 @@ class PeerMemory:
     def exchange(self, payload: Payload, peer: int) -> Callable[[], Payload]:
         """Start; what it gives waits (the stream, not the thread) and gives the partner's."""
         place = self.ranks.index(peer)
+        self._use_windows(place, EXCHANGES)
         with self.beside("exchange", parts_of(payload)[0]):
             turn = self.push(payload, peer, wait=False)
             self.region.put_signal(place, EXCHANGES[turn], self.timeout_ms)

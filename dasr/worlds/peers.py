@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-import sys
 import time
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
@@ -17,16 +15,15 @@ from torch.distributed.distributed_c10d import PrefixStore
 from dasr.worlds import wire
 from dasr.worlds.blocking import Blocking, finish, raiser
 from dasr.worlds.interface import Payload, PeerLost
-from dasr.worlds.peer_memory import PeerMemory, Region
+from dasr.worlds.peer_memory import PeerMemory
 from dasr.worlds.peer_pair import Pair
+from dasr.worlds.region import SymmetricMemory
 
 if TYPE_CHECKING:
     from dasr.worlds.torch_world import TorchWorld
 
 SWITCH = "DASR_PEER_MEMORY"  # 0: NCCL and the host do all of it
 LOOK_S = 1.0
-SIGNAL_MS = 60_000
-_names = itertools.count()
 
 
 def meet(world: TorchWorld) -> PeerMemory | None:
@@ -43,7 +40,7 @@ def meet(world: TorchWorld) -> PeerMemory | None:
         return None
     place, node = ranks.index(world.rank), world.nodes[world.rank]
     group = dist.ProcessGroup(PrefixStore(f"peers/{node}", store.clone()), place, len(ranks))
-    allocator = _Allocator(group, world.device)
+    allocator = SymmetricMemory(group, world.device)
     store.set(f"gpu-shares/{world.rank}", str(allocator.works()))
     if not all(_answer(world, ranks, f"gpu-shares/{rank}") == "True" for rank in ranks):
         return None
@@ -120,38 +117,3 @@ def _answer(world: TorchWorld, ranks: tuple[int, ...], key: str) -> str:
             raise TimeoutError(f"no learner of this host has written '{key}'")
     answer: str = store.get(key).decode()
     return answer
-
-
-class _Allocator:
-    """An Allocate. It holds its group: PyTorch finds it by a name, and lets go of one that nobody holds."""
-
-    def __init__(self, group: dist.ProcessGroup, device: torch.device):
-        os.environ.setdefault("TORCH_SYMM_MEM_DISABLE_MULTICAST", "1")
-        self.group, self.device = group, device
-        name: Any = f"dasr-{next(_names)}"
-        self.name = name
-        group._set_group_name(name)
-        torch._C._distributed_c10d._register_process_group(name, group)
-
-    def works(self) -> bool:
-        """Whether the driver lets processes share memory here; some containers forbid it. Both kernels of
-        signals are used once: CUDA loads a kernel when it is first used, which may wait for those that run,
-        and later ones wait for other learners."""
-        try:
-            _, region = self(1, torch.float32)
-            others = [place for place in range(self.group.size()) if place != self.group.rank()]
-            for place in others:
-                region.put_signal(place, 0, SIGNAL_MS)
-            for place in others:
-                region.wait_signal(place, 0, SIGNAL_MS)
-            torch.cuda.synchronize(self.device)
-        except RuntimeError as error:
-            print(f"dasr: GPUs of this host do not share memory ({error}): NCCL instead", file=sys.stderr)
-            return False
-        return True
-
-    def __call__(self, length: int, dtype: torch.dtype) -> tuple[Tensor, Region]:
-        import torch.distributed._symmetric_memory as symmetric
-
-        vector = symmetric.empty(length, dtype=dtype, device=self.device)
-        return vector, symmetric.rendezvous(vector, self.name)

@@ -224,3 +224,26 @@ def test_learners_that_gather_take_the_steps_of_those_that_reduce(
         reduced = list(pool.map(lambda rank: life(None, rank, "reduce"), (0, 1)))
     assert torch.equal(*gathered)
     torch.testing.assert_close(gathered[0], reduced[0], rtol=1e-5, atol=1e-6)
+
+
+def test_windows_go_from_one_use_to_another_when_they_have_been_read() -> None:
+    """One learner is ahead of the other by a step that sends nothing."""
+
+    def life(memory: PeerMemory, rank: int) -> list[Tensor]:
+        vector, seen = memory.shared(torch.empty(40)), []
+        for turn in range(8):
+            vector.copy_(numbers(10 * turn + rank, 40))
+            if turn % 4 < 2:
+                pair = memory.pair(vector, (0, 1), "main")
+                assert pair is not None
+                pair.send(slice(0, 40))
+                theirs = pair.sent()()[1 - rank]
+            else:
+                theirs = memory.exchange(vector, 1 - rank)()
+            time.sleep(0.05 * (rank == turn // 4))  # reads it late
+            seen.append(theirs.clone())
+        return seen
+
+    for rank, seen in enumerate(together(range(2), life)):
+        for turn, theirs in enumerate(seen):
+            assert torch.equal(theirs, numbers(10 * turn + 1 - rank, 40)), turn

@@ -1,0 +1,107 @@
+"""The mean of gradients, overlapped with the backward passes that make them.
+
+Buckets in the order in which gradients appear: Li et al. 2020 (arXiv 2006.15704).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from dasr.strategies.averaging import Mean
+from dasr.strategies.strategy import Learner
+from dasr.worlds.interface import Gathering
+
+
+@dataclass(frozen=True)
+class Participation:
+    """Who of a group brings a gradient to its mean: this learner (`computes`), and how many others."""
+
+    computes: bool = True
+    whole: bool = False  # all at once: one of the group may not know the parts in which it is made
+    share: Callable[[], Awaitable[float]] | None = None  # of the group; asked when the gradient is under way
+
+    async def scale(self) -> float:
+        return 1.0 if self.share is None else 1.0 / await self.share()
+
+
+class GradientMean(Mean):
+    """The mean gradient, reduced bucket by bucket while the backward pass goes on."""
+
+    def __init__(
+        self, learner: Learner, compression: str, group: Sequence[int] | None = None, bucket_mb: float = 4.0
+    ):
+        super().__init__(learner.world, compression, group)
+        self.learner = learner
+        self.bucket = max(1, round(bucket_mb * 2**20 / learner.gradient.element_size()))
+        self.parts: list[slice] = []  # the buckets, once a gradient has been computed
+
+    async def compute(self, of: Participation | None = None) -> None:
+        """The learner's gradient, averaged over the group: into `learner.gradient`, or into its weights ahead
+        of the update() that has to follow. `of`: not all of the group may have one."""
+        of, gradient = of or Participation(), self.learner.gradient
+        gathering = self.world.gathering(gradient, self.group) if self._as_it_is(gradient) else None
+        if gathering is not None:
+            return await self._gather(gathering, of)
+        started: list[Awaitable[object]] = []
+        await self._in_buckets(lambda part: started.append(self.start(gradient[part], part.start)), of)
+        scale = await of.scale()
+        for reduction in started:
+            await reduction
+        if scale != 1:
+            gradient.mul_(scale)
+
+    async def _gather(self, gathering: Gathering, of: Participation) -> None:
+        """Everyone takes the mean in its update, which has come to all but the last bucket while that one is
+        on its way."""
+        length = left = len(self.learner.gradient)
+        arriving: list[tuple[slice, Awaitable[list[Tensor]]]] = []
+
+        def send(part: slice) -> None:
+            nonlocal left
+            left -= part.stop - part.start
+            if not left and part.start == 0 and part.stop < length:
+                arriving.append((slice(part.stop, length), gathering.sent()))
+            gathering.send(part)
+
+        await self._in_buckets(send, of)
+        rest = arriving[0][0].start if arriving else length
+        arriving.append((slice(0, rest), gathering.sent()))
+        scale = await of.scale()
+        for where, sent in arriving:
+            everyone = await sent
+            self.learner.update_ahead(where, [(scale / len(everyone), vector[where]) for vector in everyone])
+
+    async def _in_buckets(self, send: Callable[[slice], None], of: Participation) -> None:
+        """Compute the gradient; send(part) with every part of it, as soon as that is final."""
+        gradient = self.learner.gradient
+        if not of.computes:
+            gradient.zero_()
+        elif of.whole:
+            await self.learner.compute()
+        if of.whole or not of.computes:
+            for part in [slice(0, len(gradient))] if of.whole else self.parts:
+                send(part)
+            return
+        begin = end = len(gradient)  # of the bucket being filled: passes go from the last layers to the first
+        self.parts = []
+
+        def send_part(first: int, stop: int) -> None:
+            self.parts.append(slice(first, stop))
+            send(self.parts[-1])
+
+        def ready(part: Tensor) -> None:
+            nonlocal begin, end
+            first = int(part.storage_offset() - gradient.storage_offset())
+            if first + len(part) != begin:  # a pass that jumps about: each part goes on its own
+                return send_part(first, first + len(part))
+            begin = first
+            if end - begin >= self.bucket:
+                send_part(begin, end)
+                end = begin
+
+        await self.learner.compute(ready)
+        if begin < end or not self.parts:  # what is left, or a gradient that arrives all at once
+            send_part(begin if begin < end else 0, end)
