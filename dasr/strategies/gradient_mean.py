@@ -36,7 +36,7 @@ class GradientMean(Mean):
         super().__init__(learner.world, compression, group)
         self.learner = learner
         self.bucket = max(1, round(bucket_mb * 2**20 / learner.gradient.element_size()))
-        self.parts: list[slice] = []  # the buckets, once a gradient has been computed
+        self.parts: list[tuple[int, int]] = []  # the buckets, once a gradient has been computed
 
     async def compute(self, of: Participation | None = None) -> None:
         """The learner's gradient, averaged over the group: into `learner.gradient`, or into its weights ahead
@@ -46,7 +46,11 @@ class GradientMean(Mean):
         if gathering is not None:
             return await self._gather(gathering, of)
         started: list[Awaitable[object]] = []
-        await self._in_buckets(lambda part: started.append(self.start(gradient[part], part.start)), of)
+
+        def send(first: int, stop: int) -> None:
+            started.append(self.start(gradient[first:stop], first))
+
+        await self._in_buckets(send, of)
         scale = await of.scale()
         for reduction in started:
             await reduction
@@ -59,12 +63,12 @@ class GradientMean(Mean):
         length = left = len(self.learner.gradient)
         arriving: list[tuple[slice, Awaitable[list[Tensor]]]] = []
 
-        def send(part: slice) -> None:
+        def send(first: int, stop: int) -> None:
             nonlocal left
-            left -= part.stop - part.start
-            if not left and part.start == 0 and part.stop < length:
-                arriving.append((slice(part.stop, length), gathering.sent()))
-            gathering.send(part)
+            left -= stop - first
+            if not left and first == 0 and stop < length:
+                arriving.append((slice(stop, length), gathering.sent()))
+            gathering.send(slice(first, stop))
 
         await self._in_buckets(send, of)
         rest = arriving[0][0].start if arriving else length
@@ -74,34 +78,33 @@ class GradientMean(Mean):
             everyone = await sent
             self.learner.update_ahead(where, [(scale / len(everyone), vector[where]) for vector in everyone])
 
-    async def _in_buckets(self, send: Callable[[slice], None], of: Participation) -> None:
-        """Compute the gradient; send(part) with every part of it, as soon as that is final."""
+    async def _in_buckets(self, send: Callable[[int, int], None], of: Participation) -> None:
+        """Compute the gradient; send(first, stop) with every part of it, as soon as that is final."""
         gradient = self.learner.gradient
         if not of.computes:
             gradient.zero_()
         elif of.whole:
             await self.learner.compute()
         if of.whole or not of.computes:
-            for part in [slice(0, len(gradient))] if of.whole else self.parts:
-                send(part)
+            for part in [(0, len(gradient))] if of.whole else self.parts:
+                send(*part)
             return
         begin = end = len(gradient)  # of the bucket being filled: passes go from the last layers to the first
-        self.parts = []
-
-        def send_part(first: int, stop: int) -> None:
-            self.parts.append(slice(first, stop))
-            send(self.parts[-1])
+        parts = self.parts = []
 
         def ready(part: Tensor) -> None:
             nonlocal begin, end
             first = int(part.storage_offset() - gradient.storage_offset())
             if first + len(part) != begin:  # a pass that jumps about: each part goes on its own
-                return send_part(first, first + len(part))
+                parts.append((first, first + len(part)))
+                return send(*parts[-1])
             begin = first
             if end - begin >= self.bucket:
-                send_part(begin, end)
+                parts.append((begin, end))
+                send(begin, end)
                 end = begin
 
         await self.learner.compute(ready)
-        if begin < end or not self.parts:  # what is left, or a gradient that arrives all at once
-            send_part(begin if begin < end else 0, end)
+        if begin < end or not parts:  # what is left, or a gradient that arrives all at once
+            parts.append((begin if begin < end else 0, end))
+            send(*parts[-1])

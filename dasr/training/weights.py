@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,17 +30,17 @@ class Weights:
         self._lent = False
         self._soon: Terms = ()
 
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> contextlib.AbstractContextManager[Any]:
         """No other thread touches them meanwhile, nor what others have put on a GPU's streams. What was to
         be added soon is not there yet."""
+        return self._lock if self._touched is None else self._in_order(self._touched)
+
+    @contextlib.contextmanager
+    def _in_order(self, touched: torch.cuda.Event) -> Iterator[None]:
         with self._lock:
-            if self._touched is None:
-                yield
-                return
-            torch.cuda.current_stream().wait_event(self._touched)
+            torch.cuda.current_stream().wait_event(touched)
             yield
-            self._touched.record()
+            touched.record()
 
     def copy(self) -> Tensor:
         with self.alone():
