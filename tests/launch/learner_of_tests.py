@@ -17,8 +17,16 @@ print(f"learner {rank} starts at step {step}, replacement {os.environ['DASR_REPL
 trouble = sys.argv[3].split(":") if len(sys.argv) > 3 else None
 
 
+def save() -> None:
+    """Whole or not at all, whenever the process is killed."""
+    new = saved.with_suffix(f".{rank}.new")
+    new.write_text(str(step))
+    new.replace(saved)
+
+
 def leave(_number: int, _frame: object) -> None:
-    saved.write_text(str(step))
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # not again while it saves
+    save()
     sys.exit(75)
 
 
@@ -26,7 +34,7 @@ signal.signal(signal.SIGTERM, leave)  # stands for the stop key, which needs tor
 while step < steps:
     time.sleep(0.02)
     step += 1
-    saved.write_text(str(step))
+    save()
     if (
         trouble
         and trouble[:3] == [str(rank), str(step), generation]
