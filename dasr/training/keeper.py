@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dasr.errors import UserError
 from dasr.strategies.strategy import Strategy
 from dasr.training import snapshots
 from dasr.training.background import Background
@@ -87,10 +88,17 @@ class RunKeeper:
         self._saved_at = time.monotonic()
 
     def restore(self, learner: Learner, state: dict[str, Any]) -> None:
-        """Put learner, strategy and accounts back where `state` was saved."""
+        """Put learner, strategy and accounts back where `state` was saved. Raises UserError."""
         assert self.strategy is not None
-        learner.load_state_dict(state["learner"])
-        self.strategy.load_state_dict(state["strategy"])
+        try:
+            learner.load_state_dict(state["learner"])
+            self.strategy.load_state_dict(state["strategy"])
+        except KeyError as missing:
+            folder = self.checkpoints.folder
+            raise UserError(
+                f"a checkpoint in {folder} has no {missing}: another version of dasr wrote it; "
+                f"delete {folder.parent} to train anew, or go on with that version"
+            ) from None
         for name, value in state["accounts"].items():
             setattr(learner.world.accounts, name, value)
         self.clock.before = state["seconds"]

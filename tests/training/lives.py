@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from dasr import config as configuration
+from dasr.errors import UserError
 from dasr.models import acoustic
 from dasr.training import keeper, run
+from dasr.training.checkpoint import Checkpoints
 from dasr.worlds.torch_world import TorchWorld
 from tests.training.conftest import small_config
 
@@ -65,6 +70,23 @@ def all_lives(world: TorchWorld, root: Path) -> list[Any]:
     ended.append(live(world, root / "stopped", "ad", "ad1", stop_at=5))
     ended.append(live(world, root / "stopped", "ad", "ad2"))
     return ended
+
+
+def of_another_version(world: TorchWorld, root: Path) -> str:
+    """Stop, take one thing out of the checkpoint, start again; how that ends."""
+    strategy = SYNCHRONOUS[-1]
+    live(world, root, strategy, "first", stop_at=5)
+    (path,) = root.glob(f"runs/{strategy}-*/checkpoints/rank{world.rank:04d}/*.ckpt")
+    identity = torch.load(io.BytesIO(path.read_bytes()[48:]), weights_only=True)["identity"]
+    kept = Checkpoints(path.parents[2], world.rank, identity)
+    state = kept.load(int(path.stem))
+    del state["strategy"]["mean"]
+    kept.write(int(path.stem), state)
+    try:
+        live(world, root, strategy, "second")
+    except UserError as error:
+        return str(error)
+    return "no error"
 
 
 def weights(folder: Path, strategy: str) -> Any:

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,14 @@ def lived(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_stopped_and_resumed_ends_with_the_bits_of_one_never_stopped(lived, strategy):
     undisturbed, resumed = (lives.weights(lived / name, strategy) for name in ("undisturbed", "stopped"))
     assert all(torch.equal(undisturbed[name], resumed[name]) for name in undisturbed)
+
+
+def test_a_checkpoint_of_another_version_is_refused_in_a_line(corpus, tmp_path):
+    for part in ("features", "alignments"):
+        (tmp_path / part).symlink_to(corpus / part)
+    errors = run_processes(2, functools.partial(lives.of_another_version, root=tmp_path))
+    for rank, error in enumerate(errors):
+        assert re.match(rf"a checkpoint in .*rank000{rank} has no 'mean': another version of dasr", error)
 
 
 @pytest.mark.parametrize("strategy", lives.SYNCHRONOUS)
