@@ -90,7 +90,7 @@ class GmmDecoder:
         folders = [self.results / "features" / "mfcc" / split / f"{n:04d}" for n in range(self.shards[split])]
         text = self.results / "corpus" / split / "text"
         said = dict(line.split(maxsplit=1) for line in text.read_text().splitlines())
-        given = material.load(folders, text, self.system.words, Rejects("benchmark"))
+        given = material.listing(folders, text, self.system.words, Rejects("benchmark")).read()
         return given, [said[name].split() for name in given.utterances]
 
     def search(self, model: Acoustics, given: material.Material, scale: float) -> list[list[int]]:

@@ -129,5 +129,6 @@ def language(settings: CorpusConfig) -> dict[str, str]:
         model = an4.unigram(path, lexicon.words).arpa()
     else:
         lexicon = kaldi.lexicon(path)
-        model = kaldi.language_model(path, lexicon.words)
-    return {"lexicon.txt": lexicon.text(), "unigram.arpa": model}
+        model = kaldi.language_model(path, lexicon.spoken)
+    unknown = {"oov.txt": f"{lexicon.unknown}\n"} if lexicon.unknown else {}
+    return {"lexicon.txt": lexicon.text(), "unigram.arpa": model} | unknown

@@ -4,6 +4,8 @@ perhaps a model.
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from pathlib import Path
 
 from dasr.corpora.language import LanguageModel, Lexicon
@@ -14,14 +16,20 @@ LEXICONS = tuple(
     for folder in ("lang", "dict", "lang/dict", "local/dict", ".")
     for name in ("lexicon.txt", "lexiconp.txt")
 )
-MODELS = ("lang/unigram.arpa", "lang/lm.arpa", "unigram.arpa", "lm.arpa")
+MODELS = tuple(
+    f"{folder}/{name}{packed}"
+    for folder in ("lang", ".")
+    for name in ("unigram.arpa", "lm.arpa")
+    for packed in ("", ".gz")
+)
 
 
 def lexicon(path: Path) -> Lexicon:
     """The lexicon below `path`. Raises UserError that lists where it was looked for."""
     for name in LEXICONS:
         if (path / name).is_file():
-            return Lexicon.read(path / name)
+            found, oov = Lexicon.read(path / name), path / "lang" / "oov.txt"
+            return found.with_unknown(oov) if oov.is_file() else found
     raise UserError(f"no lexicon below {path}: none of {', '.join(LEXICONS)}")
 
 
@@ -31,6 +39,11 @@ def language_model(path: Path, words: set[str]) -> str:
     if given is None:
         return LanguageModel.uniform(words).arpa()
     try:
-        return given.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        with (
+            gzip.open(given, "rt", encoding="utf-8")
+            if given.suffix == ".gz"
+            else given.open(encoding="utf-8") as file
+        ):
+            return file.read()
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise UserError(f"the language model {given} cannot be read as UTF-8 text: {error}") from None

@@ -5,25 +5,29 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dasr.errors import UserError
 
 VARIANT = re.compile(r"\(\d+\)$")  # CMU dictionaries write a word's second pronunciation as WORD(2)
 NOT_WORDS = {"<s>", "</s>", "<eps>", "#0"}
+UNKNOWN = ("<unk>", "<UNK>")  # what stands for words that are not in a lexicon, where no oov.txt names it
+SILENCE = "SIL"
 
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Pronunciations (word, phones), in the order of the file."""
+    """Pronunciations (word, phones), in the order of the file. `unknown`: the word, with a pronunciation of
+    its own, that words without one are aligned as."""
 
     pronunciations: tuple[tuple[str, tuple[str, ...]], ...]
+    unknown: str | None = None
 
     @classmethod
     def read(cls, path: Path) -> Lexicon:
-        """Read `word phone...` lines (`lexiconp.txt`: `word probability phone...`). Raises UserError with the
-        line.
+        """Read `word phone...` lines (`lexiconp.txt`: `word probability phone...`), and `oov.txt` beside
+        them. Raises UserError with the line.
         """
         try:
             lines = path.read_bytes().splitlines()
@@ -43,11 +47,29 @@ class Lexicon:
                 found[VARIANT.sub("", fields[0]), tuple(fields[1:])] = None
         if not found:
             raise UserError(f"the lexicon {path} is empty")
-        return cls(tuple(found))
+        return cls(tuple(found)).with_unknown(path.with_name("oov.txt"))
+
+    def with_unknown(self, oov: Path) -> Lexicon:
+        """With the unknown word that Kaldi's file names, or else one of the usual names. Raises UserError."""
+        if not oov.is_file():
+            unknown = next((word for word in UNKNOWN if word in self.words), self.unknown)
+            return replace(self, unknown=unknown)
+        word = oov.read_text(encoding="utf-8", errors="replace").strip()
+        if word not in self.words:
+            raise UserError(
+                f"{oov} names '{word}' for words that are not in the lexicon, but it is not there itself: "
+                f"add it (as `{word} SPN`, say) or remove the file"
+            )
+        return replace(self, unknown=word)
 
     @property
     def words(self) -> set[str]:
         return {word for word, _ in self.pronunciations}
+
+    @property
+    def spoken(self) -> set[str]:
+        """What a language model may say: no silence, nothing unknown."""
+        return {word for word, phones in self.pronunciations if phones != (SILENCE,)} - {self.unknown}
 
     def text(self) -> str:
         return "".join(f"{word} {' '.join(phones)}\n" for word, phones in self.pronunciations)

@@ -35,9 +35,9 @@ class Rejects:
         for utterance, reason in self.reasons.items():
             yield {"utterance": utterance, "reason": reason, "stage": self.stage}
 
-    def check(self, what: str, total: int, fraction: float) -> None:
+    def check(self, what: str, total: int, fraction: float, advice: str = "") -> None:
         """Raise UserError if more than `fraction` of `total` (good and bad) utterances of `what` were set
-        aside.
+        aside. `advice`: what helps.
 
         The allowed number is rounded up, so that one bad file never stops a small shard unless the fraction
         is 0.
@@ -48,7 +48,7 @@ class Rejects:
             more = "; ..." if len(self) > SHOWN else ""
             raise UserError(
                 f"{what}: {len(self)} of {total} utterances are bad, but corpus.max_bad_fraction "
-                f"({fraction:g}) allows {allowed}; {first}{more}"
+                f"({fraction:g}) allows {allowed}; {first}{more}" + (f" ({advice})" if advice else "")
             )
 
     def write(self, path: Path) -> None:

@@ -40,7 +40,7 @@ def make(results: Path, split: str, shard: str) -> dict[str, Any]:
         raise UserError(f"{results}/hmm is not speaker-adapted (no final.alimdl): set features.kind to fbank")
     source = Shard.open(results / "features" / "mfcc" / split / shard)
     text = results / "corpus" / split / "text"
-    given = material.load([source.folder], text, system.words, Rejects("adapt"))
+    given = material.listing([source.folder], text, system.words, Rejects("adapt"), system.unknown).read()
     if split != "train":
         graph = read_graph(results / "graphs" / "unigram" / "HCLG.fst")
         given = replace(given, transcripts=heard(given, first, graph, system.num_pdfs))

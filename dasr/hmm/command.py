@@ -19,6 +19,8 @@ THREADS = click.option(
     "--threads", "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Alignment processes."
 )
 
+NO_UNKNOWN = "a line `<UNK> SPN` in the lexicon would stand for words that are not there"
+
 
 def _shards(config: Config, split: str) -> list[Path]:
     folder = Path(config["results"]) / "features" / "mfcc" / split
@@ -59,13 +61,16 @@ def hmm(config_file: Path, threads: int) -> None:
             lexicon = Lexicon.read(results / "corpus" / "lang" / "lexicon.txt")
             system.write_lang(folder, lexicon)
             words = {word: lexicon.word_ids[word] for word in lexicon.words}
-            everything = material.load(
-                _shards(config, "train"), results / "corpus" / "train" / "text", words, rejects
-            )
-            rejects.check(
-                "the training transcripts", len(everything.utterances), config["corpus"]["max_bad_fraction"]
-            )
-            usable = everything.usable().lasting(3600 * settings.hours)
+            text = results / "corpus" / "train" / "text"
+            unknown = words.get(lexicon.unknown or "")
+            everything = material.listing(_shards(config, "train"), text, words, rejects, unknown)
+            what, advice = "the training transcripts", "" if unknown else NO_UNKNOWN
+            total, fraction = len(everything.utterances), config["corpus"]["max_bad_fraction"]
+            rejects.check(what, total, fraction, advice)
+            if unknown:
+                number = sum(said.count(unknown) for said in everything.transcripts)
+                click.echo(f"{what}: {number} words are aligned as {lexicon.unknown}", err=True)
+            usable = everything.usable().lasting(3600 * settings.hours).read()
             with aligner(usable, folder / "L.fst", threads) as pool:
                 bootstrap = Bootstrap(usable, lexicon, pool, settings)
                 first, model = bootstrap.train()
@@ -104,7 +109,8 @@ def align(split: str, shard: int, config_file: Path, threads: int, import_from: 
         utterances, offsets = features.utterances, features.offsets
         aligned = labels.imported(utterances, offsets[1:] - offsets[:-1], source, system.transitions, rejects)
     else:
-        given = material.load([shards[shard]], results / "corpus" / split / "text", system.words, rejects)
+        text = results / "corpus" / split / "text"
+        given = material.listing([shards[shard]], text, system.words, rejects, system.unknown).read()
         rejects = Rejects(
             "align", {name: why for name, why in rejects.reasons.items() if name in set(given.utterances)}
         )
@@ -126,13 +132,13 @@ def align(split: str, shard: int, config_file: Path, threads: int, import_from: 
 def lm(config_file: Path) -> None:
     """Estimate an n-gram language model (ARPA) from the training transcripts."""
     from dasr.corpora.datadir import read_table
+    from dasr.corpora.language import Lexicon
     from dasr.corpora.rejects import Rejects
     from dasr.hmm import ngram
-    from dasr.hmm.lexicon import Lexicon
 
     config = configuration.load(config_file)
     results = Path(config["results"])
-    vocabulary = Lexicon.read(results / "corpus" / "lang" / "lexicon.txt").words
+    vocabulary = Lexicon.read(results / "corpus" / "lang" / "lexicon.txt").spoken
     sentences = [
         line.split() for line in read_table(results / "corpus" / "train" / "text", Rejects("lm")).values()
     ]

@@ -31,12 +31,14 @@ class Lexicon:
     """
 
     pronunciations: tuple[tuple[str, tuple[str, ...]], ...]
-    silence: str = "SIL"
+    silence: str = language.SILENCE
+    unknown: str | None = None
 
     @classmethod
-    def read(cls, path: Path, silence: str = "SIL") -> Lexicon:
+    def read(cls, path: Path) -> Lexicon:
         """Read `word phone...` lines. Raises UserError naming the line."""
-        return cls(language.Lexicon.read(path).pronunciations, silence)
+        read = language.Lexicon.read(path)
+        return cls(read.pronunciations, unknown=read.unknown)
 
     @cached_property
     def phones(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasr.corpora.datadir import read_table
-from dasr.corpora.rejects import Rejects
+from dasr.corpora.rejects import SHOWN, Rejects
 from dasr.errors import UserError, nearest
 from dasr.features.store import Shard
 
@@ -36,22 +36,7 @@ class Material:
     def of(self, index: int) -> NDArray[np.float32]:
         return self.frames[self.offsets[index] : self.offsets[index + 1]]
 
-    def lasting(self, seconds: float, frame_s: float = 0.01) -> Material:
-        """Utterances spread evenly over the material, about `seconds` of speech in all (everything if there
-        is less).
-        """
-        keep = min(1.0, seconds / max(frame_s * len(self.frames), frame_s))
-        count = max(1, int(keep * len(self.utterances)))
-        chosen = np.unique(np.linspace(0, len(self.utterances) - 1, count).round().astype(int))
-        return self.only(chosen) if keep < 1 else self
-
-    def usable(self) -> Material:
-        """Without the utterances that have no transcript in known words."""
-        return self.only(np.array([n for n, words in enumerate(self.transcripts) if words], int))
-
     def only(self, chosen: NDArray[Any]) -> Material:
-        if not len(chosen):
-            raise UserError("there is no utterance whose words are all in the lexicon")
         parts = [self.of(n) for n in chosen]
         offsets = np.cumsum([0, *map(len, parts)])
         _, speakers = np.unique(self.speaker_of[chosen], return_inverse=True)
@@ -59,36 +44,97 @@ class Material:
         return Material(names, np.concatenate(parts), offsets, said, speakers.reshape(-1))
 
 
-def load(shards: Sequence[Path], text: Path, words: Mapping[str, int], rejects: Rejects) -> Material:
-    """Read MFCC shards and their transcripts. What cannot be aligned goes to `rejects`. Raises UserError."""
+@dataclass(frozen=True)
+class Listing:
+    """What there is to align in the shards of `folders`, before any frame is read. places: int64
+    [num_utts, 2], the number of an utterance's shard and its place there; lengths: frames; transcripts: word
+    ids, empty where the utterance cannot be used."""
+
+    folders: Sequence[Path]
+    utterances: Sequence[str]
+    places: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    transcripts: Sequence[Sequence[int]]
+
+    def usable(self) -> Listing:
+        """Without the utterances that have no transcript in known words. Raises UserError if none is left."""
+        chosen = np.array([n for n, words in enumerate(self.transcripts) if words], int)
+        if not len(chosen):
+            raise UserError("there is no utterance whose words are all in the lexicon")
+        return self.only(chosen)
+
+    def lasting(self, seconds: float, frame_s: float = 0.01) -> Listing:
+        """Utterances spread evenly, about `seconds` of speech in all (everything if there is less)."""
+        keep = min(1.0, seconds / (frame_s * max(1, int(self.lengths.sum()))))
+        count = max(1, int(keep * len(self.utterances)))
+        chosen = np.unique(np.linspace(0, len(self.utterances) - 1, count).round().astype(int))
+        return self.only(chosen) if keep < 1 else self
+
+    def only(self, chosen: NDArray[Any]) -> Listing:
+        names, said = [self.utterances[n] for n in chosen], [self.transcripts[n] for n in chosen]
+        return Listing(self.folders, names, self.places[chosen], self.lengths[chosen], said)
+
+    def read(self) -> Material:
+        """Read the frames of these utterances, a shard at a time. Raises UserError."""
+        offsets = np.cumsum([0, *self.lengths])
+        frames: NDArray[np.float32] | None = None
+        speakers, begin, seen = np.zeros(len(self.utterances), np.int64), 0, 0
+        for number in np.unique(self.places[:, 0]):
+            shard = Shard.open(self.folders[number])
+            if frames is None:
+                frames = np.empty((offsets[-1], shard.dim), np.float32)
+            stored = shard.read_frames()
+            for place in self.places[self.places[:, 0] == number, 1]:
+                speaker, here = shard.speaker_of[place], frames[offsets[begin] : offsets[begin + 1]]
+                here[:] = stored[shard.offsets[place] : shard.offsets[place + 1]]
+                here -= shard.speaker_mean[speaker]
+                speakers[begin] = seen + speaker  # shards hold whole speakers
+                begin += 1
+            seen += len(shard.speakers)
+        assert frames is not None
+        _, numbers = np.unique(speakers, return_inverse=True)
+        return Material(self.utterances, frames, offsets, self.transcripts, numbers.reshape(-1))
+
+
+def listing(
+    shards: Sequence[Path],
+    text: Path,
+    words: Mapping[str, int],
+    rejects: Rejects,
+    unknown: int | None = None,
+) -> Listing:
+    """MFCC shards and their transcripts, `unknown` in the place of words that are not in `words`. What cannot
+    be aligned goes to `rejects`. Raises UserError."""
     transcripts = read_table(text, rejects)
     utterances: list[str] = []
-    frames, lengths, ids, speakers = [], [], [], []
-    seen = 0
-    for folder in shards:
+    places, lengths, ids = [], [], []
+    for number, folder in enumerate(shards):
         shard = Shard.open(folder)
-        means = shard.speaker_mean[shard.speaker_of]
-        sizes = np.diff(shard.offsets)
-        frames.append(shard.frames.astype(np.float32) - np.repeat(means, sizes, axis=0))
-        lengths.append(sizes)
-        speakers.append(shard.speaker_of.astype(np.int64) + seen)  # shards hold whole speakers
-        seen += len(shard.speakers)
+        count = len(shard.utterances)
+        places.append(np.stack([np.full(count, number), np.arange(count)], axis=1))
+        lengths.append(np.diff(shard.offsets))
         utterances += shard.utterances
-        ids += [_transcript(name, transcripts, words, text, rejects) for name in shard.utterances]
+        ids += [_transcript(name, transcripts, words, text, rejects, unknown) for name in shard.utterances]
     if not utterances:
         raise UserError(f"no feature shards to align with {text}")
-    offsets = np.cumsum([0, *np.concatenate(lengths)])
-    return Material(utterances, np.concatenate(frames), offsets, ids, np.concatenate(speakers))
+    return Listing(shards, utterances, np.concatenate(places), np.concatenate(lengths), ids)
 
 
 def _transcript(
-    utterance: str, transcripts: Mapping[str, str], words: Mapping[str, int], text: Path, rejects: Rejects
+    utterance: str,
+    transcripts: Mapping[str, str],
+    words: Mapping[str, int],
+    text: Path,
+    rejects: Rejects,
+    unknown: int | None,
 ) -> list[int]:
     said = transcripts.get(utterance, "").split()
     if not said:
         rejects.add(utterance, f"no transcript in {text}")
-    for word in said:
-        if word not in words:
-            rejects.add(utterance, f"word '{word}' is not in the lexicon{nearest(word, words)}")
-            return []
-    return [words[word] for word in said]
+    ids = [words.get(word, unknown) for word in said]
+    if None in ids:
+        word = said[ids.index(None)]
+        meant = nearest(word, words) if len(rejects) < SHOWN else ""  # slow in a large lexicon
+        rejects.add(utterance, f"word '{word}' is not in the lexicon{meant}")
+        return []
+    return [number for number in ids if number is not None]

@@ -1,6 +1,7 @@
 """An HMM system on disk: a folder in Kaldi's formats, so that one made by Kaldi can be used in its place.
 
 phones.txt words.txt    symbol tables
+oov.txt                 the word that stands for those that are not in words.txt (absent: none does)
 L.fst L_disambig.fst    lexicon transducers
 topo tree final.mdl     HMMs, tying, transitions and GMM
 final.alimdl            GMM for features without fMLLR, for a first pass (absent: final.mdl wants none)
@@ -66,6 +67,12 @@ class HmmSystem:
         """All words that have a pronunciation, and their ids."""
         symbols = read_symbols(self.folder / "words.txt")
         return {word: number for word, number in symbols.items() if word not in RESERVED}
+
+    @property
+    def unknown(self) -> int | None:
+        """The id of the word that stands for those that are not in `words`."""
+        path = self.folder / "oov.txt"
+        return self.words[path.read_text(encoding="utf-8").strip()] if path.is_file() else None
 
     @cached_property
     def _model(self) -> ModelFile:
@@ -137,6 +144,8 @@ def write_lang(folder: Path, lexicon: Lexicon) -> None:
     write_text(folder / "phones.txt", symbol_table_text(lexicon.phone_ids))
     write_text(folder / "words.txt", symbol_table_text(lexicon.word_ids))
     write_text(folder / "lexicon.txt", lexicon.text())
+    if lexicon.unknown:
+        write_text(folder / "oov.txt", f"{lexicon.unknown}\n")
     lexicon.fst(disambiguate=False).write(str(folder / "L.fst"))
     lexicon.fst(disambiguate=True).write(str(folder / "L_disambig.fst"))
     for name, symbols in (

@@ -1,7 +1,9 @@
 """`dasr corpus` on Kaldi data directories, and one clear line for each kind of bad input."""
 
 import dataclasses
+import gzip
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +19,7 @@ from dasr.config import SCHEMA
 from dasr.corpora.command import corpus, make
 from dasr.corpora.config import CorpusConfig
 from dasr.corpora.datadir import read_data_dir
+from dasr.corpora.language import LanguageModel, Lexicon
 from dasr.corpora.rejects import Rejects
 from dasr.errors import UserError
 from tests.corpora.common import SPLITS, config, table
@@ -56,6 +59,37 @@ def test_a_kaldi_corpus_is_taken_as_it_stands(data: Path) -> None:
     assert [len(table(results / "corpus" / split / "text")) for split in SPLITS] == [15, 5, 20]
     assert all(Path(p).is_file() for p in table(results / "corpus" / "train" / "wav.scp").values())
     assert "ngram 1=4" in (results / "corpus" / "lang" / "unigram.arpa").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("lexicon", "oov", "name"),
+    [
+        ("<unk> SPN\n", None, "<unk>"),
+        ("[noise] NSN\n!SIL SIL\n", "[noise]", "[noise]"),
+        ("!SIL SIL\n", None, None),
+    ],
+)
+def test_a_word_for_unknown_ones_and_silence_are_kept_from_language_models(
+    data: Path, lexicon: str, oov: str | None, name: str | None
+) -> None:
+    (data / "dict").mkdir()
+    (data / "dict" / "lexicon.txt").write_text((data / "lang" / "lexicon.txt").read_text() + lexicon)
+    (data / "lang" / "lexicon.txt").unlink()
+    if oov:
+        (data / "lang" / "oov.txt").write_text(f"{oov}\n")
+    make(config(data.parent / "results", **settings(data)))
+    lang = data.parent / "results" / "corpus" / "lang"
+    assert Lexicon.read(lang / "lexicon.txt").unknown == name
+    assert (lang / "oov.txt").exists() == bool(name)
+    assert re.findall(r"\t(\S+)", (lang / "unigram.arpa").read_text()) == ["<s>", "</s>", "HÉLLO", "WORLD"]
+
+
+def test_a_model_that_is_compressed_is_read_too(data: Path) -> None:
+    model = LanguageModel({"WORLD": -0.1, "</s>": -0.2}).arpa()
+    with gzip.open(data / "lang" / "lm.arpa.gz", "wt") as file:
+        file.write(model)
+    make(config(data.parent / "results", **settings(data)))
+    assert (data.parent / "results/corpus/lang/unigram.arpa").read_text() == model
 
 
 def test_fewer_shards_than_before_leave_no_features_of_the_others_behind(data: Path) -> None:
@@ -153,6 +187,11 @@ def test_a_pipe_is_refused_unless_allowed(data: Path) -> None:
             "lexicon.txt:1: the word 'A' has no phones",
         ),
         (lambda d: (d / "lang" / "lexicon.txt").write_bytes(b"\xc9 A\n"), "lexicon.txt:1 is not UTF-8"),
+        (
+            lambda d: (d / "lang" / "oov.txt").write_text("<unk>\n"),
+            "names '<unk>' for words .* not there itself",
+        ),
+        (lambda d: (d / "lm.arpa.gz").write_text("no"), "language model .*lm.arpa.gz cannot be read"),
         (shutil.rmtree, "corpus.path: there is no folder"),
     ],
 )

@@ -17,7 +17,7 @@ from dasr.features.store import Shard
 from dasr.hmm import labels, material
 from dasr.hmm.command import align, hmm
 from dasr.hmm.lexicon import Lexicon
-from dasr.hmm.system import HmmSystem
+from dasr.hmm.system import HmmSystem, write_lang
 from tests.hmm.conftest import call
 
 
@@ -30,7 +30,8 @@ def aligned(small: Path) -> Path:
 def load(results: Path) -> tuple[material.Material, HmmSystem]:
     system = HmmSystem.load(results / "hmm")
     shards = [results / "features" / "mfcc" / "train" / "0000"]
-    return material.load(shards, results / "corpus" / "train" / "text", system.words, Rejects("test")), system
+    text = results / "corpus" / "train" / "text"
+    return material.listing(shards, text, system.words, Rejects("test")).read(), system
 
 
 def test_every_frame_has_a_tied_state_and_the_store_mirrors_the_features(aligned: Path) -> None:
@@ -117,7 +118,7 @@ def test_words_without_pronunciation_and_short_utterances_are_set_aside_by_name(
     said = dict(line.split(maxsplit=1) for line in (small / "corpus/train/text").read_text().splitlines())
     said[first], said[second] = "A XYLOPHONE", "SEPTEMBER " * 60
     text.write_text("".join(f"{name} {words}\n" for name, words in said.items()))
-    bad = material.load([small / "features/mfcc/train/0000"], text, system.words, rejects)
+    bad = material.listing([small / "features/mfcc/train/0000"], text, system.words, rejects).read()
     found = labels.align(bad, system, 1, rejects)
     assert [n for n, ids in enumerate(found) if ids is None] == [0, 1]
     assert "XYLOPHONE" in rejects.reasons[first]
@@ -128,6 +129,42 @@ def test_words_without_pronunciation_and_short_utterances_are_set_aside_by_name(
     assert (states[: offsets[2]] == -1).all() and (states[offsets[2] :] >= 0).all()
     with pytest.raises(UserError, match="XYLOPHONE"):
         rejects.check("train shard 0000", len(bad.utterances), 0.01)
+
+
+def test_words_that_are_not_in_the_lexicon_are_aligned_as_the_one_that_stands_for_them(
+    small: Path, tmp_path: Path
+) -> None:
+    plain = Lexicon.read(small / "corpus" / "lang" / "lexicon.txt")
+    (tmp_path / "lexicon.txt").write_text(plain.text() + "<noise> SPN\n")
+    (tmp_path / "oov.txt").write_text("<noise>\n")
+    write_lang(tmp_path / "hmm", Lexicon.read(tmp_path / "lexicon.txt"))
+    system, rejects = HmmSystem(tmp_path / "hmm"), Rejects("align")
+    given, _ = load(small)
+    text = tmp_path / "text"
+    text.write_text("".join(f"{name} ONE XYLOPHONE TWO\n" for name in given.utterances))
+    shards = [small / "features/mfcc/train/0000"]
+    listed = material.listing(shards, text, system.words, rejects, system.unknown)
+    ids = [system.words[word] for word in ("ONE", "<noise>", "TWO")]
+    assert listed.transcripts == [ids] * len(given.utterances) and not len(rejects)
+    assert HmmSystem(small / "hmm").unknown is None
+
+
+def test_some_hours_of_a_corpus_are_read_without_the_frames_of_the_rest(small: Path, monkeypatch) -> None:
+    whole, system = load(small)
+    text = small / "corpus" / "train" / "text"
+    shards = [small / "features/mfcc/train/0000"] * 6  # as if there were six
+    listed = material.listing(shards, text, system.words, Rejects("test")).usable()
+    opened: list[Path] = []
+    read = Shard.read_frames
+    monkeypatch.setattr(Shard, "read_frames", lambda shard: opened.append(shard.folder) or read(shard))
+    some = listed.lasting(0.01 * len(whole.frames)).read()  # of six times as much
+    assert len(some.utterances) == len(whole.utterances) and len(opened) == 6
+    for n in range(0, len(some.utterances), 7):
+        twin = whole.utterances.index(some.utterances[n])
+        np.testing.assert_array_equal(some.of(n), whole.of(twin))
+    opened.clear()
+    few = listed.only(np.arange(3)).read()
+    assert len(opened) == 1 and list(few.utterances) == list(whole.utterances[:3])
 
 
 def test_kaldis_alignments_can_stand_in_for_our_own(aligned: Path, tmp_path: Path) -> None:

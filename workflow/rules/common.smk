@@ -59,7 +59,7 @@ def corpus_sources(wildcards):
     """What the data directories are made from. Audio is an input of the shard that holds it, not of this."""
     path = Path(config["corpus"]["path"])
     tables = "*/wav.scp */text */utt2spk */utt2dur */segments */feats.scp"
-    language = "lexicon*.txt *.arpa lang/*.txt lang/*.arpa dict/* local/dict/*"
+    language = "lexicon*.txt *.arpa* lang/*.txt lang/*.arpa* dict/* local/dict/*"
     names = "etc/*" if config["corpus"]["kind"] == "an4" else f"{tables} {language}"
     return sorted(
         str(file)
