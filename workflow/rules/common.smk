@@ -11,7 +11,8 @@ from dasr.errors import UserError
 # Every command reads the resolved configuration, so that `--config` and `--configfile` reach it too. Rules name
 # the sections they depend on in `params`, which is what makes Snakemake rerun them, and only them.
 try:
-    config = dasr_config.complete(config, "config.yaml")
+    _where = " + ".join(map(str, workflow.configfiles)) or "config.yaml"
+    config = dasr_config.complete(config, _where)
     RUNS = [run.name for run in dasr_config.runs(config)]
     R = config["results"]
     RESOLVED = f"{R}/config.yaml"
