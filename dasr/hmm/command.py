@@ -19,8 +19,6 @@ THREADS = click.option(
     "--threads", "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Alignment processes."
 )
 
-NO_UNKNOWN = "a line `<UNK> SPN` in the lexicon would stand for words that are not there"
-
 
 def _shards(config: Config, split: str) -> list[Path]:
     folder = Path(config["results"]) / "features" / "mfcc" / split
@@ -64,9 +62,9 @@ def hmm(config_file: Path, threads: int) -> None:
             text = results / "corpus" / "train" / "text"
             unknown = words.get(lexicon.unknown or "")
             everything = material.listing(_shards(config, "train"), text, words, rejects, unknown)
-            what, advice = "the training transcripts", "" if unknown else NO_UNKNOWN
-            total, fraction = len(everything.utterances), config["corpus"]["max_bad_fraction"]
-            rejects.check(what, total, fraction, advice)
+            what, total = "the training transcripts", len(everything.utterances)
+            fraction = config["corpus"]["max_bad_fraction"]
+            rejects.check(what, total, fraction, material.advice(rejects))
             if unknown:
                 number = sum(said.count(unknown) for said in everything.transcripts)
                 click.echo(f"{what}: {number} words are aligned as {lexicon.unknown}", err=True)
@@ -118,7 +116,8 @@ def align(split: str, shard: int, config_file: Path, threads: int, import_from: 
         aligned = labels.align(given, system, threads, rejects)
     for row in rejects.rows():
         click.echo(f"set aside {row['utterance']}: {row['reason']}", err=True)
-    rejects.check(f"{split} shard {shard:04d}", len(utterances), config["corpus"]["max_bad_fraction"])
+    fraction = config["corpus"]["max_bad_fraction"]
+    rejects.check(f"{split} shard {shard:04d}", len(utterances), fraction, material.advice(rejects))
     target = results / "alignments" / split / f"{shard:04d}"
     about = {"kind": "labels", "split": split, "shard": shard}
     labels.write_labels(target, offsets, aligned, system.transitions, utterances, about, rejects)

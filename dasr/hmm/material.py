@@ -17,6 +17,8 @@ from dasr.corpora.rejects import SHOWN, Rejects
 from dasr.errors import UserError, nearest
 from dasr.features.store import Shard
 
+LACKS = "is not in the lexicon"
+
 
 @dataclass(frozen=True)
 class Material:
@@ -120,6 +122,12 @@ def listing(
     return Listing(shards, utterances, np.concatenate(places), np.concatenate(lengths), ids)
 
 
+def advice(rejects: Rejects) -> str:
+    """What helps against words that the lexicon lacks, if that is (a part of) what is wrong."""
+    unknown_word = "a line `<UNK> SPN` in the lexicon would stand for words that are not there"
+    return unknown_word if any(LACKS in reason for reason in rejects.reasons.values()) else ""
+
+
 def _transcript(
     utterance: str,
     transcripts: Mapping[str, str],
@@ -135,6 +143,6 @@ def _transcript(
     if None in ids:
         word = said[ids.index(None)]
         meant = nearest(word, words) if len(rejects) < SHOWN else ""  # slow in a large lexicon
-        rejects.add(utterance, f"word '{word}' is not in the lexicon{meant}")
+        rejects.add(utterance, f"word '{word}' {LACKS}{meant}")
         return []
     return [number for number in ids if number is not None]
