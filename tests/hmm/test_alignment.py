@@ -127,7 +127,7 @@ def test_words_without_pronunciation_and_short_utterances_are_set_aside_by_name(
     labels.write_labels(target, offsets, found, system.transitions, bad.utterances, {}, rejects)
     states = zarr.open_group(str(target / "labels.zarr"), mode="r")["labels"][:]
     assert (states[: offsets[2]] == -1).all() and (states[offsets[2] :] >= 0).all()
-    with pytest.raises(UserError, match="XYLOPHONE.*a line `<UNK> SPN` in the lexicon"):
+    with pytest.raises(UserError, match=r"XYLOPHONE.*a line `<UNK> SPN` in the lexicon"):
         rejects.check("train shard 0000", len(bad.utterances), 0.01, material.advice(rejects))
     del rejects.reasons[first]
     assert not material.advice(rejects)
