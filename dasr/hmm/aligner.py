@@ -9,6 +9,7 @@ copied to them.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -150,10 +151,10 @@ def transition_scores(model: Acoustics, frames: NDArray[Any], ids: NDArray[np.in
 _worker: Worker | None = None
 
 
-def _start(folder: str, material: Material, lexicon_fst: Path) -> None:
+def _start(frames_file: str, material: Material, lexicon_fst: Path) -> None:
     global _worker
     threadpool_limits(1)  # one core a worker
-    frames = np.load(Path(folder) / "frames.npy", mmap_mode="r")
+    frames = np.load(frames_file, mmap_mode="r")
     _worker = Worker(replace(material, frames=frames), lexicon_fst)
 
 
@@ -226,11 +227,13 @@ def aligner(material: Material, lexicon_fst: Path, jobs: int) -> Iterator[Aligne
         if jobs <= 1:
             yield Aligner(Worker(material, lexicon_fst), None, count)
             return
-        with tempfile.TemporaryDirectory(prefix="dasr-align-") as folder:
-            np.save(Path(folder) / "frames.npy", material.frames)
+        with tempfile.TemporaryFile() as file:  # it has no name, so none is left if this process is killed
+            np.save(file, material.frames)
+            file.flush()
+            frames_file = f"/proc/{os.getpid()}/fd/{file.fileno()}"
             without = replace(material, frames=np.zeros((0, 0), np.float32))
             context = multiprocessing.get_context("spawn")  # fork would copy BLAS's locked threads
-            pool = ProcessPoolExecutor(jobs, context, _start, (folder, without, lexicon_fst))
+            pool = ProcessPoolExecutor(jobs, context, _start, (frames_file, without, lexicon_fst))
             try:
                 yield Aligner(None, pool, count)
             finally:

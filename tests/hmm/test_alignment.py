@@ -3,6 +3,7 @@
 import gzip
 import json
 import shutil
+import tempfile
 from pathlib import Path
 
 import kaldiio
@@ -15,6 +16,7 @@ from dasr.corpora.rejects import Rejects
 from dasr.errors import UserError
 from dasr.features.store import Shard
 from dasr.hmm import labels, material
+from dasr.hmm.aligner import aligner
 from dasr.hmm.command import align, hmm
 from dasr.hmm.lexicon import Lexicon
 from dasr.hmm.system import HmmSystem, write_lang
@@ -167,6 +169,20 @@ def test_some_hours_of_a_corpus_are_read_without_the_frames_of_the_rest(small: P
     opened.clear()
     few = listed.only(np.arange(3)).read()
     assert len(opened) == 1 and list(few.utterances) == list(whole.utterances[:3])
+
+
+def test_worker_processes_share_frames_in_a_file_without_a_name(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, system = load(small)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with aligner(given, system.lexicon_fst, 1) as alone:
+        expected = alone.align_equally(system.transitions, 0)
+    with aligner(given, system.lexicon_fst, 2) as pool:
+        found = pool.align_equally(system.transitions, 0)
+        assert list(tmp_path.iterdir()) == []
+    for ids, others in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ids, others)
 
 
 def test_kaldis_alignments_can_stand_in_for_our_own(aligned: Path, tmp_path: Path) -> None:
