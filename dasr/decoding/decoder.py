@@ -3,11 +3,9 @@ utterances."""
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from dasr.decoding import search
 from dasr.decoding.hypotheses import Hypothesis
 from dasr.decoding.search import BestPath
 from dasr.decoding.times import WordTimes
-from dasr.errors import UserError
+from dasr.workers import workers
 
 FloatArray = npt.NDArray[np.float32]
 PENDING_A_JOB = 4  # utterances in flight a worker: bounds memory, keeps the workers busy
@@ -53,10 +51,8 @@ class Decoder:
             for utterance, scores in utterances:
                 yield utterance, search.search_all(scores, self.scales)
             return
-        context = multiprocessing.get_context("spawn")  # fork would copy torch's locked thread pools
-        pool = ProcessPoolExecutor(self.jobs, context, search.start_worker, (self.graphs, self.config))
         waiting: deque[tuple[str, Future[list[list[BestPath]]]]] = deque()
-        try:
+        with workers(self.jobs, "decoding", search.start_worker, self.graphs, self.config) as pool:
             for utterance, scores in utterances:
                 waiting.append((utterance, pool.submit(search.search_all, scores, self.scales)))
                 if len(waiting) >= PENDING_A_JOB * self.jobs:
@@ -64,12 +60,6 @@ class Decoder:
                     yield utterance, task.result()
             for utterance, task in waiting:
                 yield utterance, task.result()
-        except BrokenProcessPool:
-            raise UserError(
-                "a decoding worker died (out of memory?): use fewer --jobs, or a smaller max_active"
-            ) from None
-        finally:
-            pool.shutdown(cancel_futures=True)
 
     def _hypothesis(self, utterance: str, scale: float, path: BestPath, words: Sequence[str]) -> Hypothesis:
         said = [words[word] for word in path.words]

@@ -8,13 +8,11 @@ copied to them.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +30,7 @@ from dasr.hmm.frontend import Frontend
 from dasr.hmm.gmm import Gmm, extended
 from dasr.hmm.material import Material
 from dasr.hmm.topology import Transitions
+from dasr.workers import workers
 
 ACOUSTIC_SCALE = 0.1
 SELF_LOOP_SCALE = 0.1
@@ -181,12 +180,7 @@ class Aligner:
             return list(getattr(self._worker, method)(*arguments, indices))
         chunks = [indices[n : n + UTTERANCES_A_TASK] for n in range(0, self._count, UTTERANCES_A_TASK)]
         tasks = [self._pool.submit(_call, method, *arguments, chunk) for chunk in chunks]
-        try:
-            return [ids for task in tasks for ids in task.result()]
-        except BrokenProcessPool:
-            raise UserError(
-                "an alignment worker died (out of memory?); try again with fewer --jobs"
-            ) from None
+        return [ids for task in tasks for ids in task.result()]
 
 
 def adapt_and_align(
@@ -232,9 +226,5 @@ def aligner(material: Material, lexicon_fst: Path, jobs: int) -> Iterator[Aligne
             file.flush()
             frames_file = f"/proc/{os.getpid()}/fd/{file.fileno()}"
             without = replace(material, frames=np.zeros((0, 0), np.float32))
-            context = multiprocessing.get_context("spawn")  # fork would copy BLAS's locked threads
-            pool = ProcessPoolExecutor(jobs, context, _start, (frames_file, without, lexicon_fst))
-            try:
+            with workers(jobs, "aligning", _start, frames_file, without, lexicon_fst) as pool:
                 yield Aligner(None, pool, count)
-            finally:
-                pool.shutdown(cancel_futures=True)

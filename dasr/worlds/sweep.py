@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any
 
 from dasr.errors import UserError
+from dasr.workers import workers
 from dasr.worlds import tasks
 from dasr.worlds.clusters import Cluster
 from dasr.worlds.scheduler import SimulationError
@@ -37,14 +35,8 @@ class Sweep:
         if jobs == 1:
             yield from map(self.one, points)
             return
-        context = multiprocessing.get_context("spawn")  # fork would copy torch's locked thread pools
-        pool = ProcessPoolExecutor(min(jobs, len(points)), context)
-        try:
+        with workers(min(jobs, len(points)), "simulating") as pool:
             yield from pool.map(self.one, points)
-        except BrokenProcessPool:
-            raise UserError("a simulating process died (out of memory?): use fewer --jobs") from None
-        finally:
-            pool.shutdown(cancel_futures=True)
 
     def one(self, point: Point) -> SimulationResult:
         """One simulation. Raises UserError where its strategy cannot go on."""

@@ -1,0 +1,45 @@
+"""Worker processes of a stage."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any
+
+from dasr.errors import UserError
+
+
+@contextmanager
+def workers(
+    jobs: int, doing: str, start: Callable[..., None] | None = None, *arguments: Any
+) -> Iterator[ProcessPoolExecutor]:
+    """`jobs` processes that begin with start(*arguments) and end when this one does, however it ends.
+
+    Raises UserError if one of them dies; `doing`: what they do, for its message."""
+    context = multiprocessing.get_context("spawn")  # fork would copy locked thread pools of torch and BLAS
+    pool = ProcessPoolExecutor(jobs, context, _begin, (start, *arguments))
+    try:
+        yield pool
+    except BrokenProcessPool:
+        raise UserError(f"a {doing} process died (out of memory?): use fewer --jobs") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin(start: Callable[..., None] | None, *arguments: Any) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if start is not None:
+        start(*arguments)
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot tell its workers, which would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

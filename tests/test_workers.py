@@ -1,0 +1,49 @@
+"""Worker processes end with the process that they work for."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from dasr.errors import UserError
+from dasr.workers import workers
+
+STAGE = """
+import os, time
+from dasr.workers import workers
+
+if __name__ == "__main__":
+    with workers(2, "testing") as pool:
+        print(*{pool.submit(os.getpid).result() for _ in range(2)}, flush=True)
+        pool.submit(time.sleep, 60)
+        time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path, number: int) -> None:
+    script = tmp_path / "stage.py"
+    script.write_text(STAGE)
+    stage = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    assert stage.stdout is not None and stage.stdout.readline()
+    family = psutil.Process(stage.pid).children(recursive=True)
+    assert len(family) >= 2
+    stage.send_signal(number)
+    stage.wait()
+    gone, left = psutil.wait_procs(family, timeout=20)
+    assert len(gone) == len(family) and not left
+
+
+def test_a_worker_that_dies_is_one_clear_line() -> None:
+    with pytest.raises(UserError, match="a testing process died"), workers(1, "testing") as pool:
+        pool.submit(os._exit, 9).result()
+
+
+def test_workers_begin_with_what_they_are_told() -> None:
+    with workers(1, "testing", time.strftime, "%Y") as pool:
+        assert pool.submit(abs, -3).result() == 3
