@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -44,6 +43,6 @@ def test_a_worker_that_dies_is_one_clear_line() -> None:
         pool.submit(os._exit, 9).result()
 
 
-def test_workers_begin_with_what_they_are_told() -> None:
-    with workers(1, "testing", time.strftime, "%Y") as pool:
-        assert pool.submit(abs, -3).result() == 3
+def test_workers_begin_with_what_they_are_told(tmp_path: Path) -> None:
+    with workers(1, "testing", os.chdir, tmp_path) as pool:
+        assert pool.submit(os.getcwd).result() == str(tmp_path.resolve())

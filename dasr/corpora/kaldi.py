@@ -39,11 +39,7 @@ def language_model(path: Path, words: set[str]) -> str:
     if given is None:
         return LanguageModel.uniform(words).arpa()
     try:
-        with (
-            gzip.open(given, "rt", encoding="utf-8")
-            if given.suffix == ".gz"
-            else given.open(encoding="utf-8") as file
-        ):
-            return file.read()
+        with (gzip.open if given.suffix == ".gz" else open)(given, "rt", encoding="utf-8") as file:
+            return str(file.read())
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise UserError(f"the language model {given} cannot be read as UTF-8 text: {error}") from None

@@ -52,8 +52,7 @@ class Lexicon:
     def with_unknown(self, oov: Path) -> Lexicon:
         """With the unknown word that Kaldi's file names, or else one of the usual names. Raises UserError."""
         if not oov.is_file():
-            unknown = next((word for word in UNKNOWN if word in self.words), self.unknown)
-            return replace(self, unknown=unknown)
+            return replace(self, unknown=next((word for word in UNKNOWN if word in self.words), None))
         word = oov.read_text(encoding="utf-8", errors="replace").strip()
         if word not in self.words:
             raise UserError(
