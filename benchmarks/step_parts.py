@@ -65,9 +65,10 @@ def recurrence(cells: int, inputs: int, batch: int, teams: tuple[int, ...]) -> l
         for end in ("", "_reverse")
     ]
     parameters = dict(module.named_parameters())
-    exact = [Direction(*(parameters[n].detach() for n in half)) for half in names]
-    weights = [Direction(*(t.bfloat16() for t in (d.ih, d.hh, d.bias_ih, d.bias_hh))) for d in exact]
-    gradients = [Direction(*(torch.full_like(parameters[n], torch.nan) for n in half)) for half in names]
+    values = [[parameters[n].detach() for n in half] for half in names]
+    exact = [Direction(ih, hh, torch.stack(biases)) for ih, hh, *biases in values]
+    weights = [Direction(*(t.bfloat16() for t in (d.ih, d.hh, d.biases))) for d in exact]
+    gradients = [Direction(*(torch.full_like(t, torch.nan) for t in (d.ih, d.hh, d.biases))) for d in exact]
     counters = torch.zeros(2, 2 * (-(-batch // 64)), dtype=torch.int32, device=GPU)
     flat, d_flat = x.flatten(0, 1), dy.flatten(0, 1)
     rows = []
@@ -91,7 +92,7 @@ def recurrence(cells: int, inputs: int, batch: int, teams: tuple[int, ...]) -> l
         found = {"y": forward()}
         found["dx"] = layer.backward(d_flat, gradients, True)
         for half, g in zip(names, gradients, strict=True):
-            found |= dict(zip(half, (g.ih, g.hh, g.bias_ih, g.bias_hh), strict=True))
+            found |= dict(zip(half, (g.ih, g.hh, *g.biases), strict=True))
         row = {"part": f"layer {inputs}->2x{cells}", "batch": batch, "what": what}
         row |= {"error_y": error(found["y"], expected["y"]), "error_dx": error(found["dx"], expected["dx"])}
         row["error_gradient"] = max(error(found[n], expected[n]) for half in names for n in half)

@@ -139,7 +139,7 @@ def measure(
     data: Any,
 ) -> list[dict[str, Any]]:
     """All rows of one batch size. Speeds of several learners are summed; efficiency is against one learner
-    alone."""
+    alone, the mean of before and after."""
     margin = SHAPES[args.preset][0].margin
 
     def feed() -> Feed:
@@ -152,19 +152,18 @@ def measure(
 
     alone = dist.PrefixStore(f"alone/{rank}", store)
     solo = connect(dist.PrefixStore(str(batch), alone), 0, 1, device=device)
-    source = feed()
-    rows = [plain_row(solo, source, args, batch, ddp=False)]
+    alone_source = feed()
+    rows = [plain_row(solo, alone_source, args, batch, ddp=False)]
     if size > 1:
-        rows.append(plain_row(solo, source, args, batch, ddp=True))
+        rows.append(plain_row(solo, alone_source, args, batch, ddp=True))
     rows.append(
-        strategy_row(solo, "single", {}, SameBatch(source.next()), args, batch)
+        strategy_row(solo, "single", {}, SameBatch(alone_source.next()), args, batch)
         | {"what": "single, no loading"}
     )
     bare = rows[-1]["ms_a_step"]
-    rows.append(strategy_row(solo, "single", {}, source, args, batch))
+    rows.append(strategy_row(solo, "single", {}, alone_source, args, batch))
     rows[-1]["waiting_for_data"] = max(0.0, 1 - bare / rows[-1]["ms_a_step"])
-    own = rows[-1]["kframes_per_s"]
-    source.close()
+    alone_rows = [rows[-1]]
     for name in names:
         identity, _, text = name.partition(":")
         given = dict(pair.split("=") for pair in text.split(",") if pair)
@@ -178,6 +177,13 @@ def measure(
             options = {k: _value(v) for k, v in given.items()}
             row |= prediction(args, identity, options, size, batch, bare, row["ms_a_step"])
         rows.append(row | {"what": name})
+    if size > 1:  # a GPU that has been busy for a while is slower than at first
+        rows.append(
+            strategy_row(solo, "single", {}, alone_source, args, batch) | {"what": "single, at the end"}
+        )
+        alone_rows.append(rows[-1])
+    alone_source.close()
+    own = sum(row["kframes_per_s"] for row in alone_rows) / len(alone_rows)
     for row in rows:
         row["batch"] = batch
         if size > 1:

@@ -24,6 +24,7 @@ from dasr.models.fast_recurrence import (
     PersistentLayer,
     persistent_possible,
     product_into,
+    sum_into,
 )
 
 
@@ -130,35 +131,34 @@ class FastBLSTM:
             self.chunk_rows,
         )
         product_into(self._view(self.gradient, "bottleneck.weight"), dz.t(), x)
-        self._view(self.gradient, "bottleneck.bias").copy_(dz.sum(0, dtype=torch.float32))
+        sum_into(self._view(self.gradient, "bottleneck.bias"), dz)
         return dz @ narrow, loss
 
     def _view(self, flat: Tensor, name: str) -> Tensor:
         begin, shape = self._places[name]
         return flat[begin : begin + shape.numel()].view(shape)
 
-    def _bias(self, name: str) -> Tensor:
-        names = [n for n in self._places if n.startswith("lstm.bias")]
-        width = 4 * self.config.cells
-        return self.biases[names.index(name) * width :][:width]
-
     def _directions(self, flat: Tensor, layer: int) -> list[Direction]:
-        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        return [
-            Direction(*(self._view(flat, f"lstm.{kind}_l{layer}{end}") for kind in kinds))
-            for end in ("", "_reverse")
-        ]
+        directions = []
+        for end in ("", "_reverse"):
+            ih, hh = (self._view(flat, f"lstm.weight_{kind}_l{layer}{end}") for kind in ("ih", "hh"))
+            begin, _ = self._places[f"lstm.bias_ih_l{layer}{end}"]  # that of hh comes next
+            directions.append(Direction(ih, hh, self._pair_of_biases(flat[begin:])))
+        return directions
 
     def _float_biases(self, layer: int) -> list[Direction]:
-        names = [(f"lstm.bias_ih_l{layer}{end}", f"lstm.bias_hh_l{layer}{end}") for end in ("", "_reverse")]
-        empty = self.biases[:0]
-        return [Direction(empty, empty, self._bias(ih), self._bias(hh)) for ih, hh in names]
+        """They lie in the order of layers, and of directions in each."""
+        width, empty = 8 * self.config.cells, self.biases[:0]
+        begins = [(2 * layer + direction) * width for direction in (0, 1)]
+        return [Direction(empty, empty, self._pair_of_biases(self.biases[begin:])) for begin in begins]
+
+    def _pair_of_biases(self, flat: Tensor) -> Tensor:
+        return flat[: 8 * self.config.cells].view(2, 4 * self.config.cells)
 
     def _padded(self, d: Direction) -> Direction:
         """The same with zero columns added to the input weights, where rows are not a multiple of 16
         bytes."""
         if self.padded_inputs == self.network_inputs:
             return d
-        return Direction(
-            functional.pad(d.ih, (0, self.padded_inputs - self.network_inputs)), d.hh, d.bias_ih, d.bias_hh
-        )
+        padded = functional.pad(d.ih, (0, self.padded_inputs - self.network_inputs))
+        return Direction(padded, d.hh, d.biases)

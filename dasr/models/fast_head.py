@@ -65,7 +65,7 @@ def linear_cross_entropy(
     losses = torch.empty(rows, dtype=torch.float32, device=z.device)
     dz = torch.empty_like(z)
     stored = z.new_empty(min(chunk_rows, rows), -(-outputs // 8) * 8)  # rows of whole 16 bytes
-    sums = torch.empty(outputs, dtype=torch.float32, device=z.device)
+    sums = d_bias if d_bias.dtype == torch.float32 else d_bias.float()
     total = d_weight if rows <= chunk_rows or d_weight.dtype == torch.float32 else d_weight.float()
     for begin in range(0, rows, chunk_rows):
         part = slice(begin, min(begin + chunk_rows, rows))
@@ -79,7 +79,8 @@ def linear_cross_entropy(
         if begin:
             total.add_(products)
             sums.add_(of_part)
-    d_bias.copy_(sums)
+    if sums is not d_bias:
+        d_bias.copy_(sums)
     if total is not d_weight:
         d_weight.copy_(total)
     return losses.sum(), dz

@@ -21,12 +21,11 @@ TILE = 64  # sequences that a block of the kernels carries at once
 
 @dataclass(frozen=True)
 class Direction:
-    """One direction's parameters (or their gradients): ih [4H, inputs], hh [4H, H], two biases [4H]."""
+    """One direction's parameters (or their gradients): ih [4H, inputs], hh [4H, H], biases [2, 4H]."""
 
     ih: Tensor
     hh: Tensor
-    bias_ih: Tensor
-    bias_hh: Tensor
+    biases: Tensor  # of ih, of hh
 
 
 class Layer(Protocol):
@@ -54,6 +53,15 @@ def product_into(out: Tensor, a: Tensor, b: Tensor) -> None:
         torch.ops.aten.mm.dtype_out(a, b, out.dtype, out=out)
 
 
+def sum_into(out: Tensor, x: Tensor) -> None:
+    """out = x.sum(0) in float32, whatever the types. No copy of equal types, which a copy engine would do: in
+    the midst of a step it would wait for what that engine sends to other GPUs."""
+    if out.dtype == torch.float32:
+        torch.sum(x, 0, dtype=torch.float32, out=out)
+    else:
+        out.copy_(x.sum(0, dtype=torch.float32))
+
+
 class LibraryLayer:
     """torch.lstm, with autograd inside the layer only."""
 
@@ -64,9 +72,7 @@ class LibraryLayer:
         with torch.enable_grad():
             self.x = x.view(steps, -1, x.shape[1]).detach().requires_grad_()
             self.weights = [
-                tensor.detach().requires_grad_()
-                for w in weights
-                for tensor in (w.ih, w.hh, w.bias_ih, w.bias_hh)
+                tensor.detach().requires_grad_() for w in weights for tensor in (w.ih, w.hh, *w.biases)
             ]
             zeros = x.new_zeros(2, self.x.shape[1], cells)
             self.y: Tensor
@@ -76,7 +82,7 @@ class LibraryLayer:
     def backward(self, dy: Tensor, gradients: Sequence[Direction], need_dx: bool) -> Tensor | None:
         wanted = [*self.weights, self.x] if need_dx else self.weights
         found = torch.autograd.grad(self.y, wanted, dy.view_as(self.y))
-        targets = [tensor for g in gradients for tensor in (g.ih, g.hh, g.bias_ih, g.bias_hh)]
+        targets = [tensor for g in gradients for tensor in (g.ih, g.hh, *g.biases)]
         torch._foreach_copy_(targets, list(found[: len(targets)]))
         del self.y
         return found[-1].flatten(0, 1) if need_dx else None
@@ -117,7 +123,7 @@ class PersistentLayer:
         self.y = x.new_empty(x.shape[0], 2 * self.cells)
         self.state = torch.empty_like(self.y, dtype=torch.float32)
         recurrent = [w.hh for w in weights]
-        bias = [tensor for b in biases for tensor in (b.bias_ih, b.bias_hh)]
+        bias = [tensor for b in biases for tensor in b.biases]
         sizes = (steps, self.batch, self.groups, self.tiles)
         tensors = (self.gates, *recurrent, *bias, self.y, self.state, self.counters[0])
         self.kernel_forward(self.blocks, *tensors, *sizes)
@@ -136,8 +142,7 @@ class PersistentLayer:
         y = self.y.view(self.steps, self.batch, 2, cells)
         dx = None
         for direction, (w, gradient) in enumerate(zip(self.weights, gradients, strict=True)):
-            gradient.bias_ih.copy_(bias[:, direction].sum(0))
-            gradient.bias_hh.copy_(gradient.bias_ih)
+            sum_into(gradient.biases, bias[:, direction].unsqueeze(1).expand(-1, 2, -1))  # the same for both
             mine = self.gates[:, direction]
             product_into(gradient.ih, mine.t(), self.x)
             # h of the step before: earlier in time for the first direction, later for the second

@@ -15,6 +15,8 @@ from dasr.strategies.mixing import Mixing
 from dasr.strategies.rounds import Rounds
 from dasr.strategies.strategy import Learner, Strategy
 
+PATIENCE_S = 1.0  # a round waits no longer for an update that adds what the last one mixed
+
 
 class Ad(Strategy):
     """A gradient loop beside a mixing loop."""
@@ -62,7 +64,8 @@ class Ad(Strategy):
 
     async def mix(self, round_: int, members: tuple[int, ...]) -> None:
         self.gossip.mixing = self.gossip.mixing.among(members)
-        updates = self.learner.steps
-        self.learner.add_soon(await self.gossip.start(round_, self.learner.lend(), self.rounds.fresh))
+        patience_s = 0.0 if self.rounds.done else min(PATIENCE_S, 2 * self.rounds.gradient_seconds)
+        weights, updates = self.learner.lend(patience_s), self.learner.steps
+        self.learner.add_soon(await self.gossip.start(round_, weights, self.rounds.fresh))
         if updates == self.learner.steps:
             self.mixed.set()

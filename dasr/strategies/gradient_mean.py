@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dasr.strategies.averaging import Mean
 from dasr.strategies.strategy import Learner
-from dasr.worlds.interface import Gathering
+from dasr.worlds.interface import Sharing
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,16 @@ class GradientMean(Mean):
         self.learner = learner
         self.bucket = max(1, round(bucket_mb * 2**20 / learner.gradient.element_size()))
         self.parts: list[tuple[int, int]] = []  # the buckets, once a gradient has been computed
+        self.target = learner.share() if self._as_it_is(learner.gradient) else None
 
     async def compute(self, of: Participation | None = None) -> None:
         """The learner's gradient, averaged over the group: into `learner.gradient`, or into its weights ahead
         of the update() that has to follow. `of`: not all of the group may have one."""
         of, gradient = of or Participation(), self.learner.gradient
-        gathering = self.world.gathering(gradient, self.group) if self._as_it_is(gradient) else None
-        if gathering is not None:
-            return await self._gather(gathering, of)
+        if self.target is not None:
+            sharing = self.world.sharing(gradient, self.target, self.group)
+            if sharing is not None:
+                return await self._update(sharing, of)
         started: list[Awaitable[object]] = []
 
         def send(first: int, stop: int) -> None:
@@ -57,26 +59,10 @@ class GradientMean(Mean):
         if scale != 1:
             gradient.mul_(scale)
 
-    async def _gather(self, gathering: Gathering, of: Participation) -> None:
-        """Everyone takes the mean in its update, which has come to all but the last bucket while that one is
-        on its way."""
-        length = left = len(self.learner.gradient)
-        arriving: list[tuple[slice, Awaitable[list[Tensor]]]] = []
-
-        def send(first: int, stop: int) -> None:
-            nonlocal left
-            left -= stop - first
-            if not left and first == 0 and stop < length:
-                arriving.append((slice(stop, length), gathering.sent()))
-            gathering.send(slice(first, stop))
-
-        await self._in_buckets(send, of)
-        rest = arriving[0][0].start if arriving else length
-        arriving.append((slice(0, rest), gathering.sent()))
-        scale = await of.scale()
-        for where, sent in arriving:
-            everyone = await sent
-            self.learner.update_ahead(where, [(scale / len(everyone), vector[where]) for vector in everyone])
+    async def _update(self, sharing: Sharing, of: Participation) -> None:
+        """Each learner makes a share of the update."""
+        await self._in_buckets(lambda first, stop: sharing.send(slice(first, stop)), of)
+        await sharing.update(self.learner.updating(await of.scale()))
 
     async def _in_buckets(self, send: Callable[[int, int], None], of: Participation) -> None:
         """Compute the gradient; send(first, stop) with every part of it, as soon as that is final."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
-from dasr.worlds.interface import Ready, World
+from dasr.worlds.interface import Make, Ready, World
 
 Terms = Sequence[tuple[float, Tensor]]
 """A sum of vectors, (factor, vector) each, not added up yet: one pass does that with what else is added."""
@@ -51,9 +52,15 @@ class Learner(Protocol):
         record() or to the next claim()."""
         ...
 
-    def update_ahead(self, where: slice, gradient: Terms) -> None:
-        """Update this part of the weights already, where the optimizer can do that by parts; elsewhere put
-        that gradient into `gradient`. update() counts the step, once there was something for every part."""
+    def share(self) -> Tensor:
+        """What updating() changes, from now on a vector that this host's other learners can write into. All
+        of them call this."""
+        ...
+
+    def updating(self, factor: float) -> AbstractContextManager[Make]:
+        """While it is open nobody else touches the weights, and what it gives updates a part of them with the
+        mean of gradients, times `factor`; where the optimizer needs the whole gradient first, that mean is
+        put into `gradient`. update() counts the step, once there was something for every part."""
         ...
 
     def record(self, staleness: int) -> None:
@@ -66,9 +73,12 @@ class Learner(Protocol):
         """A consistent copy of the weights, whatever other activities do to them."""
         ...
 
-    def lend(self) -> Tensor:
+    def lend(self, patience_s: float = 0.0) -> Tensor:
         """As copy(), but to read only, and nothing is copied: whoever changes the weights next, through
-        update() or add(), makes new ones."""
+        update() or add(), makes new ones.
+
+        `patience_s`: so long it may wait, where a pass over the weights costs, for an update() that adds what
+        is to be added soon."""
         ...
 
     def add(self, delta: Terms) -> None:

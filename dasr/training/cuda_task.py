@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -88,18 +89,17 @@ class CudaTask:
     def gradient(self, weights: Tensor, gradient: Tensor, ready: Ready) -> Tensor | float:
         """As in Task; `weights` are not read again after take()."""
         step = self._prepare(weights, gradient)
-        staged = self._staged or self._stage()
+        staged = self._staged or self._stage(step)
         self._staged = None
         self._position = staged.position
         if len(self._in_flight) == IN_FLIGHT:
             self._in_flight.popleft().synchronize()
-        staged.move_into(step.inputs)
         for slice_ in step.run():
             ready(slice_)
         if self.device.type == "cuda":
             self._in_flight.append(torch.cuda.current_stream().record_event())
-            self._staged = self._stage()  # the graphs are under way: fetch and send the next batch meanwhile
-            return step.loss.clone()
+            self._staged = self._stage(step)  # the graphs are under way: send the next batch meanwhile
+            return step.loss * 1.0  # a copy, but not by a copy engine: see `sum_into`
         return float(step.loss)
 
     def finish(self, weights: Tensor) -> AcousticModel:
@@ -131,48 +131,66 @@ class CudaTask:
 
     def _prepare(self, weights: Tensor, gradient: Tensor) -> _Step:
         if self._step is None or self._step.network.gradient is not gradient:
-            self._staged = self._staged or self._stage()
-            self._step = _Step(self, self._staged.tensors, weights, gradient)
+            staged = self._staged or self._fetch()
+            self._step = _Step(self, staged.batch, weights, gradient)
+            self._staged = staged  # it is in the inputs
         return self._step
 
-    def _stage(self) -> _Staged:
-        batch = self.feed.next()
-        return _Staged(batch, self.feed.state_dict(), self.device)
+    def _fetch(self) -> _Staged:
+        return _Staged(self.feed.next(), self.feed.state_dict())
+
+    def _stage(self, step: _Step) -> _Staged:
+        staged = self._fetch()
+        step.inputs.load(staged.batch)
+        return staged
 
 
+@dataclass(frozen=True)
 class _Staged:
-    """A batch on its way to the device, on a stream of its own."""
+    """A batch in the inputs of the next step, or on its way there."""
 
-    _streams: dict[torch.device, torch.cuda.Stream] = {}  # noqa: RUF012
+    batch: Batch  # keeps the pinned memory until the batch is used
+    position: dict[str, Any]
 
-    def __init__(self, batch: Batch, position: dict[str, Any], device: torch.device):
-        self.batch = batch  # keeps the pinned memory until the batch is used
-        self.position = position
-        self.tensors: tuple[Tensor, ...] = batch
+
+class _Inputs:
+    """The buffers that a step reads its batch from. On a GPU the next batch comes straight from the host, on
+    a stream of its own, as soon as this one has been read."""
+
+    def __init__(self, like: Batch, device: torch.device):
+        self.tensors = tuple(part.to(device, copy=True) for part in like)
         self.stream: torch.cuda.Stream | None = None
         if device.type == "cuda":
-            self.stream = self._streams.setdefault(device, torch.cuda.Stream(device))  # type: ignore[no-untyped-call]
-            with torch.cuda.stream(self.stream):
-                self.tensors = tuple(part.to(device, non_blocking=True) for part in batch)
+            self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+            self._read = torch.cuda.current_stream().record_event()
 
-    def move_into(self, inputs: tuple[Tensor, ...]) -> None:
-        """Copy into the buffers that the graphs read, on the current stream, when the batch has arrived."""
+    def load(self, batch: Batch) -> None:
+        if self.stream is None:
+            torch._foreach_copy_(list(self.tensors), list(batch))
+            return
+        self.stream.wait_event(self._read)
+        with torch.cuda.stream(self.stream):
+            for place, part in zip(self.tensors, batch, strict=True):
+                place.copy_(part, non_blocking=True)
+
+    def arrived(self) -> None:
+        """The current stream waits for the batch."""
         if self.stream is not None:
-            current = torch.cuda.current_stream()
-            current.wait_stream(self.stream)
-            for part in self.tensors:
-                part.record_stream(current)
-        torch._foreach_copy_(list(inputs), list(self.tensors))
+            torch.cuda.current_stream().wait_stream(self.stream)
+
+    def were_read(self) -> None:
+        if self.stream is not None:
+            self._read.record()
 
 
 class _Step:
     """One batch shape and one gradient buffer: buffers for the inputs, and the parts of the step, captured
     on a GPU."""
 
-    def __init__(self, task: CudaTask, like: tuple[Tensor, ...], weights: Tensor, gradient: Tensor):
+    def __init__(self, task: CudaTask, batch: Batch, weights: Tensor, gradient: Tensor):
         self.config, self.augmentation = task.model.config, task.augmentation
-        self.inputs = tuple(torch.empty_like(part).copy_(part) for part in like)
-        chunks, frames = like[3].shape
+        self.inputs = _Inputs(batch, task.device)
+        chunks, frames = batch.labels.shape
         self.network = FastBLSTM(
             task.model, chunks, frames // self.config.subsampling, gradient, task.dtype, **task.options
         )
@@ -185,15 +203,18 @@ class _Step:
     def run(self) -> Iterator[Tensor]:
         """Slices of the gradient, each as soon as its part of the step is done (on a GPU: under way on this
         stream)."""
+        self.inputs.arrived()
         if not self.graphs:
             yield from self._parts()
-        for graph, slice_ in self.graphs:
+        for number, (graph, slice_) in enumerate(self.graphs):
             graph.replay()
+            if number == 0:  # the forward pass
+                self.inputs.were_read()
             yield slice_
 
     @torch.no_grad()
     def _parts(self) -> Iterator[Tensor]:
-        frames, mean, istd, labels = self.inputs
+        frames, mean, istd, labels = self.inputs.tensors
         frames = frontend.normalise(frames, mean, istd)
         if self.augmentation:
             frames, labels = augment(frames, labels, self.augmentation)

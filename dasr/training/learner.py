@@ -7,8 +7,9 @@ is made under one lock.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,7 +22,7 @@ from dasr.training.combine import combine_
 from dasr.training.optimizer import Optimizer
 from dasr.training.task import TakesWeights, Task
 from dasr.training.weights import Weights
-from dasr.worlds.interface import Ready, World
+from dasr.worlds.interface import Make, Ready, World
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Learner:
         self.steps = 0
         self.samples = 0  # seen by all learners together when the current batch began
         self._point = torch.empty_like(self.weights) if self._taking is None else None
-        self._ahead = False  # update_ahead() has made (a part of) this step's update
+        self._ahead = False  # updating() makes, or has made, this step's update
         self._losses: list[tuple[int, float | Tensor, str]] = []  # not yet looked at
         self._loss_sum, self._loss_count = 0.0, 0  # since mean_loss() was last asked
         self._claimed = 0  # index of the last batch taken from the shared budget
@@ -148,13 +149,13 @@ class Learner:
     def look_at_losses(self) -> None:
         """Raise UserError naming the first loss that is not finite."""
         taken, self._losses = self._losses, []
-        for step, loss, batch in taken:
+        for (step, _, batch), loss in zip(taken, _numbers([loss for _, loss, _ in taken]), strict=True):
             if not math.isfinite(loss):
                 raise UserError(
-                    f"the loss is {float(loss)} at step {step} of learner {self.world.rank} (batch {batch}): "
+                    f"the loss is {loss} at step {step} of learner {self.world.rank} (batch {batch}): "
                     "lower training.learning_rate, set training.clip, or look for bad features in that batch"
                 )
-            self._loss_sum, self._loss_count = self._loss_sum + float(loss), self._loss_count + 1
+            self._loss_sum, self._loss_count = self._loss_sum + loss, self._loss_count + 1
 
     def mean_loss(self) -> float:
         """Mean of the losses since this was last asked. Raises UserError if one is not finite."""
@@ -182,13 +183,21 @@ class Learner:
         if staleness is not None:
             self.record(staleness)
 
-    def update_ahead(self, where: slice, gradient: Terms) -> None:
-        with self._weights.alone():
-            if self.optimizer.by_parts:
-                self.optimizer.step_part(self._weights.own()[where], gradient, self.learning_rate())
-                self._ahead = True
+    def share(self) -> Tensor:
+        return self._weights.share(self.world.shared) if self.optimizer.by_parts else self.gradient
+
+    @contextlib.contextmanager
+    def updating(self, factor: float) -> Iterator[Make]:
+        def make(where: slice, gradients: Sequence[Tensor]) -> None:
+            mean = [(factor / len(gradients), gradient) for gradient in gradients]
+            if self._ahead:
+                self.optimizer.step_part(self.weights[where], mean, rate)
             else:
-                combine_(self.gradient[where], gradient)
+                combine_(self.gradient[where], mean)
+
+        with self._weights.alone():
+            rate, self._ahead = self.learning_rate(), self.optimizer.by_parts
+            yield make
 
     def record(self, staleness: int) -> None:
         """Enter the staleness of the last update, where update() was not told."""
@@ -202,8 +211,8 @@ class Learner:
     def copy(self) -> Tensor:
         return self._weights.copy()
 
-    def lend(self) -> Tensor:
-        return self._weights.lend()
+    def lend(self, patience_s: float = 0.0) -> Tensor:
+        return self._weights.lend(patience_s)
 
     def add(self, delta: Terms) -> None:
         self._weights.add(delta)
@@ -234,3 +243,12 @@ class Learner:
         self.task.load_state_dict(state["task"])
         self.steps, self.samples = int(state["steps"]), int(state["samples"])
         self._loss_sum, self._loss_count = state["losses"]
+
+
+def _numbers(losses: list[float | Tensor]) -> list[float]:
+    """On a device all of them are read at once: each reading waits for what the device has still to do."""
+    tensors = [loss for loss in losses if isinstance(loss, Tensor)]
+    if len(tensors) < len(losses) or not tensors:
+        return [float(loss) for loss in losses]
+    read: list[float] = torch.stack(tensors).tolist()
+    return read

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -24,34 +23,55 @@ class Weights:
 
     def __init__(self, tensor: Tensor):
         self.tensor = tensor
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._touched = torch.cuda.Event() if tensor.is_cuda else None  # type: ignore[no-untyped-call]
         self._lendable = not isinstance(tensor, Sized)  # a timing-only simulation's never change
+        self._shared = False  # others may write into this very vector
         self._lent = False
         self._soon: Terms = ()
-
-    def alone(self) -> contextlib.AbstractContextManager[Any]:
-        """No other thread touches them meanwhile, nor what others have put on a GPU's streams. What was to
-        be added soon is not there yet."""
-        return self._lock if self._touched is None else self._in_order(self._touched)
+        # What is to be added soon has been made
+        self._made = torch.cuda.Event() if tensor.is_cuda else None  # type: ignore[no-untyped-call]
 
     @contextlib.contextmanager
-    def _in_order(self, touched: torch.cuda.Event) -> Iterator[None]:
-        with self._lock:
-            torch.cuda.current_stream().wait_event(touched)
+    def alone(self) -> Iterator[None]:
+        """No other thread touches them meanwhile, nor what others have put on a GPU's streams. What was to
+        be added soon is not there yet."""
+        with self._lock, self._in_order():
             yield
-            touched.record()
+
+    @contextlib.contextmanager
+    def _in_order(self) -> Iterator[None]:
+        """On a GPU: after what others have put on their streams, and before what they will."""
+        if self._touched is not None:
+            torch.cuda.current_stream().wait_event(self._touched)
+        yield
+        if self._touched is not None:
+            self._touched.record()
+
+    def share(self, make: Callable[[Tensor], Tensor]) -> Tensor:
+        """Move them into a vector that `make` makes like them, for good."""
+        with self.alone():
+            if not self._shared:
+                self.tensor = make(self.tensor).copy_(self.tensor)
+                self._shared = True
+            return self.tensor
 
     def copy(self) -> Tensor:
         with self.alone():
             self.settle()
             return self.tensor.clone()
 
-    def lend(self) -> Tensor:
-        with self.alone():
-            self.settle()
+    def lend(self, patience_s: float) -> Tensor:
+        """No stream waits for who reads it: it does not change any more."""
+        if self._shared:
+            return self.copy()
+        with self._lock:
+            if self._touched is not None:  # a pass of its own would hold up the gradients
+                self._lock.wait_for(lambda: not self._soon, patience_s)
+            self._settle_if_needed()
             self._lent = self._lendable
             if self._touched is not None:
+                torch.cuda.current_stream().wait_event(self._touched)
                 self.tensor.record_stream(torch.cuda.current_stream())
             return self.tensor
 
@@ -60,9 +80,16 @@ class Weights:
             self.change((*self.soon(), *delta))
 
     def add_soon(self, delta: Terms) -> None:
-        with self.alone():
-            self.settle()
+        with self._lock:
+            self._settle_if_needed()
             self._soon = delta
+            if self._made is not None:
+                self._made.record()
+
+    def _settle_if_needed(self) -> None:
+        if self._soon:
+            with self._in_order():
+                self.settle()
 
     def settle(self) -> None:
         """(Alone.) Add what is to be added soon."""
@@ -71,7 +98,9 @@ class Weights:
     def soon(self) -> Terms:
         """(Alone.) What is to be added soon, for the caller to add."""
         soon, self._soon = self._soon, ()
-        if self._touched is not None:
+        self._lock.notify_all()
+        if self._made is not None and soon:
+            torch.cuda.current_stream().wait_event(self._made)
             for _, vector in soon:  # another stream's memory: not to be given to others before it is read
                 vector.record_stream(torch.cuda.current_stream())
         return soon
@@ -85,9 +114,3 @@ class Weights:
         """(Alone.) Where changed weights go: in their place, unless that is lent."""
         lent, self._lent = self._lent, False
         return torch.empty_like(self.tensor) if lent else self.tensor
-
-    def own(self) -> Tensor:
-        """(Alone.) The weights, to be changed in place."""
-        room = self.room()
-        self.tensor = room if room is self.tensor else room.copy_(self.tensor)
-        return self.tensor

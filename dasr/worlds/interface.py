@@ -11,6 +11,7 @@ different names never meet. A world keeps the accounts (bytes, messages, waiting
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -63,16 +64,21 @@ class Event(Protocol):
     def wait(self) -> Awaitable[None]: ...
 
 
-class Gathering(Protocol):
-    """A vector of each learner on its way to all the others, part by part in the same order everywhere."""
+Make = Callable[[slice, Sequence[Tensor]], None]
+"""Makes the update there, from everyone's gradients of that part (in the order of the group)."""
+
+
+class Sharing(Protocol):
+    """One update that a group of learners makes together, each a share of every part."""
 
     def send(self, part: slice) -> None:
-        """Send a part as it is now; it must not change before the gathering ends."""
+        """Send the others their shares of that part of the gradient as it is now. All send the same parts in
+        the same order; it must not change before the update ends."""
         ...
 
-    def sent(self) -> Awaitable[list[Tensor]]:
-        """Ends when every part that all sent before this call is here. Gives everyone's vector, in the order
-        of the group; they are there until the next gathering begins."""
+    def update(self, making: AbstractContextManager[Make]) -> Awaitable[None]:
+        """Make the update of this learner's shares of all that was sent; ends when all have made theirs, and
+        the target is the same everywhere. What is called and the manager's ends run at once."""
         ...
 
 
@@ -125,9 +131,9 @@ class World(Protocol):
         it, are faster. Every learner calls this, in the same order."""
         ...
 
-    def gathering(self, vector: Tensor, group: Sequence[int] | None = None) -> Gathering | None:
-        """Begin one of a shared vector, where that is quicker than to reduce it: each learner adds up as it
-        goes on. Else None, on all learners."""
+    def sharing(self, vector: Tensor, target: Tensor, group: Sequence[int] | None = None) -> Sharing | None:
+        """Begin an update of `target`, the same on all of the group, with their gradients `vector`: both of
+        them shared vectors. None, on all learners, where that is no quicker than to reduce the gradients."""
         ...
 
     def all_gather(self, payload: Payload, group: Sequence[int] | None = None) -> Awaitable[list[Payload]]:

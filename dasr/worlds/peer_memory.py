@@ -6,7 +6,7 @@ the other end waits for it, so no thread does.
 
 all-reduce of L learners    slice s of mine -> learner s,   its owner adds up slice s,   slice s -> everyone
 exchange                    mine -> a window in the partner's memory, one of two in turn
-pair                        mine, part by part -> where it lies, in such a window
+shares                      as an all-reduce, with an update between its two halves
 
 The memory is PyTorch's symmetric memory (without NVLink's multicast).
 """
@@ -23,13 +23,12 @@ from torch import Tensor
 from dasr.worlds import on_device
 from dasr.worlds.interface import Payload, RollCall
 from dasr.worlds.on_device import marked, wait_for
-from dasr.worlds.peer_pair import Pair
+from dasr.worlds.peer_shares import Shares, cut_into
 from dasr.worlds.region import Allocate
 from dasr.worlds.wire import parts_of
 
 SCATTER, GATHER = range(2)  # channels of signals
-EXCHANGES, PAIRS = (2, 3), (4, 5)  # in turn
-CHANGE = 6
+EXCHANGES = (4, 5)  # in turn
 ALIGNED = 16  # bytes: where parts and slices begin
 
 
@@ -55,9 +54,8 @@ class PeerMemory:
         self._shared: list[tuple[Tensor, list[Tensor]]] = []  # a vector here, and those of all learners
         self._plans: dict[Any, _Plan] = {}
         self._turns: dict[int, int] = {}  # exchanges with each partner
-        self._uses: dict[int, tuple[int, int]] = {}  # of the windows, with each partner
         self._exchanging: str | None = None  # the activity whose the windows are
-        self._pairs: dict[Any, list[Pair]] = {}
+        self._all_shares: dict[Any, Shares] = {}
         self.beside = on_device.Streams()
 
     def shared(self, like: Tensor) -> Tensor:
@@ -121,43 +119,32 @@ class PeerMemory:
         place = self._place(target)
         assert place is not None
         everyone, offset = place
-        slices = dict(zip(members, _slices(len(target), len(members)), strict=True))
+        slices = dict(zip(members, cut_into(len(target), len(members)), strict=True))
         own, mine = self.ranks.index(self.rank), slices[self.rank]
         others = [(rank, self.ranks.index(rank)) for rank in members if rank != self.rank]
         leaving = [
-            (peer, part := buffer[slices[rank]], self._staged(peer, own, offset + slices[rank].start, part))
+            (peer, part := buffer[slices[rank]], self.staged(peer, own, offset + slices[rank].start, part))
             for rank, peer in others
         ]
-        arriving = [self._staged(own, peer, offset + mine.start, buffer[mine]) for _, peer in others]
+        arriving = [self.staged(own, peer, offset + mine.start, buffer[mine]) for _, peer in others]
         returning = [(peer, everyone[peer][offset + mine.start : offset + mine.stop]) for _, peer in others]
         return _Plan(buffer[mine], target[mine], leaving, arriving, returning)
 
-    def pair(self, vector: Tensor, members: tuple[int, ...], activity: str) -> Pair | None:
-        """Begin a gathering of a shared vector of two learners; None of more, or where an exchange of another
-        activity has the windows. Both ends come to the same answer."""
-        if len(members) != 2 or not self.reduces(vector, members) or not self._windows_are(activity):
+    def shares(self, vector: Tensor, target: Tensor, members: tuple[int, ...]) -> Shares | None:
+        """For an update of `target` with the gradients `vector`; None where they are not shared vectors, or
+        not all members are of this host. All of them come to the same answer."""
+        if not self.reduces(vector, members) or self._place(target) is None:
             return None
-        key = (vector.data_ptr(), members)
-        if key not in self._pairs:
-            self._pairs[key] = [self._pair(vector, members, turn) for turn in (0, 1)]
-        self._pairs[key].reverse()
-        self._use_windows(self._pairs[key][0].peer, PAIRS)
-        return self._pairs[key][0]
+        key = (vector.data_ptr(), target.data_ptr(), members)
+        if key not in self._all_shares:
+            self._all_shares[key] = Shares(self, vector, target, members)
+        return self._all_shares[key]
 
-    def _pair(self, vector: Tensor, members: tuple[int, ...], turn: int) -> Pair:
-        other = members[0] if members[1] == self.rank else members[1]
-        own, peer = self.ranks.index(self.rank), self.ranks.index(other)
-        (there,) = self._views(vector, peer, self.rank, turn)
-        (theirs,) = self._views(vector, own, other, turn)
-        everyone = [vector if rank == self.rank else theirs for rank in members]
-        return Pair(self, vector, there, everyone, peer, PAIRS)
-
-    def _use_windows(self, peer: int, channels: tuple[int, int]) -> None:
-        """Before they are put to another use (on the stream): the other has read what it was given there."""
-        if self._uses.setdefault(peer, channels) != channels:
-            self._uses[peer] = channels
-            self.region.put_signal(peer, CHANGE, self.timeout_ms)
-            self.region.wait_signal(peer, CHANGE, self.timeout_ms)
+    def everyone(self, vector: Tensor) -> list[Tensor]:
+        """That shared vector on every learner of the host."""
+        place = self._place(vector)
+        assert place is not None
+        return place[0]
 
     def _windows_are(self, activity: str) -> bool:
         self._exchanging = self._exchanging or activity
@@ -174,7 +161,6 @@ class PeerMemory:
     def exchange(self, payload: Payload, peer: int) -> Callable[[], Payload]:
         """Start; what it gives waits (the stream, not the thread) and gives the partner's."""
         place = self.ranks.index(peer)
-        self._use_windows(place, EXCHANGES)
         with self.beside("exchange", parts_of(payload)[0]):
             turn = self.push(payload, peer, wait=False)
             self.region.put_signal(place, EXCHANGES[turn], self.timeout_ms)
@@ -213,7 +199,7 @@ class PeerMemory:
             begin += -(-part.nbytes // ALIGNED) * ALIGNED
         return views
 
-    def _staged(self, place: int, source: int, offset: int, like: Tensor) -> Tensor:
+    def staged(self, place: int, source: int, offset: int, like: Tensor) -> Tensor:
         """Where the learner at `place` finds the slice of the one at `source` that it is to add up."""
         begin = 3 * source * self._window_bytes
         return self._at(place, begin + offset * like.element_size(), like)
@@ -229,12 +215,6 @@ class PeerMemory:
             if 0 <= offset < vector.nbytes and target.dtype == vector.dtype and target.is_contiguous():
                 return everyone, offset // vector.element_size()
         return None
-
-
-def _slices(length: int, count: int) -> list[slice]:
-    """`length` numbers in `count` parts that begin at multiples of 64."""
-    each = -(-length // count // 64) * 64 if length > 64 * count else -(-length // count)
-    return [slice(min(length, i * each), min(length, (i + 1) * each)) for i in range(count)]
 
 
 def _add_up(target: Tensor, mine: Tensor, arrived: list[Tensor], op: str) -> None:

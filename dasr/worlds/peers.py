@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Awaitable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,9 +15,9 @@ from torch.distributed.distributed_c10d import PrefixStore
 
 from dasr.worlds import wire
 from dasr.worlds.blocking import Blocking, finish, raiser
-from dasr.worlds.interface import Payload, PeerLost
+from dasr.worlds.interface import Make, Payload, PeerLost
 from dasr.worlds.peer_memory import PeerMemory
-from dasr.worlds.peer_pair import Pair
+from dasr.worlds.peer_shares import Shares
 from dasr.worlds.region import SymmetricMemory
 
 if TYPE_CHECKING:
@@ -69,25 +70,25 @@ def exchange(
     return Blocking(world, received)
 
 
-def gathering(world: TorchWorld, vector: Tensor, members: tuple[int, ...]) -> PeerGathering | None:
+def sharing(
+    world: TorchWorld, vector: Tensor, target: Tensor, members: tuple[int, ...]
+) -> PeerSharing | None:
     """Where there is one in the memory of the GPUs."""
-    if world.peers is None:
-        return None
-    pair = world.peers.pair(vector, members, world._name())
-    return None if pair is None else PeerGathering(world, pair)
+    shares = None if world.peers is None else world.peers.shares(vector, target, members)
+    return None if shares is None else PeerSharing(world, shares)
 
 
-class PeerGathering:
-    """A Gathering of the gradient loop: its stream waits for the other's parts, its thread for nothing."""
+class PeerSharing:
+    """A Sharing of the gradient loop: its stream waits for the others', its thread for nothing."""
 
-    def __init__(self, world: TorchWorld, pair: Pair):
-        self.world, self.pair = world, pair
+    def __init__(self, world: TorchWorld, shares: Shares):
+        self.world, self.shares = world, shares
 
     def send(self, part: slice) -> None:
-        self.world._account(self.pair.send(part), 1)
+        self.world._account(self.shares.send(part), 2 * len(self.shares.others))
 
-    def sent(self) -> Awaitable[list[Tensor]]:
-        return Blocking(self.world, self.pair.sent())
+    def update(self, making: AbstractContextManager[Make]) -> Awaitable[None]:
+        return Blocking(self.world, self.shares.update(making))
 
 
 def _name(device: torch.device) -> str:

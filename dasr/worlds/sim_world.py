@@ -167,7 +167,7 @@ class SimWorld:
         kept, size = self._captured(payload)
         return self.simulation.meetings.join(self.rank, "all_gather", group, self._activity(), "", kept, size)
 
-    def gathering(self, vector: Tensor, group: Sequence[int] | None = None) -> None:
+    def sharing(self, vector: Tensor, target: Tensor, group: Sequence[int] | None = None) -> None:
         return None
 
     def _activity(self) -> str:

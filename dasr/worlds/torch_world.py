@@ -24,7 +24,7 @@ from torch import Tensor
 from dasr.worlds import on_device, peers, wire
 from dasr.worlds.blocking import Blocking, TorchEvent, finish, ignore, nothing, raiser
 from dasr.worlds.collectives import Collectives
-from dasr.worlds.interface import Accounts, Gathering, Payload, Ready, RollCall
+from dasr.worlds.interface import Accounts, Payload, Ready, RollCall, Sharing
 from dasr.worlds.peer_memory import PeerMemory
 from dasr.worlds.registry import Registry
 from dasr.worlds.transport import SLICE_S, Transport
@@ -166,8 +166,8 @@ class TorchWorld:
         except BaseException as error:
             return Blocking(self, raiser(error))
 
-    def gathering(self, vector: Tensor, group: Sequence[int] | None = None) -> Gathering | None:
-        return peers.gathering(self, vector, self._everyone if group is None else tuple(group))
+    def sharing(self, vector: Tensor, target: Tensor, group: Sequence[int] | None = None) -> Sharing | None:
+        return peers.sharing(self, vector, target, self._everyone if group is None else tuple(group))
 
     def all_gather(self, payload: Payload, group: Sequence[int] | None = None) -> Awaitable[list[Payload]]:
         members = self._everyone if group is None else tuple(group)

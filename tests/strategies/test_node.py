@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -13,39 +14,49 @@ import torch
 from dasr.strategies.node import Node
 from dasr.training.learner import Budget, Learner
 from dasr.training.optimizer import Optimizer
-from dasr.worlds.interface import World
+from dasr.worlds.interface import Make, World
 from dasr.worlds.simulation import Simulation
 from tests.strategies import trial
 
 SIZE, DIMENSION = 3, 7
 
 
-class Gathering:
-    """Of two learners of a simulation, as GPUs of one host do it."""
+class Sharing:
+    """Of the learners of a simulation, as GPUs of one host do it; `others`: those of the same step."""
 
-    def __init__(self, world: World, vector: torch.Tensor, windows: dict[int, torch.Tensor]):
-        self.world, self.vector, self.windows = world, vector, windows
-        windows[world.rank] = torch.full_like(vector, np.nan)
+    def __init__(self, world: World, vector: torch.Tensor, target: torch.Tensor, others: dict[int, Sharing]):
+        self.world, self.vector, self.target, self.others = world, vector, target, others
+        self.sent = torch.full_like(vector, np.nan)
+        self.parts: list[slice] = []
+        others[world.rank] = self
 
     def send(self, part: slice) -> None:
-        self.windows[self.world.rank][part] = self.vector[part]
+        self.sent[part] = self.vector[part]
+        self.parts.append(part)
 
-    async def sent(self) -> list[torch.Tensor]:
+    async def update(self, making: AbstractContextManager[Make]) -> None:
         await self.world.roll_call(True)
-        return [self.windows[0], self.windows[1]]
+        everyone = [self.others[rank] for rank in sorted(self.others)]
+        assert all(other.parts == self.parts for other in everyone)
+        with making as make:
+            for part in self.parts[self.world.rank :: len(everyone)]:
+                make(part, [other.sent[part] for other in everyone])
+                for other in everyone:
+                    other.target[part] = self.target[part]
+        await self.world.roll_call(True)
 
 
-def steps_of(claims: list[list[bool]], size: int, gathers: bool, bucket_mb: float) -> list[Any]:
+def steps_of(claims: list[list[bool]], size: int, shares: bool, bucket_mb: float) -> list[Any]:
     """(whether there was a gradient, weights) of each learner after each step."""
     simulation, seen = Simulation(trial.cluster_of(size), size), []
-    windows: dict[int, dict[int, torch.Tensor]] = defaultdict(dict)  # a pair for each step
+    sharings: dict[int, dict[int, Sharing]] = defaultdict(dict)  # those of each step
 
     async def life(world: World) -> list[tuple[bool, np.ndarray]]:
         task = trial.Wavy(world.rank, size, 1, DIMENSION, torch.float64)
         learner = Learner(world, task, Optimizer, lambda samples: trial.RATE, Budget(9, size, size))
-        if gathers:
+        if shares:
             counter = itertools.count()
-            world.gathering = lambda vector, _: Gathering(world, vector, windows[next(counter)])  # type: ignore[method-assign]
+            world.sharing = lambda a, b, _: Sharing(world, a, b, sharings[next(counter)])  # type: ignore[method-assign]
         node, steps = Node(learner, tuple(range(size)), bucket_mb), []
         for claimed in claims:
             going = await node.gradient(claimed[world.rank])
@@ -62,7 +73,7 @@ def steps_of(claims: list[list[bool]], size: int, gathers: bool, bucket_mb: floa
     return [steps for _, steps in sorted(seen)]
 
 
-@pytest.mark.parametrize("gathers", [False, True])
+@pytest.mark.parametrize("shares", [False, True])
 @pytest.mark.parametrize("bucket_mb", [4.0, 1e-5])
 @pytest.mark.parametrize(
     "claims",
@@ -74,10 +85,10 @@ def steps_of(claims: list[list[bool]], size: int, gathers: bool, bucket_mb: floa
     ],
 )
 def test_the_mean_is_over_those_that_have_a_batch(
-    claims: list[list[bool]], bucket_mb: float, gathers: bool
+    claims: list[list[bool]], bucket_mb: float, shares: bool
 ) -> None:
-    size = 2 if gathers else SIZE
-    results = steps_of(claims, size, gathers, bucket_mb)
+    size = SIZE
+    results = steps_of(claims, size, shares, bucket_mb)
     weights, made = trial.start(DIMENSION), [0] * size
     for step, claimed in enumerate(claims):
         own = []

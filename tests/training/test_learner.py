@@ -146,7 +146,7 @@ def test_what_is_to_be_added_soon_is_there_for_whoever_looks_next(then):
 
 
 @pytest.mark.parametrize("clip", [None, 1e-3])
-def test_an_update_ahead_by_parts_is_the_same_update(clip):
+def test_an_update_by_parts_is_the_same_update(clip):
     """Without clipping part by part; with it from the whole gradient, which the parts were put into."""
 
     async def main(world):
@@ -160,13 +160,31 @@ def test_an_update_ahead_by_parts_is_the_same_update(clip):
         own, theirs = torch.randn(2, 6, dtype=torch.float64)
         plain.update((own + theirs) / 2)
         ahead.gradient.copy_(own)
-        for where in (slice(2, 6), slice(0, 2)):
-            ahead.update_ahead(where, [(0.5, own[where]), (0.5, theirs[where])])
+        assert ahead.share() is (ahead.weights if clip is None else ahead.gradient)
+        with ahead.updating(1.0) as make:
+            for where in (slice(2, 6), slice(0, 2)):
+                make(where, [own[where], theirs[where]])
         ahead.update(mixed=[(1.0, torch.ones(6, dtype=torch.float64))])
         torch.testing.assert_close(ahead.weights, plain.weights + 1)
         assert ahead.steps == 1
 
     torch.manual_seed(1)
+    simulate(main, 1)
+
+
+def test_weights_that_others_write_into_stay_where_they_are():
+    async def main(world):
+        learner = Learner(world, Quadratic(4, noise=0.0), Optimizer, lambda samples: 0.1, Budget(9, 1, 1))
+        before = learner.copy()
+        shared = learner.share()
+        assert shared is learner.weights and torch.equal(shared, before)
+        lent = learner.lend()
+        await learner.compute()
+        learner.update()
+        learner.add([(1.0, torch.ones(4, dtype=torch.float64))])
+        assert learner.share() is learner.weights is shared
+        assert torch.equal(lent, before) and not torch.equal(shared, before)
+
     simulate(main, 1)
 
 
@@ -182,7 +200,7 @@ def test_lent_weights_stay_as_they_are_whatever_follows(make):
             )
 
         plain, lending = learner(), learner()
-        for change in ("update", "add", "update_ahead", "update", "add_soon"):
+        for change in ("update", "add", "update", "add_soon"):
             lent = lending.lend()
             before = lent.clone()
             assert lent is lending.weights  # nothing was copied
@@ -191,10 +209,6 @@ def test_lent_weights_stay_as_they_are_whatever_follows(make):
                 match change:
                     case "update":
                         await each.compute()
-                        each.update()
-                    case "update_ahead":
-                        for part in (slice(0, 1), slice(1, 4)):
-                            each.update_ahead(part, [(1.0, torch.ones(4, dtype=torch.float64)[part])])
                         each.update()
                     case "add":
                         each.add(delta)

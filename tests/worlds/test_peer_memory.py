@@ -3,6 +3,7 @@ needs GPUs, so its regions and signals are played here, by the same rules."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import time
@@ -154,96 +155,71 @@ def test_messages_of_a_ring_cross_round_after_round(learners: int = 3) -> None:
     assert together(range(learners), life) == [[0.0] * 10] * learners
 
 
-def test_two_learners_send_a_vector_while_it_is_made() -> None:
-    """Each part is there before the last is sent, and stays until this learner begins the next gathering,
-    though the other has begun it already."""
-    ranks, head, tail = (3, 8), slice(37), slice(37, 100)
+@pytest.mark.parametrize("learners", [2, 3, 5])
+def test_each_makes_a_share_of_the_update_once_all_have_sent_it(learners: int) -> None:
+    """Learners come late in turn, and all hold the same bits before anybody goes on."""
+    ranks = [3 + 2 * i for i in range(learners)]
+    parts = [slice(700, 1003), slice(70, 700), slice(0, 70)]
 
     def life(memory: PeerMemory, rank: int) -> list[Tensor]:
-        vector, seen, late = memory.shared(torch.empty(100)), list[Tensor](), torch.zeros(100)
-        assert memory.pair(torch.empty(100), ranks, "main") is None  # not shared
+        gradient, weights = memory.shared(torch.empty(1003)), memory.shared(torch.empty(1003))
+        seen, made = [], list[slice]()
+        assert memory.shares(torch.empty(1003), weights, tuple(ranks)) is None  # not shared
+        assert memory.shares(gradient, weights, (*ranks, 99)) is None  # of another host
+
+        def make(where: slice, everyone: Sequence[Tensor]) -> None:
+            assert len(everyone) == learners
+            made.append(where)
+            for vector in everyone:
+                weights[where] -= vector
+
         for turn in range(5):
-            time.sleep(0.02 * (rank == ranks[turn % 2]))
-            if turn:
-                assert torch.equal(late, numbers(10 * (turn - 1) + sum(ranks) - rank, 100))
-            pair = memory.pair(vector, ranks, "main")
-            assert pair is not None
-            vector[tail] = numbers(10 * turn + rank, 100)[tail]
-            assert pair.send(tail) == 63 * 4
-            first = pair.sent()
-            vector[head] = numbers(10 * turn + rank, 100)[head]
-            pair.send(head)
-            second = pair.sent()
-            place = ranks.index(rank)
-            for part, wait in ((tail, first), (head, second)):
-                everyone = wait()
-                assert everyone[place].data_ptr() == vector.data_ptr()
-                seen.append(everyone[1 - place][part].clone())
-            late = everyone[1 - place]
+            shares = memory.shares(gradient, weights, tuple(ranks))
+            assert shares is not None
+            sent = 0.0
+            for part in parts:
+                time.sleep(0.01 * (rank == ranks[turn % learners]))
+                gradient[part] = numbers(rank, 1003, turn)[part]
+                sent += shares.send(part)
+            shares.update(contextlib.nullcontext(make))()
+            seen.append(weights.clone())
+            gradient.fill_(torch.nan)  # nobody reads it any more
+        assert made[:3] == made[3:6] and all(p.start <= m.start for p, m in zip(parts, made, strict=False))
+        assert abs(sent - 2 * 4 * 1003 * (learners - 1) / learners) <= 2 * 4 * 64 * 3 * learners
         return seen
 
-    for rank, seen in zip(ranks, together(ranks, life), strict=True):
-        for turn in range(5):
-            theirs = numbers(10 * turn + sum(ranks) - rank, 100)
-            assert torch.equal(seen[2 * turn], theirs[tail]) and torch.equal(seen[2 * turn + 1], theirs[head])
-
-
-def test_what_more_than_two_or_another_activity_want_is_not_sent_in_pairs() -> None:
-    def life(memory: PeerMemory, rank: int) -> list[bool]:
-        vector = memory.shared(torch.empty(100))
-        pairs = [memory.pair(vector, (0, 1, 2), "main"), memory.pair(vector, (rank, (rank + 1) % 3), "main")]
-        return [pair is not None for pair in [*pairs, memory.pair(vector, (0, 1), "mixing")]]
-
-    assert together(range(3), life) == [[False, True, False]] * 3
+    results = together(ranks, life)
+    total = torch.zeros(1003).double()
+    for turn in range(5):
+        total -= torch.stack([numbers(rank, 1003, turn) for rank in ranks]).double().sum(0)
+        torch.testing.assert_close(results[0][turn].double(), total, rtol=1e-5, atol=1e-5)
+        assert all(torch.equal(result[turn], results[0][turn]) for result in results)
 
 
 @pytest.mark.parametrize("options", [{}, {"clip": 0.5}, {"momentum": 0.9}])
 @pytest.mark.parametrize("bucket_mb", [4.0, 1e-5])
-def test_learners_that_gather_take_the_steps_of_those_that_reduce(
+def test_learners_that_update_in_shares_take_the_steps_of_those_that_reduce(
     options: dict[str, float], bucket_mb: float
 ) -> None:
     """Over real connections between threads, played memory beside them."""
     store, kind = HashStore(), "momentum" if "momentum" in options else "sgd"
 
     def life(memory: PeerMemory | None, rank: int, name: str) -> Tensor:
-        world = connect(PrefixStore(name, store), rank, 2)
-        world.peers, gathers = memory, list[bool]()
-        task = Quadratic(50, batch=8, rank=rank, size=2, dtype=torch.float32)
+        world = connect(PrefixStore(name, store), rank, 3)
+        world.peers = memory
+        task = Quadratic(500, batch=9, rank=rank, size=3, dtype=torch.float32)
         learner = Learner(
-            world, task, lambda w: optimizer.make(kind, w, **options), lambda samples: 0.1, Budget(9, 8, 2)
+            world, task, lambda w: optimizer.make(kind, w, **options), lambda samples: 0.1, Budget(9, 9, 3)
         )
-        begin = world.gathering
-        world.gathering = lambda *asked: (gathers.append(True), begin(*asked))[1]  # type: ignore[method-assign]
-        world.run(ScAllReduce(learner, bucket_mb=bucket_mb).run())
+        strategy = ScAllReduce(learner, bucket_mb=bucket_mb)
+        assert (strategy.mean.target is learner.weights) == (not options)
+        world.run(strategy.run())
         world.close()
-        assert len(gathers) == 9 and (memory is None or memory._pairs)
+        assert memory is None or (memory._all_shares and not memory._plans)
         return learner.weights
 
-    gathered = together((0, 1), lambda memory, rank: life(memory, rank, "gather"))
-    with ThreadPoolExecutor(2) as pool:
-        reduced = list(pool.map(lambda rank: life(None, rank, "reduce"), (0, 1)))
-    assert torch.equal(*gathered)
-    torch.testing.assert_close(gathered[0], reduced[0], rtol=1e-5, atol=1e-6)
-
-
-def test_windows_go_from_one_use_to_another_when_they_have_been_read() -> None:
-    """One learner is ahead of the other by a step that sends nothing."""
-
-    def life(memory: PeerMemory, rank: int) -> list[Tensor]:
-        vector, seen = memory.shared(torch.empty(40)), []
-        for turn in range(8):
-            vector.copy_(numbers(10 * turn + rank, 40))
-            if turn % 4 < 2:
-                pair = memory.pair(vector, (0, 1), "main")
-                assert pair is not None
-                pair.send(slice(0, 40))
-                theirs = pair.sent()()[1 - rank]
-            else:
-                theirs = memory.exchange(vector, 1 - rank)()
-            time.sleep(0.05 * (rank == turn // 4))  # reads it late
-            seen.append(theirs.clone())
-        return seen
-
-    for rank, seen in enumerate(together(range(2), life)):
-        for turn, theirs in enumerate(seen):
-            assert torch.equal(theirs, numbers(10 * turn + 1 - rank, 40)), turn
+    shared = together((0, 1, 2), lambda memory, rank: life(memory, rank, "shares"))
+    with ThreadPoolExecutor(3) as pool:
+        reduced = list(pool.map(lambda rank: life(None, rank, "reduce"), range(3)))
+    assert all(torch.equal(weights, shared[0]) for weights in shared)
+    torch.testing.assert_close(shared[0], reduced[0], rtol=1e-5, atol=1e-6)

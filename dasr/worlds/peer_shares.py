@@ -1,0 +1,109 @@
+"""Learners whose GPUs are in one host make one update together, a share each.
+
+Each sends the others their shares of every part of its gradient as soon as that part is final; who has a
+share adds up what came, makes the update there and writes the result into everyone's vector. As many bytes
+pass as in an all-reduce, and each learner reads and writes 1/L of what the whole update would: Xu et al. 2020
+(arXiv 2004.13336), Rajbhandari et al. 2020 (arXiv 1910.02054, stage 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from dasr.worlds.interface import Make
+from dasr.worlds.on_device import marked, wait_for
+
+if TYPE_CHECKING:
+    from dasr.worlds.peer_memory import PeerMemory
+
+SCATTER, GATHER = 2, 3  # channels of signals
+
+
+@dataclass(frozen=True)
+class Share:
+    """One part of the vectors. `peer`: a place on the host."""
+
+    where: slice  # this learner's share
+    everyone: list[Tensor]  # its gradient there and those of all others, once they have come
+    leaving: list[tuple[Tensor, Tensor]]  # (a share of this learner's gradient, where it goes)
+    returning: list[tuple[Tensor, Tensor]]  # (the result, where others want it)
+
+
+class Shares:
+    """A vector that each learner has a gradient of, `target` what the update changes."""
+
+    def __init__(self, memory: PeerMemory, vector: Tensor, target: Tensor, members: tuple[int, ...]):
+        self.memory, self.vector, self.target, self.members = memory, vector, target, members
+        self.others = [memory.ranks.index(rank) for rank in members if rank != memory.rank]
+        self._shares: dict[tuple[int, int], Share] = {}
+        self._sent: list[tuple[Share, Any]] = []  # and a mark behind it
+
+    def send(self, part: slice) -> float:
+        """Start sending that part; bytes, those of its result included."""
+        share = self._share(part)
+        with self.memory.beside("scatter", self.vector):
+            for here, there in share.leaving:
+                there.copy_(here, non_blocking=True)
+            self._sent.append((share, marked(self.vector)))
+        sizes = [here.nbytes for here, _ in [*share.leaving, *share.returning]]
+        return float(sum(sizes))
+
+    def update(self, making: AbstractContextManager[Make]) -> Callable[[], None]:
+        """Make the update of this learner's shares of what was sent, each when all have sent it. What it
+        gives waits (the stream, not the thread) until the whole target is there."""
+        memory, limit = self.memory, self.memory.timeout_ms
+        with memory.beside("gather", self.vector, after=False):
+            with making as make:
+                for share, mark in self._sent:
+                    wait_for(mark)
+                    self._signal(SCATTER, limit)
+                    make(share.where, share.everyone)
+                    for here, there in share.returning:
+                        there.copy_(here, non_blocking=True)
+                self._signal(GATHER, limit)
+            done = marked(self.vector)
+        self._sent.clear()
+        return lambda: wait_for(done)
+
+    def _signal(self, channel: int, limit: int) -> None:
+        """What comes after this (on the stream) comes after what all others had put before theirs."""
+        for peer in self.others:
+            self.memory.region.put_signal(peer, channel, limit)
+        for peer in self.others:
+            self.memory.region.wait_signal(peer, channel, limit)
+
+    def _share(self, part: slice) -> Share:
+        key = (part.start, part.stop)
+        if key not in self._shares:
+            self._shares[key] = self._new_share(part)
+        return self._shares[key]
+
+    def _new_share(self, part: slice) -> Share:
+        memory, own = self.memory, self.memory.ranks.index(self.memory.rank)
+        cuts = cut_into(part.stop - part.start, len(self.members))
+        shares = {
+            rank: slice(part.start + cut.start, part.start + cut.stop)
+            for rank, cut in zip(self.members, cuts, strict=True)
+        }
+        mine, targets = shares[memory.rank], memory.everyone(self.target)
+        leaving, everyone, returning = [], [], []
+        for rank, share in shares.items():
+            place = memory.ranks.index(rank)
+            if rank == memory.rank:
+                everyone.append(self.vector[mine])
+                continue
+            leaving.append((self.vector[share], memory.staged(place, own, share.start, self.vector[share])))
+            everyone.append(memory.staged(own, place, mine.start, self.vector[mine]))
+            returning.append((self.target[mine], targets[place][mine]))
+        return Share(mine, everyone, leaving, returning)
+
+
+def cut_into(length: int, count: int) -> list[slice]:
+    """`length` numbers in `count` parts that begin at multiples of 64."""
+    each = -(-length // count // 64) * 64 if length > 64 * count else -(-length // count)
+    return [slice(min(length, i * each), min(length, (i + 1) * each)) for i in range(count)]
