@@ -177,7 +177,8 @@ def measure(
             options = {k: _value(v) for k, v in given.items()}
             row |= prediction(args, identity, options, size, batch, bare, row["ms_a_step"])
         rows.append(row | {"what": name})
-    if size > 1:  # a GPU that has been busy for a while is slower than at first
+    if size > 1:
+        args.profile = None  # the trace of the last strategy is written
         rows.append(
             strategy_row(solo, "single", {}, alone_source, args, batch) | {"what": "single, at the end"}
         )

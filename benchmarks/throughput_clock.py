@@ -28,8 +28,8 @@ class Slowed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.task, name)
 
-    def take(self, weights: Tensor, gradient: Tensor) -> None:
-        self.task.take(weights, gradient)
+    def take(self, weights: Tensor, gradient: Tensor, where: slice = slice(None)) -> None:
+        self.task.take(weights, gradient, where)
 
     def gradient(self, weights: Tensor, gradient: Tensor, ready: Any) -> Any:
         began = Mark(weights.device)

@@ -27,6 +27,8 @@ from dasr.models.fast_recurrence import (
     sum_into,
 )
 
+ALL = slice(None)
+
 
 class FastBLSTM:
     """Computes the gradient of one batch shape. `run` is a sequence of parts; a CUDA graph may hold each of
@@ -74,9 +76,10 @@ class FastBLSTM:
             for layer in range(model.config.layers)
         ]
 
-    def take(self, weights: Tensor) -> None:
-        """Copy flat float32 `weights`, in the compute type (biases of the LSTM also as they are)."""
-        self.copy.copy_(weights)
+    def take(self, weights: Tensor, where: slice = ALL) -> None:
+        """Copy (a part of) flat float32 `weights`, in the compute type, and the biases of the LSTM as they
+        are."""
+        self.copy[where].copy_(weights[where])
         torch._foreach_copy_(self._bias_parts, torch.split(weights, self._cuts)[1::2])
 
     def run(self, frames: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

@@ -62,7 +62,9 @@ class GradientMean(Mean):
     async def _update(self, sharing: Sharing, of: Participation) -> None:
         """Each learner makes a share of the update."""
         await self._in_buckets(lambda first, stop: sharing.send(slice(first, stop)), of)
-        await sharing.update(self.learner.updating(await of.scale()))
+        for where, there in sharing.update(self.learner.updating(await of.scale())):
+            await there
+            self.learner.take_ahead(where)
 
     async def _in_buckets(self, send: Callable[[int, int], None], of: Participation) -> None:
         """Compute the gradient; send(first, stop) with every part of it, as soon as that is final."""

@@ -63,6 +63,10 @@ class Learner(Protocol):
         put into `gradient`. update() counts the step, once there was something for every part."""
         ...
 
+    def take_ahead(self, where: slice) -> None:
+        """These weights are there: the next compute() may copy them already. It notices later changes."""
+        ...
+
     def record(self, staleness: int) -> None:
         """Enter the staleness of the last update, where update() could not be told."""
         ...

@@ -22,6 +22,7 @@ from dasr.models import frontend
 from dasr.models.acoustic import AcousticModel
 from dasr.models.fast_blstm import FastBLSTM
 from dasr.training.augment import AugmentConfig, augment
+from dasr.training.task import ALL
 from dasr.worlds.interface import Ready
 
 # Steps that the host may be ahead of the GPU: enough to keep it busy, few enough that clocks and claims are
@@ -81,10 +82,10 @@ class CudaTask:
     def initial(self) -> Tensor:
         return self._initial.to(self.device, torch.float32, copy=True)
 
-    def take(self, weights: Tensor, gradient: Tensor) -> None:
+    def take(self, weights: Tensor, gradient: Tensor, where: slice = ALL) -> None:
         """Copy the weights at which the next gradient is wanted; they may change as soon as this returns
         (on this stream)."""
-        self._prepare(weights, gradient).network.take(weights)
+        self._prepare(weights, gradient).network.take(weights, where)
 
     def gradient(self, weights: Tensor, gradient: Tensor, ready: Ready) -> Tensor | float:
         """As in Task; `weights` are not read again after take()."""

@@ -99,6 +99,8 @@ class Learner:
         self.samples = 0  # seen by all learners together when the current batch began
         self._point = torch.empty_like(self.weights) if self._taking is None else None
         self._ahead = False  # updating() makes, or has made, this step's update
+        self._taken: object = None  # the weights' state, where take_ahead() has copied all of them
+        self._to_take = 0  # elements that it has not copied yet
         self._losses: list[tuple[int, float | Tensor, str]] = []  # not yet looked at
         self._loss_sum, self._loss_count = 0.0, 0  # since mean_loss() was last asked
         self._claimed = 0  # index of the last batch taken from the shared budget
@@ -138,8 +140,9 @@ class Learner:
         with self._weights.alone():
             self._weights.settle()
             point = self.weights if self._point is None else self._point.copy_(self.weights)
-            if self._taking is not None:
+            if self._taking is not None and self._taken != self._weights.state():
                 self._taking.take(point, self.gradient)
+            self._taken = None
         loss = self.task.gradient(point, self.gradient, ready)
         self._losses.append((self.steps, loss, self.task.describe_batch()))
         bad = isinstance(loss, float) and not math.isfinite(loss)
@@ -197,7 +200,17 @@ class Learner:
 
         with self._weights.alone():
             rate, self._ahead = self.learning_rate(), self.optimizer.by_parts
+            self._weights.changes()
+            self._to_take = len(self.gradient)
             yield make
+
+    def take_ahead(self, where: slice) -> None:
+        if self._taking is None or not self.optimizer.by_parts:
+            return
+        with self._weights.lock:  # the caller's stream has waited for these weights, others are on their way
+            self._taking.take(self.weights, self.gradient, where)
+            self._to_take -= where.stop - where.start
+            self._taken = self._weights.state() if self._to_take == 0 else None
 
     def record(self, staleness: int) -> None:
         """Enter the staleness of the last update, where update() was not told."""

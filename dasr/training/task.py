@@ -9,6 +9,8 @@ from torch import Tensor
 
 from dasr.worlds.interface import Ready
 
+ALL = slice(None)
+
 
 class Task(Protocol):
     """The work of one learner. Each learner of a run has its own, with its own share of the data."""
@@ -43,8 +45,8 @@ class TakesWeights(Protocol):
 
     gradient_dtype: torch.dtype  # of the flat gradient that it writes
 
-    def take(self, weights: Tensor, gradient: Tensor) -> None:
-        """Copy `weights`; the next gradient() is taken there and written into `gradient`.
+    def take(self, weights: Tensor, gradient: Tensor, where: slice = ALL) -> None:
+        """Copy `weights` (there); the next gradient() is taken at the copy and written into `gradient`.
 
         Called before it, under the lock."""
         ...

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,8 +24,9 @@ class Weights:
 
     def __init__(self, tensor: Tensor):
         self.tensor = tensor
-        self._lock = threading.Condition()
+        self.lock = threading.Condition()  # told when what was to be added soon is
         self._touched = torch.cuda.Event() if tensor.is_cuda else None  # type: ignore[no-untyped-call]
+        self._changed = 0
         self._lendable = not isinstance(tensor, Sized)  # a timing-only simulation's never change
         self._shared = False  # others may write into this very vector
         self._lent = False
@@ -32,21 +34,17 @@ class Weights:
         # What is to be added soon has been made
         self._made = torch.cuda.Event() if tensor.is_cuda else None  # type: ignore[no-untyped-call]
 
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> contextlib.AbstractContextManager[Any]:
         """No other thread touches them meanwhile, nor what others have put on a GPU's streams. What was to
         be added soon is not there yet."""
-        with self._lock, self._in_order():
-            yield
+        return self.lock if self._touched is None else self._in_order(self._touched)
 
     @contextlib.contextmanager
-    def _in_order(self) -> Iterator[None]:
-        """On a GPU: after what others have put on their streams, and before what they will."""
-        if self._touched is not None:
-            torch.cuda.current_stream().wait_event(self._touched)
-        yield
-        if self._touched is not None:
-            self._touched.record()
+    def _in_order(self, touched: torch.cuda.Event) -> Iterator[None]:
+        with self.lock:
+            torch.cuda.current_stream().wait_event(touched)
+            yield
+            touched.record()
 
     def share(self, make: Callable[[Tensor], Tensor]) -> Tensor:
         """Move them into a vector that `make` makes like them, for good."""
@@ -65,9 +63,9 @@ class Weights:
         """No stream waits for who reads it: it does not change any more."""
         if self._shared:
             return self.copy()
-        with self._lock:
+        with self.lock:
             if self._touched is not None:  # a pass of its own would hold up the gradients
-                self._lock.wait_for(lambda: not self._soon, patience_s)
+                self.lock.wait_for(lambda: not self._soon, patience_s)
             self._settle_if_needed()
             self._lent = self._lendable
             if self._touched is not None:
@@ -80,7 +78,7 @@ class Weights:
             self.change((*self.soon(), *delta))
 
     def add_soon(self, delta: Terms) -> None:
-        with self._lock:
+        with self.lock:
             self._settle_if_needed()
             self._soon = delta
             if self._made is not None:
@@ -88,7 +86,7 @@ class Weights:
 
     def _settle_if_needed(self) -> None:
         if self._soon:
-            with self._in_order():
+            with self.alone():
                 self.settle()
 
     def settle(self) -> None:
@@ -98,8 +96,8 @@ class Weights:
     def soon(self) -> Terms:
         """(Alone.) What is to be added soon, for the caller to add."""
         soon, self._soon = self._soon, ()
-        self._lock.notify_all()
         if self._made is not None and soon:
+            self.lock.notify_all()
             torch.cuda.current_stream().wait_event(self._made)
             for _, vector in soon:  # another stream's memory: not to be given to others before it is read
                 vector.record_stream(torch.cuda.current_stream())
@@ -112,5 +110,14 @@ class Weights:
 
     def room(self) -> Tensor:
         """(Alone.) Where changed weights go: in their place, unless that is lent."""
+        self.changes()
         lent, self._lent = self._lent, False
         return torch.empty_like(self.tensor) if lent else self.tensor
+
+    def changes(self) -> None:
+        """(Alone.) They change, in a way that PyTorch does not count."""
+        self._changed += 1
+
+    def state(self) -> object:
+        """(Alone.) Another one after every change of this learner's, if all parts of one count as one."""
+        return self._changed, self.tensor.data_ptr(), self.tensor._version

@@ -76,9 +76,9 @@ class Sharing(Protocol):
         the same order; it must not change before the update ends."""
         ...
 
-    def update(self, making: AbstractContextManager[Make]) -> Awaitable[None]:
-        """Make the update of this learner's shares of all that was sent; ends when all have made theirs, and
-        the target is the same everywhere. What is called and the manager's ends run at once."""
+    def update(self, making: AbstractContextManager[Make]) -> list[tuple[slice, Awaitable[None]]]:
+        """Make the update of this learner's shares of all that was sent. Each of these ends when all have
+        made theirs of that slice, and the target is the same everywhere there."""
         ...
 
 

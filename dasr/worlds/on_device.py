@@ -30,13 +30,13 @@ class Streams:
         self._streams: dict[str, torch.cuda.Stream] = {}
 
     @contextlib.contextmanager
-    def __call__(self, work: str, tensor: Tensor, after: bool = True) -> Iterator[None]:
+    def __call__(self, work: str, device: torch.device, after: bool = True) -> Iterator[None]:
         """On the stream of that work; `after`: what is on the current one."""
-        if not tensor.is_cuda:
+        if device.type != "cuda":
             yield
             return
         if work not in self._streams:
-            self._streams[work] = torch.cuda.Stream(tensor.device, priority=-1)  # type: ignore[no-untyped-call]
+            self._streams[work] = torch.cuda.Stream(device, priority=-1)  # type: ignore[no-untyped-call]
         stream = self._streams[work]
         if after:
             stream.wait_stream(torch.cuda.current_stream())

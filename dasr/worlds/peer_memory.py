@@ -90,12 +90,12 @@ class PeerMemory:
             self._plans[key] = self._plan(buffer, target, tuple(members))
         plan, region, limit = self._plans[key], self.region, self.timeout_ms
         # Two streams: the next part's slices leave while this one's are waited for.
-        with self.beside("scatter", buffer):
+        with self.beside("scatter", buffer.device):
             for peer, part, there in plan.leaving:
                 there.copy_(part, non_blocking=True)
                 region.put_signal(peer, SCATTER, limit)
             left = marked(buffer)
-        with self.beside("gather", buffer):
+        with self.beside("gather", buffer.device):
             for peer, _, _ in plan.leaving:
                 region.wait_signal(peer, SCATTER, limit)
             _add_up(plan.result, plan.mine, plan.arriving, op)
@@ -161,7 +161,7 @@ class PeerMemory:
     def exchange(self, payload: Payload, peer: int) -> Callable[[], Payload]:
         """Start; what it gives waits (the stream, not the thread) and gives the partner's."""
         place = self.ranks.index(peer)
-        with self.beside("exchange", parts_of(payload)[0]):
+        with self.beside("exchange", parts_of(payload)[0].device):
             turn = self.push(payload, peer, wait=False)
             self.region.put_signal(place, EXCHANGES[turn], self.timeout_ms)
             sent = marked(parts_of(payload)[0])

@@ -28,6 +28,7 @@ SCATTER, GATHER = 2, 3  # channels of signals
 class Share:
     """One part of the vectors. `peer`: a place on the host."""
 
+    part: slice
     where: slice  # this learner's share
     everyone: list[Tensor]  # its gradient there and those of all others, once they have come
     leaving: list[tuple[Tensor, Tensor]]  # (a share of this learner's gradient, where it goes)
@@ -46,36 +47,45 @@ class Shares:
     def send(self, part: slice) -> float:
         """Start sending that part; bytes, those of its result included."""
         share = self._share(part)
-        with self.memory.beside("scatter", self.vector):
+        with self.memory.beside("scatter", self.vector.device):
             for here, there in share.leaving:
                 there.copy_(here, non_blocking=True)
             self._sent.append((share, marked(self.vector)))
         sizes = [here.nbytes for here, _ in [*share.leaving, *share.returning]]
         return float(sum(sizes))
 
-    def update(self, making: AbstractContextManager[Make]) -> Callable[[], None]:
+    def update(self, making: AbstractContextManager[Make]) -> list[tuple[slice, Callable[[], None]]]:
         """Make the update of this learner's shares of what was sent, each when all have sent it. What it
-        gives waits (the stream, not the thread) until the whole target is there."""
-        memory, limit = self.memory, self.memory.timeout_ms
-        with memory.beside("gather", self.vector, after=False):
-            with making as make:
-                for share, mark in self._sent:
-                    wait_for(mark)
-                    self._signal(SCATTER, limit)
-                    make(share.where, share.everyone)
-                    for here, there in share.returning:
-                        there.copy_(here, non_blocking=True)
-                self._signal(GATHER, limit)
-            done = marked(self.vector)
-        self._sent.clear()
-        return lambda: wait_for(done)
+        gives waits (the stream, not the thread) until the target is there: all but the last part, and that
+        one."""
+        memory, sent = self.memory, self._sent
+        done: list[tuple[slice, Callable[[], None]]] = []
+        with memory.beside("gather", self.vector.device, after=False), making as make:
+            for part, mark in sent:
+                if part is sent[-1][0] and len(sent) > 1:
+                    done.append(self._gathered([share.part for share, _ in sent[:-1]]))
+                wait_for(mark)
+                self._signal(SCATTER)
+                make(part.where, part.everyone)
+                for here, there in part.returning:
+                    there.copy_(here, non_blocking=True)
+            done.append(self._gathered([sent[-1][0].part]))
+        sent.clear()
+        return done
 
-    def _signal(self, channel: int, limit: int) -> None:
+    def _gathered(self, parts: list[slice]) -> tuple[slice, Callable[[], None]]:
+        """What waits until all have made their updates until now; `parts` lie side by side."""
+        self._signal(GATHER)
+        mark = marked(self.vector)
+        where = slice(min(part.start for part in parts), max(part.stop for part in parts))
+        return where, lambda: wait_for(mark)
+
+    def _signal(self, channel: int) -> None:
         """What comes after this (on the stream) comes after what all others had put before theirs."""
         for peer in self.others:
-            self.memory.region.put_signal(peer, channel, limit)
+            self.memory.region.put_signal(peer, channel, self.memory.timeout_ms)
         for peer in self.others:
-            self.memory.region.wait_signal(peer, channel, limit)
+            self.memory.region.wait_signal(peer, channel, self.memory.timeout_ms)
 
     def _share(self, part: slice) -> Share:
         key = (part.start, part.stop)
@@ -100,7 +110,7 @@ class Shares:
             leaving.append((self.vector[share], memory.staged(place, own, share.start, self.vector[share])))
             everyone.append(memory.staged(own, place, mine.start, self.vector[mine]))
             returning.append((self.target[mine], targets[place][mine]))
-        return Share(mine, everyone, leaving, returning)
+        return Share(part, mine, everyone, leaving, returning)
 
 
 def cut_into(length: int, count: int) -> list[slice]:

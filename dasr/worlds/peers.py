@@ -87,8 +87,8 @@ class PeerSharing:
     def send(self, part: slice) -> None:
         self.world._account(self.shares.send(part), 2 * len(self.shares.others))
 
-    def update(self, making: AbstractContextManager[Make]) -> Awaitable[None]:
-        return Blocking(self.world, self.shares.update(making))
+    def update(self, making: AbstractContextManager[Make]) -> list[tuple[slice, Awaitable[None]]]:
+        return [(where, Blocking(self.world, there)) for where, there in self.shares.update(making)]
 
 
 def _name(device: torch.device) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from collections.abc import Awaitable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -34,7 +35,10 @@ class Sharing:
         self.sent[part] = self.vector[part]
         self.parts.append(part)
 
-    async def update(self, making: AbstractContextManager[Make]) -> None:
+    def update(self, making: AbstractContextManager[Make]) -> list[tuple[slice, Awaitable[None]]]:
+        return [(slice(0, len(self.vector)), self._update(making))]
+
+    async def _update(self, making: AbstractContextManager[Make]) -> None:
         await self.world.roll_call(True)
         everyone = [self.others[rank] for rank in sorted(self.others)]
         assert all(other.parts == self.parts for other in everyone)

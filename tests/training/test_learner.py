@@ -172,6 +172,63 @@ def test_an_update_by_parts_is_the_same_update(clip):
     simulate(main, 1)
 
 
+class Taking(Quadratic):
+    """It takes the weights itself, and tells how many of them at a time."""
+
+    gradient_dtype = torch.float64
+
+    def __init__(self, dimension):
+        super().__init__(dimension, batch=1, noise=0.0)
+        self.point, self.taken = torch.full((dimension,), torch.nan, dtype=torch.float64), []
+
+    def take(self, weights, gradient, where=slice(None)):
+        self.point[where] = weights[where]
+        self.taken.append(len(weights[where]))
+
+    def gradient(self, weights, gradient, ready):
+        return super().gradient(self.point, gradient, ready)
+
+
+@pytest.mark.parametrize(
+    "then", ["nothing", "add", "update", "load", "copy_", "a part only", "updating again", "clip"]
+)
+def test_weights_taken_ahead_are_taken_again_only_if_they_changed(then):
+    async def main(world):
+        clip = 9.0 if then == "clip" else None
+        learner = Learner(
+            world, Taking(6), lambda w: Optimizer(w, clip), lambda samples: 0.1, Budget(9, 1, 1)
+        )
+        await learner.compute()
+        state = learner.state_dict()
+
+        def by_parts(count=2):
+            with learner.updating(1.0) as make:
+                for where in (slice(2, 6), slice(0, 2)):
+                    make(where, [learner.gradient[where]])
+            for where in (slice(2, 6), slice(0, 2))[:count]:
+                learner.take_ahead(where)
+
+        by_parts(1 if then == "a part only" else 2)
+        learner.update()
+        match then:
+            case "add":
+                learner.add([(1.0, torch.ones(6, dtype=torch.float64))])
+            case "update":
+                learner.update()
+            case "load":
+                learner.load_state_dict(state)
+            case "copy_":
+                learner.weights.copy_(torch.ones(6))
+            case "updating again":
+                by_parts(0)
+        learner.task.taken.clear()
+        await learner.compute()
+        assert learner.task.taken == ([] if then == "nothing" else [6])
+        assert torch.equal(learner.task.point, learner.weights)
+
+    simulate(main, 1)
+
+
 def test_weights_that_others_write_into_stay_where_they_are():
     async def main(world):
         learner = Learner(world, Quadratic(4, noise=0.0), Optimizer, lambda samples: 0.1, Budget(9, 1, 1))

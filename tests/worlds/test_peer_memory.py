@@ -161,9 +161,9 @@ def test_each_makes_a_share_of_the_update_once_all_have_sent_it(learners: int) -
     ranks = [3 + 2 * i for i in range(learners)]
     parts = [slice(700, 1003), slice(70, 700), slice(0, 70)]
 
-    def life(memory: PeerMemory, rank: int) -> list[Tensor]:
+    def life(memory: PeerMemory, rank: int) -> list[tuple[slice, Tensor]]:
         gradient, weights = memory.shared(torch.empty(1003)), memory.shared(torch.empty(1003))
-        seen, made = [], list[slice]()
+        seen, made = list[tuple[slice, Tensor]](), list[slice]()
         assert memory.shares(torch.empty(1003), weights, tuple(ranks)) is None  # not shared
         assert memory.shares(gradient, weights, (*ranks, 99)) is None  # of another host
 
@@ -181,8 +181,9 @@ def test_each_makes_a_share_of_the_update_once_all_have_sent_it(learners: int) -
                 time.sleep(0.01 * (rank == ranks[turn % learners]))
                 gradient[part] = numbers(rank, 1003, turn)[part]
                 sent += shares.send(part)
-            shares.update(contextlib.nullcontext(make))()
-            seen.append(weights.clone())
+            for where, there in shares.update(contextlib.nullcontext(make)):
+                there()
+                seen.append((where, weights[where].clone()))
             gradient.fill_(torch.nan)  # nobody reads it any more
         assert made[:3] == made[3:6] and all(p.start <= m.start for p, m in zip(parts, made, strict=False))
         assert abs(sent - 2 * 4 * 1003 * (learners - 1) / learners) <= 2 * 4 * 64 * 3 * learners
@@ -192,8 +193,11 @@ def test_each_makes_a_share_of_the_update_once_all_have_sent_it(learners: int) -
     total = torch.zeros(1003).double()
     for turn in range(5):
         total -= torch.stack([numbers(rank, 1003, turn) for rank in ranks]).double().sum(0)
-        torch.testing.assert_close(results[0][turn].double(), total, rtol=1e-5, atol=1e-5)
-        assert all(torch.equal(result[turn], results[0][turn]) for result in results)
+        for number, where in enumerate((slice(70, 1003), slice(0, 70))):
+            assert all(result[2 * turn + number][0] == where for result in results)
+            weights = [result[2 * turn + number][1] for result in results]
+            torch.testing.assert_close(weights[0].double(), total[where], rtol=1e-5, atol=1e-5)
+            assert all(torch.equal(vector, weights[0]) for vector in weights)
 
 
 @pytest.mark.parametrize("options", [{}, {"clip": 0.5}, {"momentum": 0.9}])
