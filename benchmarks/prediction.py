@@ -32,8 +32,10 @@ from dasr.strategies import registry
 from dasr.training import optimizer
 from dasr.training.learner import Budget, Learner
 from dasr.worlds import calibration
+from dasr.worlds.blocking import ignore
 from dasr.worlds.clusters import Cluster, Compute
-from dasr.worlds.probe import probe
+from dasr.worlds.interface import Ready
+from dasr.worlds.probe import Work, probe
 from dasr.worlds.simulation import Simulation
 from dasr.worlds.torch_world import connect
 
@@ -55,7 +57,7 @@ BRIDGE = "dasrbr0"
 class StubbornTask:
     """A gradient that takes its time: `work` (a sleep, or a model's pass). Remembers when each began."""
 
-    def __init__(self, now: Callable[[], float], parameters: int, work: Callable[[], None]) -> None:
+    def __init__(self, now: Callable[[], float], parameters: int, work: Work) -> None:
         self.now, self.num_parameters, self.work = now, parameters, work
         self.begins: list[float] = []
 
@@ -64,7 +66,7 @@ class StubbornTask:
 
     def gradient(self, weights: torch.Tensor, gradient: torch.Tensor, ready: Any) -> float:
         self.begins.append(self.now())
-        self.work()
+        self.work(ready)
         ready(gradient)
         return 0.0
 
@@ -87,7 +89,7 @@ def learner_of(world: Any, task: StubbornTask, size: int) -> Learner:
     )
 
 
-def pause() -> None:
+def pause(ready: Ready) -> None:
     time.sleep(GRADIENT_S)
 
 
@@ -114,7 +116,7 @@ def worker(rank: int, size: int, host: str, port: int, demo: bool, nodes: list[i
 def predict(cluster: Cluster, size: int, name: str) -> float:
     """The simulated time per step, by the same measure."""
     simulation = Simulation(cluster, size)
-    tasks = [StubbornTask(world.now, PARAMETERS, lambda: None) for world in simulation.worlds]
+    tasks = [StubbornTask(world.now, PARAMETERS, ignore) for world in simulation.worlds]
     strategies = [
         registry.make(name, learner_of(world, task, size), **STRATEGIES[name])
         for world, task in zip(simulation.worlds, tasks, strict=True)

@@ -9,15 +9,17 @@ from __future__ import annotations
 import functools
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from dasr.errors import UserError
+from dasr.worlds.blocking import ignore
 from dasr.worlds.clusters import Cluster, Compute, Link
-from dasr.worlds.probe import Times, probe
+from dasr.worlds.interface import Ready
+from dasr.worlds.probe import Times, Work, probe
 from dasr.worlds.torch_world import TorchWorld
 
 if TYPE_CHECKING:
@@ -129,14 +131,14 @@ def _calibrate_process(
     torch.set_num_threads(1)
     on_gpu = world.device.type == "cuda"
     step = gpu_step if on_gpu else demo_step
-    work = step(share) if step_seconds is None or on_gpu else functools.partial(time.sleep, step_seconds)
+    work = step(share) if step_seconds is None or on_gpu else _sleeping(step_seconds)
     found = world.run(probe(world, max_bytes, repeats, work))
     if step_seconds is None:
         times = []
         for _ in range(STEPS_TIMED):  # all learners compute at once
             start = time.perf_counter()
             for _ in range(AT_ONCE if on_gpu else 1):  # a GPU is given the next before the last is done
-                work()
+                work(ignore)
             if on_gpu:
                 torch.cuda.synchronize()
             times.append((time.perf_counter() - start) / (AT_ONCE if on_gpu else 1))
@@ -160,7 +162,11 @@ class SameBatch:
         """There is only one."""
 
 
-def gpu_step(share: int, pdfs: int = 32_000) -> Callable[[], None]:
+def _sleeping(seconds: float) -> Work:
+    return lambda ready: time.sleep(seconds)
+
+
+def gpu_step(share: int, pdfs: int = 32_000) -> Work:
     """Gradient and update of the paper's model on random features, put on the current GPU's stream."""
     from dasr.features.feed import Batch
     from dasr.models import config as model_config
@@ -175,16 +181,16 @@ def gpu_step(share: int, pdfs: int = 32_000) -> Callable[[], None]:
     weights = task.initial()
     gradient = torch.zeros_like(weights)
 
-    def step() -> None:
+    def step(ready: Ready) -> None:
         task.take(weights, gradient)
-        task.gradient(weights, gradient, lambda part: None)
+        task.gradient(weights, gradient, ready)
         weights.add_(gradient, alpha=-1e-6)
 
-    step()
+    step(ignore)
     return step
 
 
-def demo_step(share: int, frames: int = 21, pdfs: int = 400) -> Callable[[], None]:
+def demo_step(share: int, frames: int = 21, pdfs: int = 400) -> Work:
     """Forward, backward and update of the demo model on random features."""
     from dasr.models import config as model_config
     from dasr.models.acoustic import AcousticModel
@@ -194,7 +200,7 @@ def demo_step(share: int, frames: int = 21, pdfs: int = 400) -> Callable[[], Non
     inputs = torch.randn(share, frames + 2 * config.margin, 40)
     optimizer = torch.optim.SGD(model.parameters(), 1e-6)
 
-    def step() -> None:
+    def step(ready: Ready) -> None:
         optimizer.zero_grad()
         model(inputs).square().mean().backward()
         optimizer.step()

@@ -21,15 +21,13 @@ import torch
 from torch import Tensor
 
 from dasr.worlds import on_device
-from dasr.worlds.interface import Payload, RollCall
+from dasr.worlds.interface import RollCall
 from dasr.worlds.on_device import marked, wait_for
 from dasr.worlds.peer_shares import Shares, cut_into
+from dasr.worlds.peer_windows import Windows
 from dasr.worlds.region import Allocate
-from dasr.worlds.wire import parts_of
 
 SCATTER, GATHER = range(2)  # channels of signals
-EXCHANGES = (4, 5)  # in turn
-ALIGNED = 16  # bytes: where parts and slices begin
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,7 @@ class PeerMemory:
         self.replaced: set[int] = set()  # learners whose first process is gone, and its memory with it
         self._shared: list[tuple[Tensor, list[Tensor]]] = []  # a vector here, and those of all learners
         self._plans: dict[Any, _Plan] = {}
-        self._turns: dict[int, int] = {}  # exchanges with each partner
-        self._exchanging: str | None = None  # the activity whose the windows are
+        self.windows = Windows(self)
         self._all_shares: dict[Any, Shares] = {}
         self.beside = on_device.Streams()
 
@@ -63,8 +60,8 @@ class PeerMemory:
         if not self._shared:
             # For each learner: where its slices come to be added up, and two windows. Room for float32.
             length = (like.numel() // 64 + 1) * 64
-            self._window_bytes = max(4, like.element_size()) * length
-            self._window, self.region = self.allocate(3 * len(self.ranks) * self._window_bytes, torch.uint8)
+            self.window_bytes = max(4, like.element_size()) * length
+            self._windows, self.region = self.allocate(3 * len(self.ranks) * self.window_bytes, torch.uint8)
         vector, region = self.allocate(like.numel(), like.dtype)
         everyone = [region.get_buffer(place, like.shape, like.dtype) for place in range(len(self.ranks))]
         self._shared.append((vector, everyone))
@@ -146,65 +143,12 @@ class PeerMemory:
         assert place is not None
         return place[0]
 
-    def _windows_are(self, activity: str) -> bool:
-        self._exchanging = self._exchanging or activity
-        return self._exchanging == activity
-
-    def exchanges(self, payload: Payload, peer: int, activity: str) -> bool:
-        """Whether the payload can be put into the partner's window. Both ends come to the same answer."""
-        parts = parts_of(payload)
-        if peer not in self.ranks or peer in self.replaced or not all(part.is_cuda for part in parts):
-            return False
-        size = sum(-(-part.nbytes // ALIGNED) * ALIGNED for part in parts)
-        return self._windows_are(activity) and size <= self._window_bytes
-
-    def exchange(self, payload: Payload, peer: int) -> Callable[[], Payload]:
-        """Start; what it gives waits (the stream, not the thread) and gives the partner's."""
-        place = self.ranks.index(peer)
-        with self.beside("exchange", parts_of(payload)[0].device):
-            turn = self.push(payload, peer, wait=False)
-            self.region.put_signal(place, EXCHANGES[turn], self.timeout_ms)
-            sent = marked(parts_of(payload)[0])
-
-        def finish() -> Payload:
-            wait_for(sent)
-            self.region.wait_signal(place, EXCHANGES[turn], self.timeout_ms)
-            return self.window(payload, peer, turn)
-
-        return finish
-
-    def push(self, payload: Payload, peer: int, wait: bool = True) -> int:
-        """Copy into the partner's window, to the end if `wait`; which of the two it was."""
-        turn = self._turns.get(peer, 0)
-        self._turns[peer] = 1 - turn
-        there = self._views(payload, self.ranks.index(peer), self.rank, turn)
-        for target, part in zip(there, parts_of(payload), strict=True):
-            target.copy_(part, non_blocking=True)
-        event = marked(parts_of(payload)[0])
-        if wait and event is not None:
-            event.synchronize()
-        return turn
-
-    def window(self, like: Payload, peer: int, turn: int) -> Payload:
-        """What the partner put into that window here, until it puts the next but one."""
-        parts = self._views(like, self.ranks.index(self.rank), peer, turn)
-        return parts[0] if isinstance(like, Tensor) else tuple(parts)
-
-    def _views(self, like: Payload, place: int, source: int, turn: int) -> list[Tensor]:
-        """The parts of a payload from `source` in a window on the learner at `place`."""
-        begin = (3 * self.ranks.index(source) + 1 + turn) * self._window_bytes
-        views = []
-        for part in parts_of(like):
-            views.append(self._at(place, begin, part))
-            begin += -(-part.nbytes // ALIGNED) * ALIGNED
-        return views
-
     def staged(self, place: int, source: int, offset: int, like: Tensor) -> Tensor:
         """Where the learner at `place` finds the slice of the one at `source` that it is to add up."""
-        begin = 3 * source * self._window_bytes
-        return self._at(place, begin + offset * like.element_size(), like)
+        begin = 3 * source * self.window_bytes
+        return self.at(place, begin + offset * like.element_size(), like)
 
-    def _at(self, place: int, begin: int, like: Tensor) -> Tensor:
+    def at(self, place: int, begin: int, like: Tensor) -> Tensor:
         size = like.element_size()
         return self.region.get_buffer(place, like.shape, like.dtype, begin // size)
 

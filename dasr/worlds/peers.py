@@ -54,8 +54,8 @@ def exchange(
     """The gradient loop's stream (`main`) waits for the other's, its thread for nothing; other activities
     tell each other when it is there, so that they can go on without a partner that is lost."""
     if main:
-        return Blocking(world, memory.exchange(payload, peer))
-    marker = torch.tensor([memory.push(payload, peer)], dtype=torch.uint8)
+        return Blocking(world, memory.windows.exchange(payload, peer))
+    marker = torch.tensor([memory.windows.push(payload, peer)], dtype=torch.uint8)
     try:
         world.transport.send(peer, tag, wire.pack(marker))
     except BaseException as error:
@@ -65,7 +65,7 @@ def exchange(
     def received() -> Payload:
         turn = finish(told)
         assert isinstance(turn, Tensor)
-        return memory.window(payload, peer, int(turn))
+        return memory.windows.window(payload, peer, int(turn))
 
     return Blocking(world, received)
 

@@ -15,17 +15,18 @@ from typing import Any
 
 import torch
 
+from dasr.worlds.blocking import ignore
+from dasr.worlds.interface import Ready
 from dasr.worlds.torch_world import TorchWorld
 
 SMALLEST = 1 << 10  # bytes
 LARGEST_BESIDE = 1 << 20  # bytes of a message that passes beside work
 TURNS, EXCHANGES, LONGEST_S = 60, 20, 10.0  # of work beside traffic, at least; seconds, at most
 Times = dict[int, float]  # bytes -> seconds
+Work = Callable[[Ready], None]  # as a gradient is computed
 
 
-async def probe(
-    world: TorchWorld, max_bytes: int, repeats: int, work: Callable[[], object] | None = None
-) -> dict[str, Any]:
+async def probe(world: TorchWorld, max_bytes: int, repeats: int, work: Work | None = None) -> dict[str, Any]:
     """One learner's measurements: seconds for each size in bytes; what traffic costs `work` (default:
     arithmetic)
     that goes on beside it."""
@@ -132,7 +133,7 @@ def _synchronize(world: TorchWorld) -> None:
         torch.cuda.synchronize(world.device)
 
 
-async def _busy_gpu(world: TorchWorld, work: Callable[[], object], weights: torch.Tensor) -> Busy:
+async def _busy_gpu(world: TorchWorld, work: Work, weights: torch.Tensor) -> Busy:
     """`weights` (if any) pass to the partner while work goes on: copies that take no thread."""
     found, peer = Busy(), world.rank ^ 1
     for _ in range(TURNS):
@@ -140,7 +141,7 @@ async def _busy_gpu(world: TorchWorld, work: Callable[[], object], weights: torc
         _synchronize(world)
         start = time.perf_counter()
         passing = world.exchange(weights, peer, tag=11) if len(weights) and peer < world.size else None
-        work()
+        await world.compute(work)
         if passing is not None:
             await passing
         _synchronize(world)
@@ -151,7 +152,7 @@ async def _busy_gpu(world: TorchWorld, work: Callable[[], object], weights: torc
     return found
 
 
-async def _busy(world: TorchWorld, work: Callable[[], object], message: torch.Tensor) -> Busy:
+async def _busy(world: TorchWorld, work: Work, message: torch.Tensor) -> Busy:
     """`message`: what the other activity sends again and again; nothing: silence."""
     weights, size = message.clone(), message.nbytes
     stop = world.event()
@@ -180,7 +181,7 @@ async def _busy(world: TorchWorld, work: Callable[[], object], message: torch.Te
         start = time.perf_counter()
         if start > until:
             break
-        work()
+        work(ignore)
         worked = time.perf_counter()
         await world.count("calibration", 1)
         found.works.append(worked - start)
@@ -191,7 +192,7 @@ async def _busy(world: TorchWorld, work: Callable[[], object], message: torch.Te
     return found
 
 
-def arithmetic() -> None:
+def arithmetic(ready: Ready) -> None:
     matrix = torch.full((192, 192), 0.001)
     for _ in range(100):
         matrix = matrix @ matrix

@@ -88,7 +88,8 @@ class TorchWorld:
     def compute(self, work: Callable[[Ready], None], ready: Ready | None = None) -> Awaitable[None]:
         self._activity.computes = True
         start = time.perf_counter()
-        work(ready or ignore)
+        ready = ready or ignore
+        work(ready if self.peers is None else self.peers.windows.begin_before(ready))
         self.accounts.compute_seconds += time.perf_counter() - start
         return Blocking(self, nothing, waits=False)
 
@@ -119,7 +120,7 @@ class TorchWorld:
         return Blocking(self, take)
 
     def exchange(self, payload: Payload, peer: int, tag: int = 0) -> Awaitable[Payload]:
-        if self.peers is not None and self.peers.exchanges(payload, peer, self._name()):
+        if self.peers is not None and self.peers.windows.exchanges(payload, peer, self._name()):
             self._account(sum(part.nbytes for part in wire.parts_of(payload)), 1)
             return peers.exchange(self, self.peers, payload, peer, tag, main=self._name() == "main")
         if self._on_device(payload):

@@ -145,7 +145,7 @@ def test_messages_of_a_ring_cross_round_after_round(learners: int = 3) -> None:
         for turn in range(5):
             peers = [(rank - 1) % learners, (rank + 1) % learners]
             mine = (torch.full((20,), 10.0 * turn + rank), torch.tensor([rank], dtype=torch.int64))
-            waits = [memory.exchange(mine, peer) for peer in peers]
+            waits = [memory.windows.exchange(mine, peer) for peer in peers]
             for peer, wait in zip(peers, waits, strict=True):
                 theirs, name = wait()
                 assert int(name) == peer
@@ -153,6 +153,33 @@ def test_messages_of_a_ring_cross_round_after_round(learners: int = 3) -> None:
         return seen
 
     assert together(range(learners), life) == [[0.0] * 10] * learners
+
+
+@pytest.mark.parametrize("computes", [False, True])
+def test_exchanges_begin_when_one_is_awaited_or_a_gradient_has_its_first_part(computes: bool) -> None:
+    """Two with one partner at a time, in parts of a vector; what is sent is what was there then."""
+
+    def life(memory: PeerMemory, rank: int) -> list[Tensor]:
+        memory.shared(torch.empty(40))
+        seen, told = [], list[int]()
+        for turn in range(4):
+            mine = numbers(rank, 40, turn)
+            waits = [
+                memory.windows.exchange(mine[:16], 1 - rank),
+                memory.windows.exchange(mine[16:], 1 - rank),
+            ]
+            assert len(memory.windows._waiting) == 2
+            if computes:
+                ready = memory.windows.begin_before(lambda part: told.append(len(memory.windows._waiting)))
+                ready(mine)
+                ready(mine)
+                assert told == [0, 0] * (turn + 1)
+            seen.append(torch.cat([wait().clone() for wait in waits]))
+            assert not memory.windows._waiting
+        return seen
+
+    for rank, seen in enumerate(together(range(2), life)):
+        assert all(torch.equal(theirs, numbers(1 - rank, 40, turn)) for turn, theirs in enumerate(seen))
 
 
 @pytest.mark.parametrize("learners", [2, 3, 5])

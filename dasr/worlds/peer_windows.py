@@ -1,0 +1,125 @@
+"""What learners whose GPUs are in one host send each other: it comes to lie in a window in the partner's
+memory, one of two in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from dasr.worlds.interface import Payload, Ready
+from dasr.worlds.on_device import marked, wait_for
+from dasr.worlds.wire import parts_of
+
+if TYPE_CHECKING:
+    from dasr.worlds.peer_memory import PeerMemory
+
+BEGUN, EXCHANGES = (4, 5), (6, 7)  # channels of signals, in turn
+ALIGNED = 16  # bytes: where parts begin
+
+
+@dataclass
+class _Exchange:
+    payload: Payload
+    peer: int
+    place: int  # of the peer on the host
+    turn: int
+    sent: torch.cuda.Event | None = None
+
+
+class Windows:
+    """Two windows for each other learner of the host, here and in its memory."""
+
+    def __init__(self, memory: PeerMemory):
+        self.memory = memory
+        self._turns: dict[int, int] = {}  # exchanges with each partner
+        self._waiting: list[_Exchange] = []  # those that have not been started
+        self._exchanging: str | None = None  # the activity whose the windows are
+
+    def _windows_are(self, activity: str) -> bool:
+        self._exchanging = self._exchanging or activity
+        return self._exchanging == activity
+
+    def exchanges(self, payload: Payload, peer: int, activity: str) -> bool:
+        """Whether the payload can be put into the partner's window. Both ends come to the same answer."""
+        parts, memory = parts_of(payload), self.memory
+        if peer not in memory.ranks or peer in memory.replaced or not all(part.is_cuda for part in parts):
+            return False
+        size = sum(-(-part.nbytes // ALIGNED) * ALIGNED for part in parts)
+        return self._windows_are(activity) and size <= memory.window_bytes
+
+    def exchange(self, payload: Payload, peer: int) -> Callable[[], Payload]:
+        """Start (see begin); what it gives waits (the stream, not the thread) and gives the partner's."""
+        memory = self.memory
+        coming = _Exchange(payload, peer, memory.ranks.index(peer), self._turn(peer))
+        self._waiting.append(coming)
+
+        def finish() -> Payload:
+            self.begin()
+            wait_for(coming.sent)
+            memory.region.wait_signal(coming.place, EXCHANGES[coming.turn], memory.timeout_ms)
+            return self.window(payload, peer, coming.turn)
+
+        return finish
+
+    def begin(self) -> None:
+        """Start the exchanges that were asked for. It is called when one of them is waited for, or when the
+        forward pass of a gradient is behind: copies delay its many short kernels more than what follows."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        region, limit = self.memory.region, self.memory.timeout_ms
+        with self.memory.beside("exchange", parts_of(waiting[0].payload)[0].device):
+            for each in waiting:  # who begins one has read what the last but one put into that window
+                region.put_signal(each.place, BEGUN[each.turn], limit)
+            for each in waiting:
+                region.wait_signal(each.place, BEGUN[each.turn], limit)
+                self._put(each.payload, each.peer, each.turn)
+                region.put_signal(each.place, EXCHANGES[each.turn], limit)
+                each.sent = marked(parts_of(each.payload)[0])
+
+    def begin_before(self, ready: Ready) -> Ready:
+        """Calls begin() before the first slice of a gradient is told."""
+
+        def told(part: Tensor) -> None:
+            if self._waiting:
+                self.begin()
+            ready(part)
+
+        return told if self._waiting else ready
+
+    def push(self, payload: Payload, peer: int) -> int:
+        """Copy into the partner's window, to the end; which of the two it was."""
+        turn = self._turn(peer)
+        self._put(payload, peer, turn)
+        event = marked(parts_of(payload)[0])
+        if event is not None:
+            event.synchronize()
+        return turn
+
+    def _turn(self, peer: int) -> int:
+        turn = self._turns.get(peer, 0)
+        self._turns[peer] = 1 - turn
+        return turn
+
+    def _put(self, payload: Payload, peer: int, turn: int) -> None:
+        there = self._views(payload, self.memory.ranks.index(peer), self.memory.rank, turn)
+        for target, part in zip(there, parts_of(payload), strict=True):
+            target.copy_(part, non_blocking=True)
+
+    def window(self, like: Payload, peer: int, turn: int) -> Payload:
+        """What the partner put into that window here, until it puts the next but one."""
+        parts = self._views(like, self.memory.ranks.index(self.memory.rank), peer, turn)
+        return parts[0] if isinstance(like, Tensor) else tuple(parts)
+
+    def _views(self, like: Payload, place: int, source: int, turn: int) -> list[Tensor]:
+        """The parts of a payload from `source` in a window on the learner at `place`."""
+        begin = (3 * self.memory.ranks.index(source) + 1 + turn) * self.memory.window_bytes
+        views = []
+        for part in parts_of(like):
+            views.append(self.memory.at(place, begin, part))
+            begin += -(-part.nbytes // ALIGNED) * ALIGNED
+        return views
