@@ -10,7 +10,6 @@ shards.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Awaitable
 from typing import Any
 
@@ -20,9 +19,10 @@ from torch import Tensor
 from dasr.strategies.averaging import Feedback
 from dasr.strategies.compression import Encoded
 from dasr.strategies.gossip import Track
+from dasr.strategies.guard import Guard
 from dasr.strategies.server import PULL, PUSH, check_servers
 from dasr.strategies.strategy import Learner, Strategy
-from dasr.worlds.interface import Payload, PeerLost
+from dasr.worlds.interface import Payload, PeerLost, World
 
 WORK, LAST = 0, 1  # what a message to the server is: an update, or a last pull
 
@@ -30,16 +30,16 @@ WORK, LAST = 0, 1  # what a message to the server is: an update, or a last pull
 class Shard:
     """A part of the model on its server, its clock, and what each learner knows of it."""
 
-    def __init__(self, model: Tensor, size: int, compression: str, staleness_aware: bool):
+    def __init__(self, world: World, model: Tensor, compression: str, staleness_aware: bool):
         self.model, self.staleness_aware = model, staleness_aware
         self.clock = 0
-        self.seen = [0] * size  # clock of each learner's last pull
-        self.views = [Track(compression) for _ in range(size)]
-        self.lock = threading.Lock()  # the server's activity and its host's own learner
+        self.seen = [0] * world.size  # clock of each learner's last pull
+        self.views = [Track(compression) for _ in range(world.size)]
+        self.guard = Guard(world)  # the server's activity and its host's own learner
 
     def serve(self, rank: int, update: Tensor | None) -> Encoded:
         """Apply an update of learner `rank`. The answer: its staleness, then the model."""
-        with self.lock:
+        with self.guard:
             staleness = self.clock - self.seen[rank]
             if update is not None:
                 self.model.add_(update, alpha=1 / max(1, staleness) if self.staleness_aware else 1.0)
@@ -59,13 +59,12 @@ class AcPs(Strategy):
         self, learner: Learner, *, servers: int = 1, staleness_aware: bool = False, compression: str = "fp32"
     ):
         super().__init__(learner)
-        rank, size = self.world.rank, self.world.size
-        self.servers = check_servers(servers, size)
+        rank, self.servers = self.world.rank, check_servers(servers, self.world.size)
         self.pushed = [Feedback(compression) for _ in range(self.servers)]
         self.views = [Track(compression) for _ in range(self.servers)]
         models = learner.copy().tensor_split(self.servers)
         hosts = rank < self.servers
-        self.shard = Shard(models[rank].clone(), size, compression, staleness_aware) if hosts else None
+        self.shard = Shard(self.world, models[rank].clone(), compression, staleness_aware) if hosts else None
 
     async def run(self) -> None:
         learner, world = self.learner, self.world
@@ -86,6 +85,7 @@ class AcPs(Strategy):
         answers: dict[int, Encoded] = {}
         for server, part in enumerate(update.tensor_split(self.servers)):
             if server == world.rank and self.shard is not None:
+                await world.caught_up()  # or others' answers would wait for this learner's gradients
                 answers[server] = self.shard.serve(world.rank, part if kind == WORK else None)
                 continue
             pushed = self.pushed[server].encode(part)
@@ -117,7 +117,7 @@ class AcPs(Strategy):
     def state_dict(self) -> dict[str, Any]:
         shard = None
         if self.shard is not None:
-            with self.shard.lock:
+            with self.shard.guard:
                 shard = {"model": self.shard.model.clone(), "clock": self.shard.clock}
         return {"pushed": [one.state_dict() for one in self.pushed], "shard": shard}
 

@@ -11,13 +11,13 @@ so no round waits. One node is `sc-allreduce`; one learner a node, `ad`. Zhang e
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from dasr.strategies.gossip import Gossip
+from dasr.strategies.guard import Guard
 from dasr.strategies.mixing import Mixing
 from dasr.strategies.node import Node
 from dasr.strategies.rounds import Rounds
@@ -55,7 +55,7 @@ class HAd(Strategy):
         self.gossip = Gossip(self.world, between, compression, tolerant=True)
         self.rounds = Rounds(self.world, pace, roll_call_every)
         self.pending, self.news = torch.zeros_like(learner.weights), False  # mixed, not yet added by the node
-        self.lock = threading.Lock()  # weights and pending are read and changed together
+        self.guard = Guard(self.world)  # weights and pending are read and changed together
 
     async def run(self) -> None:
         world, going, lost = self.world, True, set[int]()
@@ -82,10 +82,10 @@ class HAd(Strategy):
         """All learners of the node add what its leader has mixed since the last time."""
         if len(set(self.world.nodes)) == 1 or not await self.node.total(self.news):
             return
-        with self.lock:
+        with self.guard:
             taken, self.news = self.pending.clone(), False
         await self.world.all_reduce(taken, self.node.ranks, "sum")
-        with self.lock:
+        with self.guard:
             self.learner.add([(1.0, taken)])
             if self.node.leads:
                 self.pending.sub_(taken)
@@ -95,16 +95,16 @@ class HAd(Strategy):
         self.gossip.mixing = self.gossip.mixing.among(mixers)
         if self.world.rank not in mixers or len(mixers) == 1:
             return
-        with self.lock:
+        with self.guard:
             model = self.learner.copy().add_(self.pending)
         terms = await self.gossip.start(round_, model)
-        with self.lock:
+        with self.guard:
             for factor, vector in terms:
                 self.pending.add_(vector, alpha=factor)
             self.news = True
 
     def state_dict(self) -> dict[str, Any]:
-        with self.lock:
+        with self.guard:
             return {"pending": self.pending.clone(), "news": self.news}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -96,6 +96,10 @@ class World(Protocol):
 
     def sleep(self, seconds: float) -> Awaitable[None]: ...
 
+    def caught_up(self) -> Awaitable[None]:
+        """Ends when what this activity has begun on its device is done: a GPU is some steps behind."""
+        ...
+
     def compute(self, work: Callable[[Ready], None], ready: Ready | None = None) -> Awaitable[None]:
         """Run one gradient computation `work(ready)`. Time passes: virtual in SimWorld, real in
         TorchWorld."""

@@ -53,3 +53,9 @@ def wait_for(event: torch.cuda.Event | None) -> None:
     """The current stream waits."""
     if event is not None:
         torch.cuda.current_stream().wait_event(event)
+
+
+def synchronize(device: torch.device) -> None:
+    """The thread waits for the current stream."""
+    if device.type == "cuda":
+        torch.cuda.current_stream(device).synchronize()

@@ -65,6 +65,11 @@ class SimWorld:
         self._scheduler.at(self._scheduler.now + seconds, self._complete, future)
         return future
 
+    def caught_up(self) -> Awaitable[None]:
+        future = Future(TIME)
+        self._complete(future)
+        return future
+
     def compute(self, work: Callable[[Ready], None], ready: Ready | None = None) -> Awaitable[None]:
         scheduler = self._scheduler
         activity = scheduler.current

@@ -85,6 +85,9 @@ class TorchWorld:
     def sleep(self, seconds: float) -> Awaitable[None]:
         return Blocking(self, lambda: time.sleep(seconds), waits=False)
 
+    def caught_up(self) -> Awaitable[None]:
+        return Blocking(self, lambda: on_device.synchronize(self.device), waits=False)
+
     def compute(self, work: Callable[[Ready], None], ready: Ready | None = None) -> Awaitable[None]:
         self._activity.computes = True
         start = time.perf_counter()
