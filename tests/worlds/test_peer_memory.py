@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.distributed import HashStore, PrefixStore
 
 from dasr.strategies.allreduce import ScAllReduce
+from dasr.strategies.hierarchical import HAd
 from dasr.training import optimizer
 from dasr.training.learner import Budget, Learner
 from dasr.training.task import Quadratic
@@ -254,3 +255,31 @@ def test_learners_that_update_in_shares_take_the_steps_of_those_that_reduce(
         reduced = list(pool.map(lambda rank: life(None, rank, "reduce"), range(3)))
     assert all(torch.equal(weights, shared[0]) for weights in shared)
     torch.testing.assert_close(shared[0], reduced[0], rtol=1e-5, atol=1e-6)
+
+
+def test_hosts_of_h_ad_update_in_shares_and_mix_between_them() -> None:
+    """Two hosts of two learners: those of a host hold the same bits in the end, and both have learnt."""
+    store, hosts = HashStore(), [(0, 1), (2, 3)]
+
+    def life(memory: PeerMemory, rank: int) -> Tensor:
+        world = connect(PrefixStore("h-ad", store), rank, 4, nodes=[0, 0, 1, 1])
+        world.peers = memory
+        task = Quadratic(300, batch=8, rank=rank, size=4, noise=0.0, dtype=torch.float32)
+        learner = Learner(
+            world, task, lambda w: optimizer.make("sgd", w), lambda samples: 0.3, Budget(60, 8, 4)
+        )
+        strategy = HAd(learner, bucket_mb=1e-4)
+
+        async def begin_together() -> None:
+            await world.roll_call(True)
+            await strategy.run()
+
+        world.run(begin_together())
+        world.close()
+        assert memory._all_shares and (rank % 2 == 0 or world.accounts.mixes == 0)
+        return learner.weights
+
+    with ThreadPoolExecutor(2) as pool:
+        for one, other in pool.map(lambda ranks: together(ranks, life), hosts):
+            assert torch.equal(one, other)
+            assert one.abs().mean() < 0.1  # it began at 3
