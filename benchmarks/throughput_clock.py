@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -65,6 +66,7 @@ class Timer:
     def __init__(self, warm_up: int, steps: int, world: TorchWorld, profile: Path | None = None):
         self.warm_up, self.last, self.world, self.profile = warm_up, warm_up + steps, world, profile
         self.began = self.seconds = 0.0
+        self.steps, self.mean_ms, self.spent = 0, math.nan, {"bytes_sent": 0, "wait_seconds": 0, "mixes": 0}
         self.marks: list[tuple[int, Mark]] = []
         self.profiler: Any = None
 
@@ -86,16 +88,16 @@ class Timer:
         if self.seconds:
             return
         synchronize(self.world.device)
-        self.steps = self.last - self.warm_up
-        self.seconds = time.perf_counter() - self.began
-        # Others may have taken more of the shared budget: up to its last step, not the end of all
-        if len(self.marks) > 1:
-            (first, began), (last, ended) = self.marks[0], self.marks[-1]
-            self.steps, self.seconds = last - first, began.seconds_to(ended)
+        if len(self.marks) < 2:  # others have taken all of the shared budget
+            self.seconds = math.inf
+            return
+        # Or more of it than this one: up to its last step, not the end of all
+        (first, began), (last, ended) = self.marks[0], self.marks[-1]
+        self.steps, self.seconds = last - first, began.seconds_to(ended)
         self.mean_ms = 1e3 * self.seconds / self.steps
         self.seconds = self.steps * self._typical()
         after = asdict(self.world.accounts)
-        self.spent = {k: after[k] - self.before[k] for k in ("bytes_sent", "wait_seconds", "mixes")}
+        self.spent = {k: after[k] - self.before[k] for k in self.spent}
         if self.profiler is not None:
             self.profiler.stop()
             self.profiler.export_chrome_trace(str(self.profile))

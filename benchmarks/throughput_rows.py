@@ -93,11 +93,12 @@ def strategy_row(
         "what": name + "".join(f" {k}={v}" for k, v in given.items()),
         "kframes_per_s": frames / timer.seconds / 1e3,
     }
-    row |= {"ms_a_step": 1e3 * timer.seconds / timer.steps, "mean_ms": timer.mean_ms}
+    steps = max(1, timer.steps)  # a learner may come to none, where others take them all: speed 0
+    row |= {"ms_a_step": 1e3 * timer.seconds / steps, "mean_ms": timer.mean_ms}
     row |= {"loss": learner.mean_loss()}
     row |= {
-        "mb_sent_a_step": timer.spent["bytes_sent"] / timer.steps / 1e6,
-        "mixes_a_step": timer.spent["mixes"] / timer.steps,
+        "mb_sent_a_step": timer.spent["bytes_sent"] / steps / 1e6,
+        "mixes_a_step": timer.spent["mixes"] / steps,
     }
     row["waiting_for_others"] = timer.spent["wait_seconds"] / timer.seconds
     if world.rank == 0:

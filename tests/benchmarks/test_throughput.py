@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from torch.distributed import HashStore
 
+from benchmarks.throughput_clock import Timer
 from dasr.models.acoustic import AcousticModel
 from dasr.models.config import ModelConfig
+from dasr.worlds.torch_world import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,3 +38,12 @@ def test_throughput_of_two_learners_beside_ddp_on_a_cpu(tmp_path: Path) -> None:
     tiny = AcousticModel(ModelConfig(layers=2, cells=32, bottleneck=16, subsampling=1), 10, 50)
     size = 2 * sum(parameter.numel() for parameter in tiny.parameters())  # bytes; each of two sends it once
     assert rows["sc-allreduce:compression=bf16"]["mb_sent_a_step"] * 1e6 == pytest.approx(size, rel=1e-3)
+
+
+def test_a_learner_whose_steps_others_took_counts_as_standing_still() -> None:
+    world = connect(HashStore(), 0, 1)
+    timer = Timer(warm_up=1, steps=3, world=world)
+    timer.end()
+    assert timer.steps == 0 and timer.spent["bytes_sent"] == 0
+    assert 21 * timer.steps / timer.seconds == 0
+    world.close()
