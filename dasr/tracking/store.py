@@ -18,6 +18,7 @@ from typing import Any
 
 from dasr.config import Config
 from dasr.errors import UserError
+from dasr.tracking.database import make_whole, sqlite_file
 from dasr.tracking.records import Record, RunRecord
 
 BATCH = 1000  # metrics in one log_batch: the server's limit
@@ -69,14 +70,19 @@ class Store:
         (self.results / "mlflow").mkdir(parents=True, exist_ok=True)
         import mlflow
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
         for noisy in ("mlflow", "alembic"):  # each has a hundred lines to say about a fresh database
             logging.getLogger(noisy).setLevel(logging.WARNING)
         try:
+            make_whole(self.uri)
             self.client = mlflow.MlflowClient(self.uri)
             self.experiment = self._experiment()
-        except MlflowException as error:
-            raise UserError(f"MLflow at {self.uri}: {str(error).splitlines()[0][:300]}") from None
+        except (MlflowException, SQLAlchemyError) as error:
+            told = str(error).splitlines()[0][:300]
+            database = sqlite_file(self.uri)
+            hint = f" (if {database} is damaged, move it away: it is made anew)" if database else ""
+            raise UserError(f"MLflow at {self.uri}: {told}{hint}") from None
 
     def _experiment(self) -> str:
         found = self.client.get_experiment_by_name(self.name)

@@ -10,6 +10,7 @@ from dasr import config as dasr_config
 from dasr.errors import UserError
 from dasr.tracking import records
 from dasr.tracking.command import track
+from dasr.tracking.database import sqlite_file
 from dasr.tracking.store import Store
 from tests import synthetic
 
@@ -92,3 +93,38 @@ def test_a_server_that_is_not_there_is_one_clear_line(made, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(UserError, match=r"MLflow at http://127\.0\.0\.1:9"):
         Store(dasr_config.load(made))
+
+
+def cut_off(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_database_whose_making_was_cut_off_is_made_anew(made, tmp_path, monkeypatch):
+    """Killed just before it is renamed, or with half of its tables: neither is in the next one's way."""
+    database = tmp_path / "runs.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("os.replace", cut_off)
+        Store(dasr_config.load(made))
+    (half,) = tmp_path.glob(".runs.db.new-*")
+    assert not database.exists()
+    half.write_bytes(half.read_bytes()[: half.stat().st_size // 2])
+    store = Store(dasr_config.load(made))
+    assert store.experiment and database.exists() and not half.exists()
+    assert store.find("dasr.run", "none") == []
+
+
+def test_a_damaged_database_is_one_clear_line(made, tmp_path, monkeypatch):
+    database = tmp_path / "runs.db"
+    database.write_bytes(b"SQLite format 3\0" + b"x" * 5000)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+    with pytest.raises(UserError, match=r"runs\.db is damaged, move it away"):
+        Store(dasr_config.load(made))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["http://127.0.0.1:5000", "sqlite://", "sqlite:///:memory:", "postgresql://u@h/db", "sqlite:///a?b=c"],
+)
+def test_only_a_sqlite_file_is_made_first(uri):
+    assert sqlite_file(uri) is None
