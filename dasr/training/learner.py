@@ -8,7 +8,6 @@ is made under one lock.
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,6 +18,7 @@ from torch import Tensor
 from dasr.errors import UserError
 from dasr.strategies.strategy import Terms
 from dasr.training.combine import combine_
+from dasr.training.losses import Losses
 from dasr.training.optimizer import Optimizer
 from dasr.training.task import TakesWeights, Task
 from dasr.training.weights import Weights
@@ -70,10 +70,6 @@ class Keeper(Protocol):
 class Learner:
     """The Learner of `dasr.strategies.strategy`, over any Task."""
 
-    LOSSES_UNCHECKED = (
-        50  # losses on a device are looked at this seldom, so that training never waits for them
-    )
-
     def __init__(
         self,
         world: World,
@@ -101,8 +97,7 @@ class Learner:
         self._ahead = False  # updating() makes, or has made, this step's update
         self._taken: object = None  # the weights' state, where take_ahead() has copied all of them
         self._to_take = 0  # elements that it has not copied yet
-        self._losses: list[tuple[int, float | Tensor, str]] = []  # not yet looked at
-        self._loss_sum, self._loss_count = 0.0, 0  # since mean_loss() was last asked
+        self._losses = Losses(world.rank)
         self._claimed = 0  # index of the last batch taken from the shared budget
         self._unrecorded = False  # the last update's staleness is not known yet
 
@@ -144,28 +139,15 @@ class Learner:
                 self._taking.take(point, self.gradient)
             self._taken = None
         loss = self.task.gradient(point, self.gradient, ready)
-        self._losses.append((self.steps, loss, self.task.describe_batch()))
-        bad = isinstance(loss, float) and not math.isfinite(loss)
-        if bad or len(self._losses) >= self.LOSSES_UNCHECKED:
-            self.look_at_losses()
+        self._losses.add(self.steps, loss, self.task.describe_batch())
 
     def look_at_losses(self) -> None:
         """Raise UserError naming the first loss that is not finite."""
-        taken, self._losses = self._losses, []
-        for (step, _, batch), loss in zip(taken, _numbers([loss for _, loss, _ in taken]), strict=True):
-            if not math.isfinite(loss):
-                raise UserError(
-                    f"the loss is {loss} at step {step} of learner {self.world.rank} (batch {batch}): "
-                    "lower training.learning_rate, set training.clip, or look for bad features in that batch"
-                )
-            self._loss_sum, self._loss_count = self._loss_sum + loss, self._loss_count + 1
+        self._losses.look()
 
     def mean_loss(self) -> float:
         """Mean of the losses since this was last asked. Raises UserError if one is not finite."""
-        self.look_at_losses()
-        mean = self._loss_sum / self._loss_count if self._loss_count else math.nan
-        self._loss_sum, self._loss_count = 0.0, 0
-        return mean
+        return self._losses.mean()
 
     def update(self, gradient: Tensor | None = None, staleness: int | None = 0, mixed: Terms = ()) -> None:
         """Add `mixed`, apply the local optimizer, both in place, and count the step.
@@ -246,7 +228,7 @@ class Learner:
                 "task": self.task.state_dict(),
                 "steps": self.steps,
                 "samples": self.samples,
-                "losses": (self._loss_sum, self._loss_count),
+                "losses": self._losses.state(),
             }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -255,13 +237,4 @@ class Learner:
         self.optimizer.load_state_dict(state["optimizer"])
         self.task.load_state_dict(state["task"])
         self.steps, self.samples = int(state["steps"]), int(state["samples"])
-        self._loss_sum, self._loss_count = state["losses"]
-
-
-def _numbers(losses: list[float | Tensor]) -> list[float]:
-    """On a device all of them are read at once: each reading waits for what the device has still to do."""
-    tensors = [loss for loss in losses if isinstance(loss, Tensor)]
-    if len(tensors) < len(losses) or not tensors:
-        return [float(loss) for loss in losses]
-    read: list[float] = torch.stack(tensors).tolist()
-    return read
+        self._losses.load_state(state["losses"])

@@ -216,7 +216,6 @@ class TorchWorld:
 
     def roll_call(self, yes: bool, value: float = 0.0) -> Awaitable[RollCall]:
         number = self.registry.answer(yes, value)
-
         return Blocking(self, lambda: self._seen(self.registry.result(number, self._check)))
 
     def _seen(self, call: RollCall) -> RollCall:

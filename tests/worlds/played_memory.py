@@ -1,0 +1,82 @@
+"""Memory that GPUs of a host share, played on threads and plain memory: the real one needs GPUs. Its regions
+and signals are played by the same rules."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dasr.worlds.peer_memory import PeerMemory
+
+TIMEOUT_S = 20.0
+
+
+class Host:
+    """Regions of learners that are threads. A signal that was put holds up the next until waited for."""
+
+    def __init__(self, learners: int):
+        self.learners = learners
+        self.changed = threading.Condition()
+        self.vectors: dict[tuple[int, int], Tensor] = {}  # (number of the region, learner)
+        self.signals: set[tuple[int, int, int, int]] = set()  # (region, from, to, channel)
+        self.made = [0] * learners
+
+    def allocator(self, place: int) -> Callable[[int, torch.dtype], tuple[Tensor, PlayedRegion]]:
+        def allocate(length: int, dtype: torch.dtype) -> tuple[Tensor, PlayedRegion]:
+            number = self.made[place]
+            self.made[place] += 1
+            vector = torch.full((length,), 0x55, dtype=torch.uint8).to(dtype)
+            with self.changed:
+                self.vectors[number, place] = vector
+                self.changed.notify_all()
+                everybody = [(number, other) for other in range(self.learners)]
+                assert self.changed.wait_for(lambda: all(k in self.vectors for k in everybody), TIMEOUT_S)
+            return vector, PlayedRegion(self, number, place)
+
+        return allocate
+
+
+class PlayedRegion:
+    def __init__(self, host: Host, number: int, place: int):
+        self.host, self.number, self.place = host, number, place
+
+    def get_buffer(self, rank: int, sizes: Any, dtype: torch.dtype, storage_offset: int = 0) -> Tensor:
+        flat = self.host.vectors[self.number, rank].view(torch.uint8).view(dtype)
+        return flat[storage_offset : storage_offset + torch.Size(sizes).numel()].view(sizes)
+
+    def put_signal(self, dst_rank: int, channel: int = 0, timeout_ms: int = 0) -> None:
+        self._turn((self.number, self.place, dst_rank, channel), put=True)
+
+    def wait_signal(self, src_rank: int, channel: int = 0, timeout_ms: int = 0) -> None:
+        self._turn((self.number, src_rank, self.place, channel), put=False)
+
+    def _turn(self, signal: tuple[int, int, int, int], put: bool) -> None:
+        host = self.host
+        with host.changed:
+            assert host.changed.wait_for(lambda: (signal in host.signals) != put, TIMEOUT_S), signal
+            (host.signals.add if put else host.signals.remove)(signal)
+            host.changed.notify_all()
+
+
+def together(ranks: Sequence[int], life: Callable[[PeerMemory, int], Any]) -> list[Any]:
+    """What `life(memory, rank)` gives on each learner, all at once."""
+    host, results = Host(len(ranks)), dict[int, Any]()
+
+    def live(place: int) -> None:
+        results[place] = life(PeerMemory(host.allocator(place), ranks, ranks[place], TIMEOUT_S), ranks[place])
+
+    threads = [threading.Thread(target=live, args=(place,)) for place in range(len(ranks))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(2 * TIMEOUT_S)
+    assert len(results) == len(ranks), "a learner failed or waits for ever"
+    return [results[place] for place in range(len(ranks))]
+
+
+def numbers(rank: int, length: int, turn: int = 0) -> Tensor:
+    return torch.randn(length, generator=torch.Generator().manual_seed(100 * turn + rank))

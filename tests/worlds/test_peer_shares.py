@@ -1,0 +1,124 @@
+"""Updates that learners of a host make together, a share each, in played memory."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from torch import Tensor
+from torch.distributed import HashStore, PrefixStore
+
+from dasr.strategies.allreduce import ScAllReduce
+from dasr.strategies.hierarchical import HAd
+from dasr.training import optimizer
+from dasr.training.learner import Budget, Learner
+from dasr.training.task import Quadratic
+from dasr.worlds.peer_memory import PeerMemory
+from dasr.worlds.torch_world import connect
+from tests.worlds.played_memory import numbers, together
+
+
+@pytest.mark.parametrize("learners", [2, 3, 5])
+def test_each_makes_a_share_of_the_update_once_all_have_sent_it(learners: int) -> None:
+    """Learners come late in turn, and all hold the same bits before anybody goes on."""
+    ranks = [3 + 2 * i for i in range(learners)]
+    parts = [slice(700, 1003), slice(70, 700), slice(0, 70)]
+
+    def life(memory: PeerMemory, rank: int) -> list[tuple[slice, Tensor]]:
+        gradient, weights = memory.shared(torch.empty(1003)), memory.shared(torch.empty(1003))
+        seen, made = list[tuple[slice, Tensor]](), list[slice]()
+        assert memory.shares(torch.empty(1003), weights, tuple(ranks)) is None  # not shared
+        assert memory.shares(gradient, weights, (*ranks, 99)) is None  # of another host
+
+        def make(where: slice, everyone: Sequence[Tensor]) -> None:
+            assert len(everyone) == learners
+            made.append(where)
+            for vector in everyone:
+                weights[where] -= vector
+
+        for turn in range(5):
+            shares = memory.shares(gradient, weights, tuple(ranks))
+            assert shares is not None
+            sent = 0.0
+            for part in parts:
+                time.sleep(0.01 * (rank == ranks[turn % learners]))
+                gradient[part] = numbers(rank, 1003, turn)[part]
+                sent += shares.send(part)
+            for where, there in shares.update(contextlib.nullcontext(make)):
+                there()
+                seen.append((where, weights[where].clone()))
+            gradient.fill_(torch.nan)  # nobody reads it any more
+        assert made[:3] == made[3:6] and all(p.start <= m.start for p, m in zip(parts, made, strict=False))
+        assert abs(sent - 2 * 4 * 1003 * (learners - 1) / learners) <= 2 * 4 * 64 * 3 * learners
+        return seen
+
+    results = together(ranks, life)
+    total = torch.zeros(1003).double()
+    for turn in range(5):
+        total -= torch.stack([numbers(rank, 1003, turn) for rank in ranks]).double().sum(0)
+        for number, where in enumerate((slice(70, 1003), slice(0, 70))):
+            assert all(result[2 * turn + number][0] == where for result in results)
+            weights = [result[2 * turn + number][1] for result in results]
+            torch.testing.assert_close(weights[0].double(), total[where], rtol=1e-5, atol=1e-5)
+            assert all(torch.equal(vector, weights[0]) for vector in weights)
+
+
+@pytest.mark.parametrize("options", [{}, {"clip": 0.5}, {"momentum": 0.9}])
+@pytest.mark.parametrize("bucket_mb", [4.0, 1e-5])
+def test_learners_that_update_in_shares_take_the_steps_of_those_that_reduce(
+    options: dict[str, float], bucket_mb: float
+) -> None:
+    """Over real connections between threads, played memory beside them."""
+    store, kind = HashStore(), "momentum" if "momentum" in options else "sgd"
+
+    def life(memory: PeerMemory | None, rank: int, name: str) -> Tensor:
+        world = connect(PrefixStore(name, store), rank, 3)
+        world.peers = memory
+        task = Quadratic(500, batch=9, rank=rank, size=3, dtype=torch.float32)
+        learner = Learner(
+            world, task, lambda w: optimizer.make(kind, w, **options), lambda samples: 0.1, Budget(9, 9, 3)
+        )
+        strategy = ScAllReduce(learner, bucket_mb=bucket_mb)
+        assert (strategy.mean.target is learner.weights) == (not options)
+        world.run(strategy.run())
+        world.close()
+        assert memory is None or (memory._all_shares and not memory._plans)
+        return learner.weights
+
+    shared = together((0, 1, 2), lambda memory, rank: life(memory, rank, "shares"))
+    with ThreadPoolExecutor(3) as pool:
+        reduced = list(pool.map(lambda rank: life(None, rank, "reduce"), range(3)))
+    assert all(torch.equal(weights, shared[0]) for weights in shared)
+    torch.testing.assert_close(shared[0], reduced[0], rtol=1e-5, atol=1e-6)
+
+
+def test_hosts_of_h_ad_update_in_shares_and_mix_between_them() -> None:
+    """Two hosts of two learners: those of a host hold the same bits in the end, and both have learnt."""
+    store, hosts = HashStore(), [(0, 1), (2, 3)]
+
+    def life(memory: PeerMemory, rank: int) -> Tensor:
+        world = connect(PrefixStore("h-ad", store), rank, 4, nodes=[0, 0, 1, 1])
+        world.peers = memory
+        task = Quadratic(300, batch=8, rank=rank, size=4, noise=0.0, dtype=torch.float32)
+        learner = Learner(
+            world, task, lambda w: optimizer.make("sgd", w), lambda samples: 0.3, Budget(60, 8, 4)
+        )
+        strategy = HAd(learner, bucket_mb=1e-4)
+
+        async def begin_together() -> None:
+            await world.roll_call(True)
+            await strategy.run()
+
+        world.run(begin_together())
+        world.close()
+        assert memory._all_shares and (rank % 2 == 0 or world.accounts.mixes == 0)
+        return learner.weights
+
+    with ThreadPoolExecutor(2) as pool:
+        for one, other in pool.map(lambda ranks: together(ranks, life), hosts):
+            assert torch.equal(one, other)
+            assert one.abs().mean() < 0.1  # it began at 3
