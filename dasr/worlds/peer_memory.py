@@ -61,7 +61,7 @@ class PeerMemory:
             # For each learner: where its slices come to be added up, and two windows. Room for float32.
             length = (like.numel() // 64 + 1) * 64
             self.window_bytes = max(4, like.element_size()) * length
-            self._windows, self.region = self.allocate(3 * len(self.ranks) * self.window_bytes, torch.uint8)
+            self._room, self.region = self.allocate(3 * len(self.ranks) * self.window_bytes, torch.uint8)
         vector, region = self.allocate(like.numel(), like.dtype)
         everyone = [region.get_buffer(place, like.shape, like.dtype) for place in range(len(self.ranks))]
         self._shared.append((vector, everyone))
