@@ -25,17 +25,8 @@ import psutil
 from tests.slurm.daemons import alive, job_steps
 from tests.slurm.settings import Settings
 
-DAEMONS = (
-    "munged",
-    "mariadbd",
-    "mariadb-install-db",
-    "slurmdbd",
-    "slurmctld",
-    "slurmd",
-    "srun",
-    "sbatch",
-    "sacctmgr",
-)
+DAEMONS = ["munged", "mariadbd", "mariadb-install-db", "slurmdbd", "slurmctld", "slurmd"]
+DAEMONS += ["srun", "sbatch", "sacctmgr"]
 FOLDER = Path(os.environ.get("DASR_SLURM") or Path(__file__).resolve().parents[2] / ".slurm")
 
 
@@ -66,6 +57,12 @@ class Cluster:
         if check and done.returncode:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
+
+    def accounted(self, job_name: str, columns: str) -> list[list[str]]:
+        """sacct's columns for each job of that name, of any day (its own default: since midnight)."""
+        whole = ["-X", "-P", "-n", "--starttime", "1970-01-01"]
+        shown = self.command("sacct", *whole, "--name", job_name, "-o", columns)
+        return [line.split("|") for line in shown.splitlines()]
 
     @staticmethod
     def check() -> None:

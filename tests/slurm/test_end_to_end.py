@@ -24,10 +24,7 @@ def test_a_fresh_clone_runs_every_stage_and_each_training_on_four_nodes(clone: P
     assert sorted(row["strategy"] for row in rows) == ["ad", "sc-allreduce", "sd"]
     assert all(0 < float(row["wer_unigram"]) <= 100 and float(row["mb_sent_per_learner"]) > 0 for row in rows)
     for run in RUNS:
-        shown = cluster.command(
-            "sacct", "-X", "-P", "-n", "--name", f"dasr-{run}", "-o", "State,NNodes,AllocCPUS"
-        )
-        assert shown.split() == ["COMPLETED|4|4"]
+        assert cluster.accounted(f"dasr-{run}", "State,NNodes,AllocCPUS") == [["COMPLETED", "4", "4"]]
         places = {
             (clone / "results" / "runs" / run / "logs" / f"{rank}.log").read_text()[:40] for rank in range(4)
         }

@@ -50,7 +50,7 @@ def start(clone: Path, cluster: Cluster, config: str, run: Path) -> subprocess.P
 
 
 def states(cluster: Cluster, run: Path) -> list[str]:
-    return cluster.command("sacct", "-X", "-P", "-n", "--name", f"dasr-{run.name}", "-o", "State").split()
+    return [state for (state,) in cluster.accounted(f"dasr-{run.name}", "State")]
 
 
 def test_snakemake_told_to_end_lets_its_training_finish(clone: Path, cluster: Cluster):

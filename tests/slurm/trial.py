@@ -123,10 +123,7 @@ class Trial:
 
     def jobs(self) -> list[tuple[str, str]]:
         """Jobs that were ever submitted from this folder, with their states."""
-        shown = self.cluster.command(
-            "sacct", "-X", "-P", "-n", "--name", self.job_name, "-o", "JobID,State,WorkDir"
-        )
-        rows = [line.split("|") for line in shown.splitlines()]
+        rows = self.cluster.accounted(self.job_name, "JobID,State,WorkDir")
         return [(job, state) for job, state, where in rows if where == str(self.folder.resolve())]
 
     def weights(self) -> dict[str, bytes]:
