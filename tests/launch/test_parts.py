@@ -152,6 +152,18 @@ def test_a_learner_gets_who_it_is_and_its_share_of_the_node():
     ), "the user's choice stays"
 
 
+def test_threads_do_not_spin_long_on_cores_that_others_use_too():
+    membership = Membership(0, 1, 0, ("n1",), ("n1", 4000), 1)
+
+    def spins(base):
+        return learner_environment(membership, "127.0.0.1", 2, 0, base=base).get("GOMP_SPINCOUNT")
+
+    assert spins({}) == "1000"
+    assert spins({"SLURM_JOB_ID": "7"}) is None, "a job's cores are its own"
+    assert spins({"OMP_WAIT_POLICY": "active"}) is None, "the user's choice stays"
+    assert spins({"GOMP_SPINCOUNT": "5"}) == "5"
+
+
 def test_a_learner_that_nobody_launched_says_how_to_start_one():
     with pytest.raises(UserError, match="lacks RANK: learners are started by `dasr train RUN`"):
         Membership.from_environment({})
