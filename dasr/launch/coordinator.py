@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dasr.errors import UserError
+from dasr.launch.awake import Awake
 from dasr.launch.job import JobRecord, Outcome
 from dasr.launch.loss import Loss, Member, Policy, first_cause
 from dasr.launch.membership import EXIT_DONE, EXIT_MISTAKE, EXIT_SAVED, STOP, generation_prefix, lost_key
@@ -41,6 +41,7 @@ class Coordinator:
             self.policy.restarts,
             self.policy.replacements,
         )
+        self._now = Awake(often_s=5.0)
         self._stop_deadline = float("inf")
         self._saved = False  # a learner has saved and left
         hosts = candidate_hosts(self.nodes)
@@ -83,9 +84,8 @@ class Coordinator:
             self._events.put_nowait(("gone", rank, {}))
 
     async def _conduct(self) -> Outcome:
-        deadline = time.monotonic() + self.policy.startup_s
         while len(self.members) < self.tasks:
-            if time.monotonic() > deadline:
+            if self._now() > self.policy.startup_s:
                 missing = sorted(set(range(self.tasks)) - set(self.members))
                 return self._failed(
                     f"of {self.tasks} tasks, {missing} did not report within {self.policy.startup_s:.0f} s"
@@ -106,7 +106,7 @@ class Coordinator:
         from torch.distributed.distributed_c10d import PrefixStore
 
         self._store: Store = PrefixStore(generation_prefix(self._generation), self._root_store)
-        self._pulses = Pulses(self._store, self.policy.hang_s, self.policy.asynchronous)
+        self._pulses = Pulses(self._store, self.policy.hang_s, self.policy.asynchronous, self._now)
         self.finished.clear()
         for member in self.members.values():
             self._start(member, replacement=False)
@@ -132,7 +132,7 @@ class Coordinator:
         if self._superseded():
             self._kill_all("the run folder belongs to a newer job")
             return Outcome(self.token, "superseded", "the run folder belongs to a newer job")
-        if time.monotonic() > self._stop_deadline:
+        if self._now() > self._stop_deadline:
             self._kill_all("it did not stop in time")
             return Outcome(self.token, "stopped", f"{sorted(self.running)} did not stop in time: killed")
         hung = self._pulses.hung(self.running)
@@ -154,7 +154,7 @@ class Coordinator:
     async def _meet(self, event: str, member: Member, message: Message) -> Outcome | None:
         if event == "signal":
             self._say(f"asked to stop ({message['name']}): saving")
-            self._stop_deadline = min(self._stop_deadline, time.monotonic() + self.policy.stop_s)
+            self._stop_deadline = min(self._stop_deadline, self._now() + self.policy.stop_s)
             self._store.set(STOP, str(message["name"]))
             return None
         if event == "exited":

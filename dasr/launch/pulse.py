@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -36,9 +35,8 @@ class Pulses:
 
     SLACK_S = 3.0  # those who wait for a hung learner stop a little before or after it
 
-    def __init__(
-        self, store: Store, hang_s: float, asynchronous: bool, now: Callable[[], float] = time.monotonic
-    ):
+    def __init__(self, store: Store, hang_s: float, asynchronous: bool, now: Callable[[], float]):
+        """`now`: the coordinator's clock, which stands still while it does, and its learners with it."""
         self._store = store
         self._hang_s = hang_s
         self._asynchronous = asynchronous

@@ -7,7 +7,6 @@ import datetime
 import json
 import os
 import socket
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from dasr.files import write_json
+from dasr.launch.awake import Awake
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import TCPStore
@@ -102,13 +102,18 @@ class Line:
             self._writer.write(json.dumps(message).encode() + b"\n")
 
     async def receive(self, within_s: float) -> Message | None:
-        """The next message; None when the other end has gone or said nothing for `within_s`."""
+        """The next message; None when the other end has gone or said nothing for `within_s` in which this
+        process could hear it."""
+        reading, awake = asyncio.ensure_future(self._reader.readline()), Awake(often_s=1.5)
         try:
-            async with asyncio.timeout(within_s):  # wait_for may swallow a cancellation in Python 3.11
-                line = await self._reader.readline()
+            while not reading.done() and (left := within_s - awake()) > 0:
+                await asyncio.wait({reading}, timeout=min(1.0, left))
+            line = reading.result() if reading.done() else b""
             message = json.loads(line) if line.endswith(b"\n") else None
-        except (TimeoutError, OSError, ValueError):
+        except (OSError, ValueError):
             return None
+        finally:
+            reading.cancel()
         return message if isinstance(message, dict) else None
 
     @property
@@ -133,8 +138,8 @@ async def connect(run_folder: Path, hello: Message, within_s: float) -> tuple[Li
     """Find the coordinator of this attempt, say `hello`, be welcomed: (line, the host name that worked).
 
     Raises TimeoutError naming the file that was read."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
+    awake = Awake(often_s=30.0)  # an address that does not answer takes 15 s
+    while awake() < within_s:
         address = Address.read(run_folder)
         if address and (address.token, address.restart) == (hello["token"], hello["restart"]):
             for host in address.hosts:

@@ -57,6 +57,8 @@ class Supervise:
 
     def __call__(self) -> str:
         job = submitit.JobEnvironment()
+        if job.cluster == "local" and os.getpgrp() != os.getpid():
+            os.setpgid(0, 0)  # Ctrl-Z stops the head in its terminal, not the job
         requeue = signal.getsignal(signal.SIGUSR2)  # submitit's: writes the pickle again, then requeues
         record = JobRecord.read(self.run_folder)
         if record is None or record.token != self.token:

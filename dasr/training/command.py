@@ -11,6 +11,9 @@ import click
 from dasr import config as configuration
 from dasr.errors import UserError
 
+# Of a collective: who hangs is the coordinator's to judge (--hang-seconds in which the job could run)
+PATIENCE_S = 86_400.0
+
 
 @click.command()
 @click.argument("run")
@@ -48,7 +51,7 @@ def _learn(run: str, config_path: str) -> bool:
     device = membership.device
     with Presence(membership) as presence:
         world = torch_world.connect(
-            membership.store(), membership.rank, membership.size, membership.nodes, device
+            membership.store(), membership.rank, membership.size, membership.nodes, device, PATIENCE_S
         )
         finished = world.run(
             train(

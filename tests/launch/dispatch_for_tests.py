@@ -1,4 +1,4 @@
-"""usage: dispatch_for_tests.py FOLDER STEPS: what `dasr train` does, with the learner of the tests."""
+"""usage: dispatch_for_tests.py FOLDER STEPS [SILENCE]: as `dasr train`, with the learner of the tests."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,8 @@ from dasr.launch.resources import Resources
 folder = Path(sys.argv[1])
 learner = Path(__file__).with_name("learner_of_tests.py")
 command = ("-S", str(learner), str(folder), sys.argv[2])
+policy = Policy(asynchronous=False, stop_s=2.0, silence_s=float(sys.argv[3]) if len(sys.argv) > 3 else 30.0)
 try:
-    dispatch("test", folder, 2, command, Resources(), Policy(asynchronous=False, stop_s=2.0))
+    dispatch("test", folder, 2, command, Resources(), policy)
 except UserError as error:
     sys.exit(f"dasr: error: {error}")

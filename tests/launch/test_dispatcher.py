@@ -14,11 +14,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def start(folder: Path, steps: int) -> subprocess.Popen[str]:
+def start(folder: Path, steps: int, *silence: str) -> subprocess.Popen[str]:
+    """The head, in a process group of its own, as a shell starts it."""
     script = ROOT / "tests" / "launch" / "dispatch_for_tests.py"
-    command = [sys.executable, str(script), str(folder), str(steps)]
     return subprocess.Popen(
-        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        [sys.executable, str(script), str(folder), str(steps), *silence],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        process_group=0,
     )
 
 
@@ -90,3 +95,31 @@ def test_no_process_is_left_whatever_part_of_a_job_is_killed(tmp_path, victim):
     assert head.returncode != 0
     assert "run test failed" in errors
     eventually(lambda: processes(tmp_path) == [], within_s=10)
+
+
+@pytest.mark.slow
+def test_a_job_that_was_suspended_goes_on(tmp_path):
+    """`scontrol suspend`, a paused container: all of its processes stand still for longer than a silence."""
+    head = start(tmp_path, 200, "6")
+    eventually(lambda: (tmp_path / "saved.1").exists())
+    suspended = processes(tmp_path)
+    assert len(suspended) == 5, "controller, two supervisors, two learners"
+    for process in suspended:
+        process.suspend()
+    time.sleep(9)
+    for process in suspended:
+        process.resume()
+    errors = head.communicate(timeout=60)[1]
+    assert head.returncode == 0, errors
+    assert "lost" not in errors
+
+
+@pytest.mark.slow
+def test_a_head_that_is_stopped_in_its_terminal_finds_the_job_finished(tmp_path):
+    head = start(tmp_path, 100)
+    eventually(lambda: (tmp_path / "saved.1").exists())
+    os.killpg(head.pid, signal.SIGSTOP)  # Ctrl-Z
+    eventually(lambda: (tmp_path / "outcome.json").exists())
+    os.killpg(head.pid, signal.SIGCONT)
+    errors = head.communicate(timeout=60)[1]
+    assert head.returncode == 0, errors

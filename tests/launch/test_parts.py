@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from dasr.errors import UserError
 from dasr.launch import slurm
+from dasr.launch.awake import Awake
 from dasr.launch.child import describe_exit
 from dasr.launch.dispatcher import Follower
 from dasr.launch.environment import learner_environment
@@ -28,6 +29,16 @@ def test_learners_are_put_equally_on_nodes_whatever_their_number(learners, most)
     layout = Resources(executor="slurm", tasks_per_node=most).layout(learners)
     assert layout.nodes * layout.tasks_per_node == learners
     assert layout.tasks_per_node <= most
+
+
+@given(st.lists(st.floats(0, 1e6), max_size=20))
+def test_a_clock_that_stands_still_while_its_process_does(pauses):
+    now = [5.0]
+    awake = Awake(often_s=2.0, now=lambda: now[0])
+    for pause in pauses:
+        now[0] += pause
+        awake()
+    assert awake() == pytest.approx(sum(min(pause, 2.0) for pause in pauses), abs=1e-6)
 
 
 def test_a_layout_that_is_impossible_says_so():

@@ -7,7 +7,6 @@ the run ends, until its dispatcher had said why).
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import signal
@@ -15,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Callable
 
+from tests.slurm.head_faults import head_killed, head_terminated, snakemake_killed, two_dispatchers
 from tests.slurm.trial import Trial
 
 
@@ -90,6 +90,28 @@ def time_limit(trial: Trial, step: int, draw: random.Random) -> float:
     return recovered
 
 
+def suspended(trial: Trial, step: int, draw: random.Random) -> float:
+    """The job stands still for longer than a supervisor may be silent, and goes on as if nothing had been."""
+    head = trial.train()
+    trial.wait_for_step(step)
+    trial.cluster.command("scontrol", "suspend", trial.job_id())
+    learners = list(trial.learners().values())  # whom Slurm stops too where it uses control groups
+    for learner in learners:
+        learner.suspend()
+    before = trial.step()
+    time.sleep(35)
+    began = time.monotonic()
+    for learner in learners:
+        learner.resume()
+    trial.cluster.command("scontrol", "resume", trial.job_id())
+    trial.wait_for_step(before + 1)
+    recovered = time.monotonic() - began
+    assert trial.finish(head) == 0, trial.head_log
+    assert [trial.log(rank).count("== learner") for rank in range(4)] == [1] * 4
+    trial.check_nothing_left(jobs=1)
+    return recovered
+
+
 def _resumed(trial: Trial, head: subprocess.Popen[bytes], before: int, began: float) -> float:
     trial.wait("the restart", lambda: trial.log(0).count("== learner") == 2)
     trial.wait_for_step(before + 1)
@@ -98,57 +120,6 @@ def _resumed(trial: Trial, head: subprocess.Popen[bytes], before: int, began: fl
     assert "resumed at step" in trial.log(0)
     trial.check_nothing_left(jobs=1)
     return recovered
-
-
-def _found(trial: Trial) -> bool:
-    """Whether a dispatcher that was started again knows its job, or found the run finished already."""
-    return f"found job {trial.job_id()}" in trial.head_log or f"run {trial.run} is finished" in trial.head_log
-
-
-def head_killed(trial: Trial, step: int, draw: random.Random) -> float:
-    """SIGKILL of the dispatcher, which is started again: it finds its job."""
-    first = trial.train()
-    trial.wait_for_step(step)
-    first.kill()
-    first.wait()
-    time.sleep(draw.uniform(0, 2))
-    began = time.monotonic()
-    second = trial.train()
-    trial.wait("finding the job", lambda: _found(trial))
-    recovered = time.monotonic() - began
-    assert trial.finish(second) == 0, trial.head_log
-    trial.check_nothing_left(jobs=1)
-    return recovered
-
-
-def head_terminated(trial: Trial, step: int, draw: random.Random) -> float:
-    """SIGTERM of the dispatcher cancels the job, which saves first; a new one goes on from there."""
-    first = trial.train()
-    trial.wait_for_step(step)
-    first.send_signal(signal.SIGTERM)
-    assert trial.finish(first) == 128 + signal.SIGTERM
-    trial.check_nothing_left(jobs=1)
-    before, began = trial.step(), time.monotonic()
-    second = trial.train()
-    trial.wait_for_step(before + 1)
-    recovered = time.monotonic() - began
-    assert trial.finish(second) == 0, trial.head_log
-    trial.check_nothing_left(jobs=2)
-    return recovered
-
-
-def two_dispatchers(trial: Trial, step: int, draw: random.Random) -> float:
-    """A second dispatcher on one run folder is refused with the name of the first."""
-    first = trial.train()
-    trial.wait_for_step(step)
-    began = time.monotonic()
-    second = trial.train()
-    assert trial.finish(second, within_s=60) == 2
-    refused = time.monotonic() - began
-    assert f"already being dispatched by root (process {first.pid}" in trial.head_log
-    assert trial.finish(first) == 0, trial.head_log
-    trial.check_nothing_left(jobs=1)
-    return refused
 
 
 def disk_full(trial: Trial, step: int, draw: random.Random) -> float:
@@ -211,30 +182,12 @@ def learner_hung(trial: Trial, step: int, draw: random.Random) -> float:
     return said
 
 
-def snakemake_killed(trial: Trial, step: int, draw: random.Random) -> float:
-    """SIGKILL of what started the dispatcher, named snakemake: the dispatcher goes, the job stays."""
-    script = trial.folder / "snakemake"
-    command = json.dumps(["bash", "-c", "exec 1>>head.log 2>&1; " + " ".join(trial.command()) + "; true"])
-    script.write_text(f"import subprocess\nsubprocess.run({command})\n")
-    parent = trial.start([trial.command()[0], str(script)])
-    trial.wait_for_step(step)
-    parent.kill()
-    parent.wait()
-    trial.wait("the dispatcher's leaving", lambda: "snakemake is gone" in trial.head_log, within_s=30)
-    began = time.monotonic()
-    second = trial.train()
-    trial.wait("finding the job", lambda: _found(trial))
-    recovered = time.monotonic() - began
-    assert trial.finish(second) == 0, trial.head_log
-    trial.check_nothing_left(jobs=1)
-    return recovered
-
-
 Fault = Callable[[Trial, int, random.Random], float]
 SYNCHRONOUS: list[Fault] = [
     learner_killed,
     node_down,
     preempted,
+    suspended,
     time_limit,
     head_killed,
     head_terminated,
