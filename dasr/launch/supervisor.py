@@ -129,8 +129,7 @@ class Task:
             await self._kill()
             if conducting and not conducting.done():
                 conducting.cancel()
-            for number in _SIGNALS:
-                signal.signal(number, signal.SIG_IGN)  # we are leaving; a requeue must not be interrupted
+            _ignore_signals(loop)  # we are leaving; a requeue must not be interrupted
 
     def _coordinator(self) -> Coordinator:
         return Coordinator(
@@ -205,6 +204,16 @@ class Task:
         if self._child and self._watcher:
             self._child.kill()
             await asyncio.wait({self._watcher}, timeout=10)
+
+
+def _ignore_signals(loop: asyncio.AbstractEventLoop) -> None:
+    """From now on. The loop, when it is closed, gives signals that it handles back their default: they are
+    taken from it first, and wait meanwhile."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    for number in _SIGNALS:
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
 def _host() -> str:

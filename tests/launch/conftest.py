@@ -1,6 +1,8 @@
 """A job without a cluster: coordinator and supervisors in this process, learners as real processes."""
 
 import asyncio
+import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +39,17 @@ def work(folder: Path, steps: int, policy: Policy, trouble: str = "") -> supervi
 
 
 @pytest.fixture
-def job(tmp_path):
+def signals() -> Iterator[list[int]]:
+    """What a supervisor catches; pytest's own handlers come back."""
+    caught = [signal.SIGTERM, signal.SIGINT, signal.SIGUSR2]
+    before = [signal.getsignal(number) for number in caught]
+    yield caught
+    for number, handler in zip(caught, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def job(tmp_path, signals):
     """Run a job of three learners to its end: its outcome. `meanwhile(tasks)` may interfere."""
 
     def run(trouble="", *, steps=20, learners=3, meanwhile=None, present=None, **policy) -> Outcome | None:

@@ -101,3 +101,9 @@ def test_learners_that_do_not_stop_when_asked_are_killed(job):
 
     assert job(steps=10_000, meanwhile=ask, stop_s=1.0).state == "stopped"
     assert children() == []
+
+
+def test_nothing_interrupts_a_supervisor_that_leaves(job, signals):
+    """Slurm ends the tasks of a job as soon as one has left; task 0 may have to queue it again first."""
+    job()
+    assert [signal.getsignal(number) for number in signals] == [signal.SIG_IGN] * len(signals)
