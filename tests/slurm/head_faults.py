@@ -15,13 +15,8 @@ def _found(trial: Trial) -> bool:
     return f"found job {trial.job_id()}" in trial.head_log or f"run {trial.run} is finished" in trial.head_log
 
 
-def head_killed(trial: Trial, step: int, draw: random.Random) -> float:
-    """SIGKILL of the dispatcher, which is started again: it finds its job."""
-    first = trial.train()
-    trial.wait_for_step(step)
-    first.kill()
-    first.wait()
-    time.sleep(draw.uniform(0, 2))
+def _found_again(trial: Trial) -> float:
+    """A new dispatcher finds the job and sees it to its end: seconds until it knew it."""
     began = time.monotonic()
     second = trial.train()
     trial.wait("finding the job", lambda: _found(trial))
@@ -29,6 +24,16 @@ def head_killed(trial: Trial, step: int, draw: random.Random) -> float:
     assert trial.finish(second) == 0, trial.head_log
     trial.check_nothing_left(jobs=1)
     return recovered
+
+
+def head_killed(trial: Trial, step: int, draw: random.Random) -> float:
+    """SIGKILL of the dispatcher, which is started again: it finds its job."""
+    first = trial.train()
+    trial.wait_for_step(step)
+    first.kill()
+    first.wait()
+    time.sleep(draw.uniform(0, 2))
+    return _found_again(trial)
 
 
 def head_terminated(trial: Trial, step: int, draw: random.Random) -> float:
@@ -71,10 +76,4 @@ def snakemake_killed(trial: Trial, step: int, draw: random.Random) -> float:
     parent.kill()
     parent.wait()
     trial.wait("the dispatcher's leaving", lambda: "snakemake is gone" in trial.head_log, within_s=30)
-    began = time.monotonic()
-    second = trial.train()
-    trial.wait("finding the job", lambda: _found(trial))
-    recovered = time.monotonic() - began
-    assert trial.finish(second) == 0, trial.head_log
-    trial.check_nothing_left(jobs=1)
-    return recovered
+    return _found_again(trial)
