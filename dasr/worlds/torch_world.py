@@ -98,8 +98,7 @@ class TorchWorld:
 
     def send(self, payload: Payload, to: int, tag: int = 0) -> Awaitable[None]:
         parts = wire.pack(payload)
-        self.accounts.bytes_sent += sum(part.nbytes for part in parts)
-        self.accounts.messages += 1
+        self._account(sum(part.nbytes for part in parts), 1)
         try:
             self.transport.send(to, tag, parts)
         except BaseException as error:
@@ -147,11 +146,7 @@ class TorchWorld:
         return found
 
     def all_reduce(
-        self,
-        buffer: Tensor,
-        group: Sequence[int] | None = None,
-        op: str = "mean",
-        out: Tensor | None = None,
+        self, buffer: Tensor, group: Sequence[int] | None = None, op: str = "mean", out: Tensor | None = None
     ) -> Awaitable[Tensor]:
         if op not in ("mean", "sum"):
             raise ValueError(f"all_reduce knows 'mean' and 'sum', not '{op}'")
