@@ -4,7 +4,8 @@ model.
 torchrun --nproc-per-node=2 benchmarks/smoke_matrix.py --features F --alignments A --device cpu
 torchrun --nproc-per-node 2 benchmarks/smoke_matrix.py --features F --alignments A --reference cpu.json
 The last shard is held out. With --reference the means over seeds are compared with that run's (gloo on CPUs,
-say): asynchronous runs differ from time to time, and some others with every rounding.
+say): asynchronous runs differ from time to time, and some others with every rounding. What the former learn
+also depends on how learners share the steps: gradients should be as long as the reference's (--least-ms).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout need not be installed
 
 from benchmarks.equality import CHUNK, HeldOut
+from benchmarks.throughput_clock import Slowed
 from dasr.features.feed import Feed
 from dasr.files import write_json
 from dasr.models.acoustic import AcousticModel
@@ -73,6 +75,9 @@ def main() -> None:
         "--seeds", type=int, nargs="+", default=[0], help="of weights and the order of the data"
     )
     parser.add_argument("--only", nargs="+", default=[], help="strategies")
+    parser.add_argument(
+        "--least-ms", type=float, default=0.0, help="a gradient lasts so long at least: see above"
+    )
     parser.add_argument("--reference", type=Path)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -101,9 +106,12 @@ def main() -> None:
         kind = CudaTask if device.type == "cuda" else CorpusTask
         sort = registry.find(name).optimizer or "sgd"
         rate = args.rate / 100 if sort == "adamw" else args.rate
+        task: Any = kind(model(), feed, seed, rank, str(device))
+        if device.type == "cuda" and args.least_ms:
+            task = Slowed(task, least_s=args.least_ms / 1e3)
         learner = Learner(
             world,
-            kind(model(), feed, seed, rank, str(device)),
+            task,
             lambda weights: optimizer.make(sort, weights),
             lambda samples: rate,
             Budget(steps, args.batch * size, size),

@@ -14,22 +14,25 @@ from torch import Tensor
 
 from dasr.training.cuda_task import CudaTask
 from dasr.training.learner import Learner
+from dasr.worlds.interface import ALL
 from dasr.worlds.torch_world import TorchWorld
 
 
 class Slowed:
-    """A task on a device that takes `factor` times as long."""
+    """A task on a device that takes `factor` times as long, and no less than `least_s`."""
 
     MEASURED = 3  # the gradient whose duration counts: the first ones load libraries
 
-    def __init__(self, task: CudaTask, factor: float):
-        self.task, self.factor, self.calls, self.pause_s = task, factor, 0, 0.0
+    def __init__(self, task: CudaTask, factor: float = 1.0, least_s: float = 0.0):
+        self.task, self.factor, self.least_s = task, factor, least_s
+        self.calls, self.pause_s = 0, 0.0
         self.cycles_a_second = 0.0
+        self.gradient_dtype = task.gradient_dtype  # or else, from Python 3.12 on, it is no TakesWeights
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.task, name)
 
-    def take(self, weights: Tensor, gradient: Tensor, where: slice = slice(None)) -> None:
+    def take(self, weights: Tensor, gradient: Tensor, where: slice = ALL) -> None:
         self.task.take(weights, gradient, where)
 
     def gradient(self, weights: Tensor, gradient: Tensor, ready: Any) -> Any:
@@ -39,7 +42,8 @@ class Slowed:
         if self.calls == self.MEASURED:
             ended = Mark(weights.device)
             synchronize(weights.device)
-            self.pause_s = (self.factor - 1) * began.seconds_to(ended)
+            alone = began.seconds_to(ended)
+            self.pause_s = max(self.factor * alone, self.least_s) - alone
         self._pause(weights.device)
         return loss
 

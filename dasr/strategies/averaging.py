@@ -5,17 +5,16 @@ with error feedback:   v' = v + e;   sent = C(v');   e = v' - decode(sent);   re
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Sequence
+from typing import Any, cast
 
 from torch import Tensor
 
+from dasr.strategies.buckets import Buckets
 from dasr.strategies.compression import Cast, Encoded, PowerSGD, codec
 from dasr.strategies.gossip import Deferred
 from dasr.strategies.strategy import Learner, Terms
-from dasr.worlds.interface import World
-
-ALL = slice(None)
+from dasr.worlds.interface import ALL, World
 
 
 class Feedback:
@@ -104,37 +103,43 @@ class ModelMean(Mean):
 
     def __init__(self, learner: Learner, compression: str):
         super().__init__(learner.world, compression)
+        self.learner, self.buckets = learner, Buckets(learner)
         self.mean = learner.world.shared(learner.weights) if self.exact else None
         self.last = None if self.exact else learner.copy()
+
+    @property
+    def vector(self) -> Tensor:
+        return self.mean if self.mean is not None else cast(Tensor, self.last)
 
     def of(self, weights: Tensor, part: slice = ALL) -> Awaitable[Tensor]:
         """Start averaging (that part of) `weights`, which must not change until this ends."""
         if self.mean is not None:
             return self.world.all_reduce(weights[part], out=self.mean[part])
-        assert self.last is not None
-        return self._of_differences(weights[part] - self.last[part], self.last[part], part.start or 0)
+        return self._of_differences(weights[part] - self.vector[part], self.vector[part], part.start or 0)
 
-    async def in_parts(self, weights: Tensor) -> AsyncIterator[tuple[slice, Terms]]:
-        """The mean, not added up yet, part by part, each while the next is on its way. The same bits on all
-        learners."""
+    def in_parts(self, weights: Tensor) -> list[tuple[slice, Awaitable[Tensor]]]:
+        """Start averaging `weights`: each part can be read while the next is on its way."""
         middle = len(weights) // 2 // 64 * 64
         parts = [slice(0, middle), slice(middle, len(weights))][not middle :]
-        for part, coming in [(part, self._terms(weights, part)) for part in parts]:
-            yield part, await coming
+        return [(part, self.of(weights, part)) for part in parts]
 
-    def _terms(self, weights: Tensor, part: slice) -> Awaitable[Terms]:
-        if self.exact and self.world.size == 2:
-            theirs = self.world.exchange(weights[part], 1 - self.world.rank)
-            return Deferred(lambda: self._of_two(weights[part], theirs))
-        mean = self.of(weights, part)
-        return Deferred(lambda: self._of_all(mean))
+    async def of_updated(self) -> list[tuple[slice, Awaitable[Tensor]]]:
+        """The learner's next step, and the mean of the models after it. A part of them is on its way as soon
+        as its gradient is there, where the optimizer needs no more of that: while others are computed."""
+        learner, mean, started = self.learner, self.mean, list[tuple[slice, Awaitable[Tensor]]]()
+        if mean is None or not learner.by_parts:
+            await learner.compute()
+            learner.update()
+            return self.in_parts(learner.weights)
+        with learner.updating(1.0) as make:
 
-    async def _of_two(self, mine: Tensor, theirs: Awaitable[Any]) -> Terms:
-        pair = [(0.5, mine), (0.5, await theirs)]
-        return pair[:: 1 - 2 * self.world.rank]  # in the order of ranks: a sum's last bits depend on it
+            def send(part: slice) -> None:
+                updated = make(part, [learner.gradient[part]])
+                started.append((part, self.world.all_reduce(updated, out=mean[part])))
 
-    async def _of_all(self, mean: Awaitable[Tensor]) -> Terms:
-        return [(1.0, await mean)]
+            await self.buckets.compute(send)
+        learner.update()
+        return started
 
     def difference(self, weights: Tensor) -> Awaitable[Terms]:
         """Start averaging `weights`, which must not change until this ends: the mean - weights.

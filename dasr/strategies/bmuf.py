@@ -5,14 +5,18 @@
     W = W + D
     W_g = W (classical)   or   W_g = W + eta D (Nesterov), the start of the next block
 
-Chen & Huo, ICASSP 2016. Default: eta = 1 - 1/L, zeta = 1.
+Chen & Huo, ICASSP 2016. Default: eta = 1 - 1/L, zeta = 1. Kept are W and the one before it, V: D = W - V and
+
+    W <- zeta mean(w) + (1 + eta) W - eta V - zeta W_g,    V <- W
+
+is one pass over memory, and W itself is what the next block begins with.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from dasr.strategies.averaging import ModelMean
@@ -39,38 +43,41 @@ class Bmuf(Strategy):
         self.tau, self.zeta, self.nesterov = tau, zeta, nesterov
         self.eta = 1 - 1 / self.world.size if eta is None else eta
         self.mean = ModelMean(learner, compression)
-        self.model = learner.copy()  # W
-        self.start = learner.copy() if nesterov else self.model  # W_g
-        self.delta = torch.zeros_like(self.model)  # D
+        self.model, self.before = learner.copy(), learner.copy()  # W, V
 
     async def step(self) -> None:
-        await self.learner.compute()
-        self.learner.update()
-        if self.learner.steps % self.tau == 0:
-            await self.end_block(self.start)
+        learner = self.learner
+        if (learner.steps + 1) % self.tau:
+            await learner.compute()
+            return learner.update()
+        await self.end_block(await self.mean.of_updated(), self.nesterov)
 
-    async def end_block(self, next_start: Tensor) -> None:
-        weights = self.learner.weights
-        async for part, mean in self.mean.in_parts(weights):
-            delta, model, start = self.delta[part], self.model[part], self.start[part]
-            moved = [(self.zeta * factor, vector) for factor, vector in [*mean, (-1.0, start)]]  # zeta G
-            self.learner.combine(delta, [*moved, (self.eta, delta)])
-            model.add_(delta)
-            if self.nesterov:
-                torch.add(model, delta, alpha=self.eta, out=start)
-            weights[part].copy_(next_start[part])
+    async def end_block(self, means: list[tuple[slice, Awaitable[Tensor]]], look_ahead: bool) -> None:
+        """The weights become W, or W + eta D."""
+        learner, eta, zeta = self.learner, self.eta, self.zeta
+        own = (1 - zeta) * (1 + eta) if self.nesterov else 1 + eta - zeta
+        past = (1 - zeta) * -eta if self.nesterov else -eta
+        model, new = self.model, self.before
+        for part, coming in means:
+            mean = await coming
+            learner.combine(new[part], [(zeta, mean), (own, model[part]), (past, new[part])])
+            if look_ahead:
+                learner.combine(learner.weights[part], [(1 + eta, new[part]), (-eta, model[part])])
+            else:
+                learner.become(new, part)
+            learner.take_ahead(part)
+        self.model, self.before = new, model
 
     async def finish(self) -> None:
         """The model is W, not a look-ahead point; steps since the last block count as a block."""
         if self.learner.steps % self.tau:
-            await self.end_block(self.model)
-        self.learner.weights.copy_(self.model)
+            await self.end_block(self.mean.in_parts(self.learner.weights), False)
+        self.learner.become(self.model)
 
     def state_dict(self) -> dict[str, Any]:
-        mean = self.mean.state_dict()
-        return {"start": self.start, "model": self.model, "delta": self.delta, "mean": mean}
+        return {"model": self.model, "before": self.before, "mean": self.mean.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name in ("start", "model", "delta"):
-            getattr(self, name).copy_(state[name])
+        self.model.copy_(state["model"])
+        self.before.copy_(state["before"])
         self.mean.load_state_dict(state["mean"])

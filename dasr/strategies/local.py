@@ -27,12 +27,13 @@ class Local(Strategy):
 
     async def step(self) -> None:
         learner = self.learner
-        await learner.compute()
-        learner.update()
-        if learner.steps % self.tau == 0:
-            weights = learner.weights
-            async for part, mean in self.mean.in_parts(weights):
-                learner.combine(weights[part], mean)
+        if (learner.steps + 1) % self.tau:
+            await learner.compute()
+            return learner.update()
+        for part, coming in await self.mean.of_updated():
+            await coming
+            learner.become(self.mean.vector, part)
+            learner.take_ahead(part)
 
     def state_dict(self) -> dict[str, Any]:
         return {"mean": self.mean.state_dict()}

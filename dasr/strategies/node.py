@@ -51,10 +51,10 @@ class Node:
             return counted[0]
 
         whole = False
-        if not claimed or not self.mean.parts:
+        if not claimed or not self.mean.buckets.parts:
             if not await share():
                 return False
-            whole = not self.mean.parts and await share() < 1
+            whole = not self.mean.buckets.parts and await share() < 1
         await self.mean.compute(Participation(claimed, whole, share))
         return True
 

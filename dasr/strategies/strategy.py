@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
-from dasr.worlds.interface import Make, Ready, World
+from dasr.worlds.interface import ALL, Make, Ready, World
 
 Terms = Sequence[tuple[float, Tensor]]
 """A sum of vectors, (factor, vector) each, not added up yet: one pass does that with what else is added."""
@@ -20,6 +20,11 @@ class Learner(Protocol):
     world: World
     gradient: Tensor  # flat [num_parameters], filled by compute()
     steps: int  # updates that this learner has made
+
+    @property
+    def by_parts(self) -> bool:
+        """Whether the optimizer can update a part of the weights by itself: in updating()."""
+        ...
 
     @property
     def weights(self) -> Tensor:
@@ -59,8 +64,9 @@ class Learner(Protocol):
 
     def updating(self, factor: float) -> AbstractContextManager[Make]:
         """While it is open nobody else touches the weights, and what it gives updates a part of them with the
-        mean of gradients, times `factor`; where the optimizer needs the whole gradient first, that mean is
-        put into `gradient`. update() counts the step, once there was something for every part."""
+        mean of gradients, times `factor`, and gives that part; where the optimizer needs the whole gradient
+        first, that mean is put into `gradient`. Afterwards these are the weights; update() counts the step,
+        once there was something for every part. The gradient may be computed while it is open."""
         ...
 
     def take_ahead(self, where: slice) -> None:
@@ -83,6 +89,11 @@ class Learner(Protocol):
 
         `patience_s`: so long it may wait, where a pass over the weights costs, for an update() that adds what
         is to be added soon."""
+        ...
+
+    def become(self, model: Tensor, where: slice = ALL) -> None:
+        """The weights are that vector; with `where`, they are as soon as that is said of all parts. Whoever
+        changes them next, by update() or add(), makes new ones: `model` must not change until then."""
         ...
 
     def add(self, delta: Terms) -> None:

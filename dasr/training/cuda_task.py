@@ -22,8 +22,7 @@ from dasr.models import frontend
 from dasr.models.acoustic import AcousticModel
 from dasr.models.fast_blstm import FastBLSTM
 from dasr.training.augment import AugmentConfig, augment
-from dasr.training.task import ALL
-from dasr.worlds.interface import Ready
+from dasr.worlds.interface import ALL, Ready
 
 # Steps that the host may be ahead of the GPU: enough to keep it busy, few enough that clocks and claims are
 # true

@@ -22,7 +22,7 @@ from dasr.training.losses import Losses
 from dasr.training.optimizer import Optimizer
 from dasr.training.task import TakesWeights, Task
 from dasr.training.weights import Weights
-from dasr.worlds.interface import Make, Ready, World
+from dasr.worlds.interface import ALL, Make, Ready, World
 
 
 @dataclass(frozen=True)
@@ -168,26 +168,33 @@ class Learner:
         if staleness is not None:
             self.record(staleness)
 
+    @property
+    def by_parts(self) -> bool:
+        return self.optimizer.by_parts
+
     def share(self) -> Tensor:
-        return self._weights.share(self.world.shared) if self.optimizer.by_parts else self.gradient
+        return self._weights.share(self.world.shared) if self.by_parts else self.gradient
 
     @contextlib.contextmanager
     def updating(self, factor: float) -> Iterator[Make]:
-        def make(where: slice, gradients: Sequence[Tensor]) -> None:
-            mean = [(factor / len(gradients), gradient) for gradient in gradients]
-            if self._ahead:
-                self.optimizer.step_part(self.weights[where], mean, rate)
-            else:
-                combine_(self.gradient[where], mean)
+        held, new = self._weights, None
 
-        with self._weights.alone():
-            rate, self._ahead = self.learning_rate(), self.optimizer.by_parts
-            self._weights.changes()
+        def make(where: slice, gradients: Sequence[Tensor]) -> Tensor:
+            nonlocal new
+            mean = [(factor / len(gradients), gradient) for gradient in gradients]
+            if not self._ahead:
+                return combine_(self.gradient[where], mean)
+            new = held.room() if new is None else new  # not earlier: a gradient may be taken here first
+            return self.optimizer.step_part(held.tensor[where], mean, rate, new[where])
+
+        with held.alone():
+            rate, self._ahead = self.learning_rate(), self.by_parts
             self._to_take = len(self.gradient)
             yield make
+            held.tensor = held.tensor if new is None else new
 
     def take_ahead(self, where: slice) -> None:
-        if self._taking is None or not self.optimizer.by_parts:
+        if self._taking is None or not self.by_parts:
             return
         with self._weights.lock:  # the caller's stream has waited for these weights, others are on their way
             self._taking.take(self.weights, self.gradient, where)
@@ -208,6 +215,9 @@ class Learner:
 
     def lend(self, patience_s: float = 0.0) -> Tensor:
         return self._weights.lend(patience_s)
+
+    def become(self, model: Tensor, where: slice = ALL) -> None:
+        self._weights.become(model, where)
 
     def add(self, delta: Terms) -> None:
         self._weights.add(delta)

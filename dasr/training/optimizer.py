@@ -46,9 +46,10 @@ class Optimizer:
             return weights.add_(direction, alpha=-learning_rate)
         return torch.add(weights, direction, alpha=-learning_rate, out=out)
 
-    def step_part(self, weights: Tensor, gradient: Terms, learning_rate: float) -> None:
-        """step() in place for a part of the vectors, where the optimizer is `by_parts`."""
-        combine_(weights, [(1.0, weights), *((-learning_rate * factor, part) for factor, part in gradient)])
+    def step_part(self, weights: Tensor, gradient: Terms, learning_rate: float, out: Tensor) -> Tensor:
+        """step() for a part of the vectors, where the optimizer is `by_parts`; gives `out`."""
+        moved = ((-learning_rate * factor, part) for factor, part in gradient)
+        return combine_(out, [(1.0, weights), *moved])
 
     def _direction(self, gradient: Tensor) -> Tensor:
         return gradient

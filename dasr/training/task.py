@@ -7,9 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from dasr.worlds.interface import Ready
-
-ALL = slice(None)
+from dasr.worlds.interface import ALL, Ready
 
 
 class Task(Protocol):

@@ -30,6 +30,7 @@ class Weights:
         self._lendable = not isinstance(tensor, Sized)  # a timing-only simulation's never change
         self._shared = False  # others may write into this very vector
         self._lent = False
+        self._spare: Tensor | None = None  # where changed weights go, while others' are lent
         self._soon: Terms = ()
         # What is to be added soon has been made
         self._made = torch.cuda.Event() if tensor.is_cuda else None  # type: ignore[no-untyped-call]
@@ -73,6 +74,17 @@ class Weights:
                 self.tensor.record_stream(torch.cuda.current_stream())
             return self.tensor
 
+    def become(self, model: Tensor, where: slice) -> None:
+        """They are that vector, lent to this learner until it changes them."""
+        with self.alone():
+            self.settle()
+            self.changes()
+            if self._shared:
+                self.tensor[where].copy_(model[where])
+            elif self.tensor is not model:
+                self._spare = self._spare if self._lent else self.tensor
+                self.tensor, self._lent = model, self._lendable
+
     def add(self, delta: Terms) -> None:
         with self.alone():
             self.change((*self.soon(), *delta))
@@ -112,7 +124,10 @@ class Weights:
         """(Alone.) Where changed weights go: in their place, unless that is lent."""
         self.changes()
         lent, self._lent = self._lent, False
-        return torch.empty_like(self.tensor) if lent else self.tensor
+        if not lent:
+            return self.tensor
+        spare, self._spare = self._spare, None
+        return torch.empty_like(self.tensor) if spare is None else spare
 
     def changes(self) -> None:
         """(Alone.) They change, in a way that PyTorch does not count."""

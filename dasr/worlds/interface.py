@@ -20,6 +20,7 @@ from torch import Tensor
 Payload = Tensor | tuple[Tensor, ...]
 """What is sent: one flat tensor, or the several tensors of a compressed one (shapes known to both ends)."""
 
+ALL = slice(None)  # of a vector
 Ready = Callable[[Tensor], None]
 """Called by a backward pass with each slice of the flat gradient once it is final, last layers first."""
 
@@ -64,8 +65,8 @@ class Event(Protocol):
     def wait(self) -> Awaitable[None]: ...
 
 
-Make = Callable[[slice, Sequence[Tensor]], None]
-"""Makes the update there, from everyone's gradients of that part (in the order of the group)."""
+Make = Callable[[slice, Sequence[Tensor]], Tensor]
+"""Makes the update there, from everyone's gradients of that part (in the order of the group); gives it."""
 
 
 class Sharing(Protocol):

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+import torch
 from torch.distributed import HashStore
 
-from benchmarks.throughput_clock import Timer
+from benchmarks.throughput_clock import Slowed, Timer
 from dasr.models.acoustic import AcousticModel
 from dasr.models.config import ModelConfig
+from dasr.training.cuda_task import CudaTask
+from dasr.training.task import TakesWeights
 from dasr.worlds.torch_world import connect
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,3 +53,23 @@ def test_a_learner_whose_steps_others_took_counts_as_standing_still() -> None:
     assert timer.steps == 0 and timer.spent["bytes_sent"] == 0
     assert 21 * timer.steps / timer.seconds == 0
     world.close()
+
+
+def test_a_slowed_task_takes_the_weights_itself_as_python_3_12_sees_it() -> None:
+    """From then on isinstance() asks no __getattr__ for a protocol's attributes."""
+
+    class Task:
+        gradient_dtype = torch.bfloat16
+
+        def gradient(self, weights: Any, gradient: Any, ready: Any) -> float:
+            return 0.0
+
+    slowed = Slowed(cast(CudaTask, Task()), least_s=0.02)
+    assert (
+        isinstance(slowed, TakesWeights)
+        and inspect.getattr_static(slowed, "gradient_dtype") == torch.bfloat16
+    )
+    began = time.perf_counter()
+    for _ in range(4):  # the third one is measured
+        slowed.gradient(torch.empty(1), torch.empty(1), None)
+    assert 0.04 <= time.perf_counter() - began < 1

@@ -178,3 +178,56 @@ def test_lent_weights_stay_as_they_are_whatever_follows(make):
             assert lending.weights is own
 
     simulate(main, 1)
+
+
+@pytest.mark.parametrize("make", ["sgd", "momentum", "adamw"])
+@pytest.mark.parametrize("shared", [False, True])
+def test_weights_that_become_a_vector_leave_it_as_it_is(make, shared):
+    """Again and again, in two places in turn; by parts where others write into the learner's own."""
+
+    async def main(world):
+        def learner():
+            task = Quadratic(4, noise=0.0)
+            return Learner(
+                world, task, lambda w: optimizer.make(make, w), lambda samples: 0.1, Budget(9, 1, 1)
+            )
+
+        plain, other = learner(), learner()
+        if shared:
+            other.share()
+        places, model = set(), torch.empty(4, dtype=torch.float64)
+        for step in range(4):
+            model = model if step % 2 else torch.empty(4, dtype=torch.float64)  # the same one twice
+            model.fill_(step)
+            plain.weights.copy_(model)
+            for where in (slice(2, 4), slice(0, 2)):
+                other.become(model, where)
+            assert torch.equal(other.weights, model) and torch.equal(other.copy(), model)
+            assert (other.weights is model) != (shared and make == "sgd")
+            for each in (plain, other):
+                await each.compute()
+                each.update()
+            assert torch.equal(model, torch.full_like(model, step))
+            torch.testing.assert_close(other.weights, plain.weights)
+            places.add(other.weights.data_ptr())
+        assert len(places) == 1  # its own vector was kept
+
+    simulate(main, 1)
+
+
+def test_a_gradient_is_taken_where_the_update_by_parts_begins():
+    """Also from weights that are another's and stay as they are; the parts that it gives are the new ones."""
+
+    async def main(world):
+        learner = Learner(world, Taking(6), Optimizer, lambda samples: 0.1, Budget(9, 1, 1))
+        model = torch.full((6,), 7.0, dtype=torch.float64)
+        learner.become(model)
+        with learner.updating(1.0) as make:
+            await learner.compute()
+            parts = [make(where, [learner.gradient[where]]) for where in (slice(2, 6), slice(0, 2))]
+        learner.update()
+        assert torch.equal(learner.task.point, model) and bool((model == 7).all())
+        torch.testing.assert_close(learner.weights, model - 0.1 * learner.gradient)
+        assert torch.equal(learner.weights, torch.cat(parts[::-1])) and learner.steps == 1
+
+    simulate(main, 1)
