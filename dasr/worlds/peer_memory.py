@@ -23,6 +23,7 @@ from torch import Tensor
 from dasr.worlds import on_device
 from dasr.worlds.interface import RollCall
 from dasr.worlds.on_device import marked, wait_for
+from dasr.worlds.peer_host import Agree
 from dasr.worlds.peer_shares import Shares, cut_into
 from dasr.worlds.peer_windows import Windows
 from dasr.worlds.region import Allocate
@@ -44,14 +45,21 @@ class _Plan:
 class PeerMemory:
     """What learner `rank` can write into, and what others write into."""
 
-    def __init__(self, allocate: Allocate, ranks: Sequence[int], rank: int, timeout_s: float):
-        """`ranks`: the learners of this host, ascending."""
+    def __init__(
+        self,
+        allocate: Allocate,
+        ranks: Sequence[int],
+        rank: int,
+        timeout_s: float,
+        agree: Agree | None = None,
+    ):
+        """`ranks`: the learners of this host, ascending; `agree`: see peer_host."""
         self.allocate, self.ranks, self.rank = allocate, tuple(ranks), rank
         self.timeout_ms = round(1000 * timeout_s)
         self.replaced: set[int] = set()  # learners whose first process is gone, and its memory with it
         self._shared: list[tuple[Tensor, list[Tensor]]] = []  # a vector here, and those of all learners
         self._plans: dict[Any, _Plan] = {}
-        self.windows = Windows(self)
+        self.windows = Windows(self, agree)
         self._all_shares: dict[Any, Shares] = {}
         self.beside = on_device.Streams()
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dasr.worlds.interface import Payload, Ready
 from dasr.worlds.on_device import marked, wait_for
+from dasr.worlds.peer_host import Agree, HostPair, Ways
 from dasr.worlds.wire import parts_of
 
 if TYPE_CHECKING:
@@ -27,14 +28,17 @@ class _Exchange:
     peer: int
     place: int  # of the peer on the host
     turn: int
+    host: HostPair | None = None  # the way that it takes; None: over the link
     sent: torch.cuda.Event | None = None
+    arrived: torch.cuda.Event | None = None
 
 
 class Windows:
     """Two windows for each other learner of the host, here and in its memory."""
 
-    def __init__(self, memory: PeerMemory):
+    def __init__(self, memory: PeerMemory, agree: Agree | None):
         self.memory = memory
+        self.ways = Ways(memory.rank, agree)
         self._turns: dict[int, int] = {}  # exchanges with each partner
         self._waiting: list[_Exchange] = []  # those that have not been started
         self._exchanging: str | None = None  # the activity whose the windows are
@@ -48,19 +52,18 @@ class Windows:
         parts, memory = parts_of(payload), self.memory
         if peer not in memory.ranks or peer in memory.replaced or not all(part.is_cuda for part in parts):
             return False
-        size = sum(-(-part.nbytes // ALIGNED) * ALIGNED for part in parts)
-        return self._windows_are(activity) and size <= memory.window_bytes
+        return self._windows_are(activity) and _size(payload) <= memory.window_bytes
 
     def exchange(self, payload: Payload, peer: int) -> Callable[[], Payload]:
         """Start (see begin); what it gives waits (the stream, not the thread) and gives the partner's."""
-        memory = self.memory
-        coming = _Exchange(payload, peer, memory.ranks.index(peer), self._turn(peer))
+        way = self.ways.to(peer, _size(payload), parts_of(payload)[0].is_cuda)
+        coming = _Exchange(payload, peer, self.memory.ranks.index(peer), self._turn(peer), way)
         self._waiting.append(coming)
 
         def finish() -> Payload:
             self.begin()
             wait_for(coming.sent)
-            memory.region.wait_signal(coming.place, EXCHANGES[coming.turn], memory.timeout_ms)
+            wait_for(coming.arrived)
             return self.window(payload, peer, coming.turn)
 
         return finish
@@ -72,14 +75,20 @@ class Windows:
         if not waiting:
             return
         region, limit = self.memory.region, self.memory.timeout_ms
-        with self.memory.beside("exchange", parts_of(waiting[0].payload)[0].device):
+        first = parts_of(waiting[0].payload)[0]
+        with self.memory.beside("exchange", first.device):
             for each in waiting:  # who begins one has read what the last but one put into that window
                 region.put_signal(each.place, BEGUN[each.turn], limit)
             for each in waiting:
                 region.wait_signal(each.place, BEGUN[each.turn], limit)
-                self._put(each.payload, each.peer, each.turn)
+                self._put(each.payload, each.peer, each.turn, each.host)
                 region.put_signal(each.place, EXCHANGES[each.turn], limit)
-                each.sent = marked(parts_of(each.payload)[0])
+                each.sent = marked(first)
+        with self.memory.beside("arrivals", first.device):
+            for each in waiting:
+                region.wait_signal(each.place, EXCHANGES[each.turn], limit)
+                self._fetch(each)
+                each.arrived = marked(first)
 
     def begin_before(self, ready: Ready) -> Ready:
         """Calls begin() before the first slice of a gradient is told."""
@@ -94,7 +103,7 @@ class Windows:
     def push(self, payload: Payload, peer: int) -> int:
         """Copy into the partner's window, to the end; which of the two it was."""
         turn = self._turn(peer)
-        self._put(payload, peer, turn)
+        self._put(payload, peer, turn, None)
         event = marked(parts_of(payload)[0])
         if event is not None:
             event.synchronize()
@@ -105,9 +114,25 @@ class Windows:
         self._turns[peer] = 1 - turn
         return turn
 
-    def _put(self, payload: Payload, peer: int, turn: int) -> None:
-        there = self._views(payload, self.memory.ranks.index(peer), self.memory.rank, turn)
+    def _put(self, payload: Payload, peer: int, turn: int, host: HostPair | None) -> None:
+        memory = self.memory
+        if host is None:
+            there = self._views(payload, memory.ranks.index(peer), memory.rank, turn)
+        else:
+            there = _laid_out(payload, lambda begin, part: host.at(memory.rank > peer, turn, begin, part))
         for target, part in zip(there, parts_of(payload), strict=True):
+            target.copy_(part, non_blocking=True)
+
+    def _fetch(self, each: _Exchange) -> None:
+        """What came through the host goes where it would have come over the link."""
+        host, memory = each.host, self.memory
+        if host is None:
+            return
+        arrived = _laid_out(
+            each.payload, lambda begin, part: host.at(each.peer > memory.rank, each.turn, begin, part)
+        )
+        here = parts_of(self.window(each.payload, each.peer, each.turn))
+        for target, part in zip(here, arrived, strict=True):
             target.copy_(part, non_blocking=True)
 
     def window(self, like: Payload, peer: int, turn: int) -> Payload:
@@ -117,9 +142,19 @@ class Windows:
 
     def _views(self, like: Payload, place: int, source: int, turn: int) -> list[Tensor]:
         """The parts of a payload from `source` in a window on the learner at `place`."""
-        begin = (3 * self.memory.ranks.index(source) + 1 + turn) * self.memory.window_bytes
-        views = []
-        for part in parts_of(like):
-            views.append(self.memory.at(place, begin, part))
-            begin += -(-part.nbytes // ALIGNED) * ALIGNED
-        return views
+        memory = self.memory
+        base = (3 * memory.ranks.index(source) + 1 + turn) * memory.window_bytes
+        return _laid_out(like, lambda begin, part: memory.at(place, base + begin, part))
+
+
+def _laid_out(payload: Payload, at: Callable[[int, Tensor], Tensor]) -> list[Tensor]:
+    """The places of its parts, one after another: at(begin in bytes, the part)."""
+    begin, places = 0, []
+    for part in parts_of(payload):
+        places.append(at(begin, part))
+        begin += -(-part.nbytes // ALIGNED) * ALIGNED
+    return places
+
+
+def _size(payload: Payload) -> int:
+    return sum(-(-part.nbytes // ALIGNED) * ALIGNED for part in parts_of(payload))

@@ -23,7 +23,7 @@ from dasr.worlds.region import SymmetricMemory
 if TYPE_CHECKING:
     from dasr.worlds.torch_world import TorchWorld
 
-SWITCH = "DASR_PEER_MEMORY"  # 0: NCCL and the host do all of it
+SWITCH = "DASR_PEER_MEMORY"  # 0: NCCL and the host do all of it; links: all goes over the GPUs' links
 LOOK_S = 1.0
 
 
@@ -45,7 +45,13 @@ def meet(world: TorchWorld) -> PeerMemory | None:
     store.set(f"gpu-shares/{world.rank}", str(allocator.works()))
     if not all(_answer(world, ranks, f"gpu-shares/{rank}") == "True" for rank in ranks):
         return None
-    return PeerMemory(allocator, ranks, world.rank, timeout_s)
+
+    def agree(key: str, value: str, ranks: tuple[int, int]) -> list[str]:
+        store.set(f"{key}/{world.rank}", value)
+        return [_answer(world, ranks, f"{key}/{rank}") for rank in ranks]
+
+    over_links = os.environ.get(SWITCH) == "links"
+    return PeerMemory(allocator, ranks, world.rank, timeout_s, None if over_links else agree)
 
 
 def exchange(

@@ -24,6 +24,17 @@ class Host:
         self.vectors: dict[tuple[int, int], Tensor] = {}  # (number of the region, learner)
         self.signals: set[tuple[int, int, int, int]] = set()  # (region, from, to, channel)
         self.made = [0] * learners
+        self.said: dict[tuple[str, int], str] = {}
+
+    def agree(self, rank: int) -> Callable[[str, str, tuple[int, int]], list[str]]:
+        def agree(key: str, value: str, ranks: tuple[int, int]) -> list[str]:
+            with self.changed:
+                self.said[key, rank] = value
+                self.changed.notify_all()
+                assert self.changed.wait_for(lambda: all((key, r) in self.said for r in ranks), TIMEOUT_S)
+                return [self.said[key, r] for r in ranks]
+
+        return agree
 
     def allocator(self, place: int) -> Callable[[int, torch.dtype], tuple[Tensor, PlayedRegion]]:
         def allocate(length: int, dtype: torch.dtype) -> tuple[Tensor, PlayedRegion]:
@@ -67,7 +78,9 @@ def together(ranks: Sequence[int], life: Callable[[PeerMemory, int], Any]) -> li
     host, results = Host(len(ranks)), dict[int, Any]()
 
     def live(place: int) -> None:
-        results[place] = life(PeerMemory(host.allocator(place), ranks, ranks[place], TIMEOUT_S), ranks[place])
+        rank = ranks[place]
+        memory = PeerMemory(host.allocator(place), ranks, rank, TIMEOUT_S, host.agree(rank))
+        results[place] = life(memory, rank)
 
     threads = [threading.Thread(target=live, args=(place,)) for place in range(len(ranks))]
     for thread in threads:
