@@ -57,7 +57,7 @@ class Ways:
         self._pairs: dict[int, HostPair | None] = {}
 
     def to(self, peer: int, size: int, pinned: bool) -> HostPair | None:
-        """For the next exchange of `size` bytes with that partner; None: over the link."""
+        """For the next exchange or update of `size` bytes with that partner; None: over the link."""
         if self.agree is None:
             return None
         if peer not in self._pairs:

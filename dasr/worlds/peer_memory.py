@@ -23,7 +23,7 @@ from torch import Tensor
 from dasr.worlds import on_device
 from dasr.worlds.interface import RollCall
 from dasr.worlds.on_device import marked, wait_for
-from dasr.worlds.peer_host import Agree
+from dasr.worlds.peer_host import Agree, Ways
 from dasr.worlds.peer_shares import Shares, cut_into
 from dasr.worlds.peer_windows import Windows
 from dasr.worlds.region import Allocate
@@ -59,7 +59,8 @@ class PeerMemory:
         self.replaced: set[int] = set()  # learners whose first process is gone, and its memory with it
         self._shared: list[tuple[Tensor, list[Tensor]]] = []  # a vector here, and those of all learners
         self._plans: dict[Any, _Plan] = {}
-        self.windows = Windows(self, agree)
+        self.windows = Windows(self)
+        self.ways = Ways(rank, agree)
         self._all_shares: dict[Any, Shares] = {}
         self.beside = on_device.Streams()
 

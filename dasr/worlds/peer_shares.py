@@ -17,6 +17,7 @@ from torch import Tensor
 
 from dasr.worlds.interface import Make
 from dasr.worlds.on_device import marked, wait_for
+from dasr.worlds.peer_host import HostPair
 
 if TYPE_CHECKING:
     from dasr.worlds.peer_memory import PeerMemory
@@ -33,6 +34,9 @@ class Share:
     everyone: list[Tensor]  # its gradient there and those of all others, once they have come
     leaving: list[tuple[Tensor, Tensor]]  # (a share of this learner's gradient, where it goes)
     returning: list[tuple[Tensor, Tensor]]  # (the result, where others want it)
+    # What comes through the host: (others' gradients, their places here), (others' results, likewise)
+    arriving: list[tuple[Tensor, Tensor]]
+    returned: list[tuple[Tensor, Tensor]]
 
 
 class Shares:
@@ -41,15 +45,17 @@ class Shares:
     def __init__(self, memory: PeerMemory, vector: Tensor, target: Tensor, members: tuple[int, ...]):
         self.memory, self.vector, self.target, self.members = memory, vector, target, members
         self.others = [memory.ranks.index(rank) for rank in members if rank != memory.rank]
+        self._ways: list[HostPair | None] = [None for _ in self.others]
         self._shares: dict[tuple[int, int], Share] = {}
         self._sent: list[tuple[Share, Any]] = []  # and a mark behind it
 
     def send(self, part: slice) -> float:
         """Start sending that part; bytes, those of its result included."""
+        if not self._sent:
+            self._choose_ways()
         share = self._share(part)
         with self.memory.beside("scatter", self.vector.device):
-            for here, there in share.leaving:
-                there.copy_(here, non_blocking=True)
+            _copy(share.leaving)
             self._sent.append((share, marked(self.vector)))
         sizes = [here.nbytes for here, _ in [*share.leaving, *share.returning]]
         return float(sum(sizes))
@@ -63,21 +69,23 @@ class Shares:
         with memory.beside("gather", self.vector.device, after=False), making as make:
             for part, mark in sent:
                 if part is sent[-1][0] and len(sent) > 1:
-                    done.append(self._gathered([share.part for share, _ in sent[:-1]]))
+                    done.append(self._gathered([share for share, _ in sent[:-1]]))
                 wait_for(mark)
                 self._signal(SCATTER)
+                _copy(part.arriving)
                 make(part.where, part.everyone)
-                for here, there in part.returning:
-                    there.copy_(here, non_blocking=True)
-            done.append(self._gathered([sent[-1][0].part]))
+                _copy(part.returning)
+            done.append(self._gathered([sent[-1][0]]))
         sent.clear()
         return done
 
-    def _gathered(self, parts: list[slice]) -> tuple[slice, Callable[[], None]]:
-        """What waits until all have made their updates until now; `parts` lie side by side."""
+    def _gathered(self, shares: list[Share]) -> tuple[slice, Callable[[], None]]:
+        """What waits until all have made their updates until now, of parts that lie side by side."""
         self._signal(GATHER)
+        for share in shares:
+            _copy(share.returned)
         mark = marked(self.vector)
-        where = slice(min(part.start for part in parts), max(part.stop for part in parts))
+        where = slice(min(share.part.start for share in shares), max(share.part.stop for share in shares))
         return where, lambda: wait_for(mark)
 
     def _signal(self, channel: int) -> None:
@@ -86,6 +94,15 @@ class Shares:
             self.memory.region.put_signal(peer, channel, self.memory.timeout_ms)
         for peer in self.others:
             self.memory.region.wait_signal(peer, channel, self.memory.timeout_ms)
+
+    def _choose_ways(self) -> None:
+        """At the beginning of an update, the same at both ends."""
+        memory, size = self.memory, max(self.vector.nbytes, self.target.nbytes)
+        others = [memory.ranks[place] for place in self.others]
+        ways = [memory.ways.to(rank, size, self.vector.is_cuda) for rank in others]
+        if ways != self._ways:
+            self._ways = ways
+            self._shares.clear()
 
     def _share(self, part: slice) -> Share:
         key = (part.start, part.stop)
@@ -101,16 +118,36 @@ class Shares:
             for rank, cut in zip(self.members, cuts, strict=True)
         }
         mine, targets = shares[memory.rank], memory.everyone(self.target)
-        leaving, everyone, returning = [], [], []
+        leaving, everyone, returning, arriving, returned = [], [], [], [], []
+        ways = dict(zip(self.others, self._ways, strict=True))
         for rank, share in shares.items():
             place = memory.ranks.index(rank)
             if rank == memory.rank:
                 everyone.append(self.vector[mine])
                 continue
-            leaving.append((self.vector[share], memory.staged(place, own, share.start, self.vector[share])))
             everyone.append(memory.staged(own, place, mine.start, self.vector[mine]))
-            returning.append((self.target[mine], targets[place][mine]))
-        return Share(part, mine, everyone, leaving, returning)
+            way = ways[place]
+            if way is None:
+                there = memory.staged(place, own, share.start, self.vector[share])
+                leaving.append((self.vector[share], there))
+                returning.append((self.target[mine], targets[place][mine]))
+                continue
+            first = memory.rank > rank  # of this learner, to that one; then back
+            leaving.append((self.vector[share], _in(way, first, SCATTER, self.vector, share)))
+            arriving.append((_in(way, not first, SCATTER, self.vector, mine), everyone[-1]))
+            returning.append((self.target[mine], _in(way, first, GATHER, self.target, mine)))
+            returned.append((_in(way, not first, GATHER, self.target, share), self.target[share]))
+        return Share(part, mine, everyone, leaving, returning, arriving, returned)
+
+
+def _in(way: HostPair, back: bool, channel: int, vector: Tensor, where: slice) -> Tensor:
+    """The place of that part of a vector in the host's memory."""
+    return way.at(back, channel - SCATTER, where.start * vector.element_size(), vector[where])
+
+
+def _copy(pairs: list[tuple[Tensor, Tensor]]) -> None:
+    for here, there in pairs:
+        there.copy_(here, non_blocking=True)
 
 
 def cut_into(length: int, count: int) -> list[slice]:

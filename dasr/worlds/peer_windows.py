@@ -12,13 +12,13 @@ from torch import Tensor
 
 from dasr.worlds.interface import Payload, Ready
 from dasr.worlds.on_device import marked, wait_for
-from dasr.worlds.peer_host import Agree, HostPair, Ways
+from dasr.worlds.peer_host import HostPair
 from dasr.worlds.wire import parts_of
 
 if TYPE_CHECKING:
     from dasr.worlds.peer_memory import PeerMemory
 
-BEGUN, EXCHANGES = (4, 5), (6, 7)  # channels of signals, in turn
+EXCHANGES = 4, 5  # channels of signals, in turn
 ALIGNED = 16  # bytes: where parts begin
 
 
@@ -34,12 +34,15 @@ class _Exchange:
 
 
 class Windows:
-    """Two windows for each other learner of the host, here and in its memory."""
+    """Two windows for each other learner of the host, here and in its memory.
 
-    def __init__(self, memory: PeerMemory, agree: Agree | None):
+    One exchange with a partner is under way at a time. Who has what it sent in one has seen it begin that,
+    so it has read what came in the one before, and the next but one may go into that window."""
+
+    def __init__(self, memory: PeerMemory):
         self.memory = memory
-        self.ways = Ways(memory.rank, agree)
         self._turns: dict[int, int] = {}  # exchanges with each partner
+        self._under_way: set[int] = set()  # partners
         self._waiting: list[_Exchange] = []  # those that have not been started
         self._exchanging: str | None = None  # the activity whose the windows are
 
@@ -52,17 +55,24 @@ class Windows:
         parts, memory = parts_of(payload), self.memory
         if peer not in memory.ranks or peer in memory.replaced or not all(part.is_cuda for part in parts):
             return False
+        if peer in self._under_way:
+            return False
         return self._windows_are(activity) and _size(payload) <= memory.window_bytes
 
     def exchange(self, payload: Payload, peer: int) -> Callable[[], Payload]:
         """Start (see begin); what it gives waits (the stream, not the thread) and gives the partner's."""
-        way = self.ways.to(peer, _size(payload), parts_of(payload)[0].is_cuda)
-        coming = _Exchange(payload, peer, self.memory.ranks.index(peer), self._turn(peer), way)
+        memory = self.memory
+        way = memory.ways.to(peer, _size(payload), parts_of(payload)[0].is_cuda)
+        coming = _Exchange(payload, peer, memory.ranks.index(peer), self._turn(peer), way)
         self._waiting.append(coming)
+        self._under_way.add(peer)
 
         def finish() -> Payload:
             self.begin()
+            self._under_way.discard(peer)
             wait_for(coming.sent)
+            if way is None:
+                memory.region.wait_signal(coming.place, EXCHANGES[coming.turn], memory.timeout_ms)
             wait_for(coming.arrived)
             return self.window(payload, peer, coming.turn)
 
@@ -77,18 +87,16 @@ class Windows:
         region, limit = self.memory.region, self.memory.timeout_ms
         first = parts_of(waiting[0].payload)[0]
         with self.memory.beside("exchange", first.device):
-            for each in waiting:  # who begins one has read what the last but one put into that window
-                region.put_signal(each.place, BEGUN[each.turn], limit)
             for each in waiting:
-                region.wait_signal(each.place, BEGUN[each.turn], limit)
                 self._put(each.payload, each.peer, each.turn, each.host)
                 region.put_signal(each.place, EXCHANGES[each.turn], limit)
                 each.sent = marked(first)
-        with self.memory.beside("arrivals", first.device):
-            for each in waiting:
-                region.wait_signal(each.place, EXCHANGES[each.turn], limit)
-                self._fetch(each)
-                each.arrived = marked(first)
+        for each in waiting:
+            if each.host is not None:
+                with self.memory.beside("arrivals", first.device):
+                    region.wait_signal(each.place, EXCHANGES[each.turn], limit)
+                    self._fetch(each, each.host)
+                    each.arrived = marked(first)
 
     def begin_before(self, ready: Ready) -> Ready:
         """Calls begin() before the first slice of a gradient is told."""
@@ -123,20 +131,17 @@ class Windows:
         for target, part in zip(there, parts_of(payload), strict=True):
             target.copy_(part, non_blocking=True)
 
-    def _fetch(self, each: _Exchange) -> None:
+    def _fetch(self, each: _Exchange, host: HostPair) -> None:
         """What came through the host goes where it would have come over the link."""
-        host, memory = each.host, self.memory
-        if host is None:
-            return
-        arrived = _laid_out(
-            each.payload, lambda begin, part: host.at(each.peer > memory.rank, each.turn, begin, part)
-        )
+        back = each.peer > self.memory.rank
+        arrived = _laid_out(each.payload, lambda begin, part: host.at(back, each.turn, begin, part))
         here = parts_of(self.window(each.payload, each.peer, each.turn))
         for target, part in zip(here, arrived, strict=True):
             target.copy_(part, non_blocking=True)
 
     def window(self, like: Payload, peer: int, turn: int) -> Payload:
-        """What the partner put into that window here, until it puts the next but one."""
+        """What the partner put into that window here. It may be overwritten once this learner begins its next
+        exchange with that partner."""
         parts = self._views(like, self.memory.ranks.index(self.memory.rank), peer, turn)
         return parts[0] if isinstance(like, Tensor) else tuple(parts)
 

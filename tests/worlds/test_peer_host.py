@@ -37,7 +37,7 @@ def ring(memory: PeerMemory, rank: int, learners: int, length: int) -> list[bool
         for peer, wait in zip(peers, waits, strict=True):
             theirs, name = wait()
             assert int(name) == peer and torch.equal(theirs, numbers(peer, length - 8, turn))
-    return [memory.windows.ways._pairs[peer] is not None for peer in peers]
+    return [memory.ways._pairs[peer] is not None for peer in peers]
 
 
 @pytest.mark.parametrize("learners", [2, 3])
@@ -61,7 +61,7 @@ def test_a_payload_that_outgrows_its_slots_goes_over_the_link() -> None:
             theirs = wait()
             assert isinstance(theirs, Tensor) and len(theirs) == len(payload)
             seen.append(float(theirs.mean()) - 10 * turn)
-        pair = memory.windows.ways._pairs[1 - rank]
+        pair = memory.ways._pairs[1 - rank]
         assert pair is not None and pair.size == 2000
         return seen
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import time
+from typing import Any
 
 import pytest
 import torch
@@ -76,26 +78,39 @@ def test_messages_of_a_ring_cross_round_after_round(learners: int = 3) -> None:
 
 @pytest.mark.parametrize("computes", [False, True])
 def test_exchanges_begin_when_one_is_awaited_or_a_gradient_has_its_first_part(computes: bool) -> None:
-    """Two with one partner at a time, in parts of a vector; what is sent is what was there then."""
+    """With both partners at a time; what is sent is what was there then. Learners come late in turn."""
 
-    def life(memory: PeerMemory, rank: int) -> list[Tensor]:
+    def life(memory: PeerMemory, rank: int) -> list[list[Tensor]]:
         memory.shared(torch.empty(40))
         seen, told = [], list[int]()
-        for turn in range(4):
+        peers = [(rank + 1) % 3, (rank + 2) % 3]
+        for turn in range(6):
             mine = numbers(rank, 40, turn)
-            waits = [
-                memory.windows.exchange(mine[:16], 1 - rank),
-                memory.windows.exchange(mine[16:], 1 - rank),
-            ]
+            waits = [memory.windows.exchange(mine, peer) for peer in peers]
             assert len(memory.windows._waiting) == 2
+            time.sleep(0.01 * (rank == turn % 3))
             if computes:
                 ready = memory.windows.begin_before(lambda part: told.append(len(memory.windows._waiting)))
                 ready(mine)
                 ready(mine)
                 assert told == [0, 0] * (turn + 1)
-            seen.append(torch.cat([wait().clone() for wait in waits]))
+            seen.append([wait().clone() for wait in waits])
             assert not memory.windows._waiting
         return seen
 
-    for rank, seen in enumerate(together(range(2), life)):
-        assert all(torch.equal(theirs, numbers(1 - rank, 40, turn)) for turn, theirs in enumerate(seen))
+    for rank, seen in enumerate(together(range(3), life)):
+        for turn, (one, other) in enumerate(seen):
+            assert torch.equal(one, numbers((rank + 1) % 3, 40, turn))
+            assert torch.equal(other, numbers((rank + 2) % 3, 40, turn))
+
+
+def test_one_exchange_with_a_partner_is_under_way_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second one goes another way, as both ends know."""
+    monkeypatch.setattr(Tensor, "is_cuda", property(lambda tensor: True))
+    nowhere: Any = None
+    memory = PeerMemory(nowhere, (0, 1, 2), 0, 1.0)
+    memory.window_bytes = 400
+    payload = torch.empty(100)
+    assert memory.windows.exchanges(payload, 1, "main")
+    memory.windows.exchange(payload, 1)
+    assert not memory.windows.exchanges(payload, 1, "main") and memory.windows.exchanges(payload, 2, "main")

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,14 +20,22 @@ from dasr.strategies.hierarchical import HAd
 from dasr.training import optimizer
 from dasr.training.learner import Budget, Learner
 from dasr.training.task import Quadratic
+from dasr.worlds import peer_host
 from dasr.worlds.peer_memory import PeerMemory
 from dasr.worlds.torch_world import connect
 from tests.worlds.played_memory import numbers, together
 
 
+@pytest.mark.parametrize("through_the_host", [False, True])
 @pytest.mark.parametrize("learners", [2, 3, 5])
-def test_each_makes_a_share_of_the_update_once_all_have_sent_it(learners: int) -> None:
-    """Learners come late in turn, and all hold the same bits before anybody goes on."""
+def test_each_makes_a_share_of_the_update_once_all_have_sent_it(
+    learners: int, through_the_host: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Learners come late in turn, and all hold the same bits before anybody goes on: also when they change
+    to memory of the host in its midst."""
+    if through_the_host:
+        for name, value in {"FOLDER": tmp_path, "FIRST": 0, "LAST": 2, "BYTES_A_SECOND": 1e12}.items():
+            monkeypatch.setattr(peer_host, name, value)
     ranks = [3 + 2 * i for i in range(learners)]
     parts = [slice(700, 1003), slice(70, 700), slice(0, 70)]
 
@@ -54,6 +63,7 @@ def test_each_makes_a_share_of_the_update_once_all_have_sent_it(learners: int) -
                 there()
                 seen.append((where, weights[where].clone()))
             gradient.fill_(torch.nan)  # nobody reads it any more
+        assert shares is not None and all(shares._ways) == through_the_host
         assert made[:3] == made[3:6] and all(p.start <= m.start for p, m in zip(parts, made, strict=False))
         assert abs(sent - 2 * 4 * 1003 * (learners - 1) / learners) <= 2 * 4 * 64 * 3 * learners
         return seen
