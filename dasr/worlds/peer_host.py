@@ -24,7 +24,7 @@ FIRST, LAST = 8, 24  # exchanges with a partner between which its pace is taken
 BYTES_A_SECOND = 25e9  # one way over PCIe 4.0 x16
 PATIENCE = 4  # times as long as that, at least, lasts a step in which it is not noticed
 
-Agree = Callable[[str, str, tuple[int, int]], list[str]]
+Agree = Callable[[str, str, tuple[int, ...]], list[str]]
 """(key, value, ranks): what these learners, all of which call this, gave as values."""
 
 
@@ -55,9 +55,10 @@ class Ways:
         self.rank, self.agree = rank, agree
         self._times: dict[int, list[float]] = {}  # of the first exchanges with each partner
         self._pairs: dict[int, HostPair | None] = {}
+        self._groups: dict[tuple[int, ...], bool] = {}
 
     def to(self, peer: int, size: int, pinned: bool) -> HostPair | None:
-        """For the next exchange or update of `size` bytes with that partner; None: over the link."""
+        """For the next exchange of `size` bytes with that partner; None: over the link."""
         if self.agree is None:
             return None
         if peer not in self._pairs:
@@ -69,6 +70,17 @@ class Ways:
             self._pairs[peer] = self._meet(self.agree, peer, size, pace, pinned)
         pair = self._pairs[peer]
         return pair if pair is not None and size <= pair.size else None
+
+    def among(self, members: tuple[int, ...], size: int, pinned: bool) -> dict[int, HostPair]:
+        """For the next update that all these make: ways to each other; none: over the links, all of them."""
+        ways = {peer: self.to(peer, size, pinned) for peer in members if peer != self.rank}
+        if self.agree is None or ways.keys() - self._pairs.keys():
+            return {}
+        if members not in self._groups:
+            own = "" if None in ways.values() else "yes"
+            key = f"way/{'-'.join(map(str, members))}/all"
+            self._groups[members] = all(self.agree(key, own, members))
+        return {peer: way for peer, way in ways.items() if way is not None} if self._groups[members] else {}
 
     def _meet(self, agree: Agree, peer: int, size: int, pace: float, pinned: bool) -> HostPair | None:
         both = (min(self.rank, peer), max(self.rank, peer))

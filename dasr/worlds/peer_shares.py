@@ -45,7 +45,7 @@ class Shares:
     def __init__(self, memory: PeerMemory, vector: Tensor, target: Tensor, members: tuple[int, ...]):
         self.memory, self.vector, self.target, self.members = memory, vector, target, members
         self.others = [memory.ranks.index(rank) for rank in members if rank != memory.rank]
-        self._ways: list[HostPair | None] = [None for _ in self.others]
+        self._ways: dict[int, HostPair] = {}
         self._shares: dict[tuple[int, int], Share] = {}
         self._sent: list[tuple[Share, Any]] = []  # and a mark behind it
 
@@ -64,26 +64,34 @@ class Shares:
         """Make the update of this learner's shares of what was sent, each when all have sent it. What it
         gives waits (the stream, not the thread) until the target is there: all but the last part, and that
         one."""
-        memory, sent = self.memory, self._sent
+        memory, sent, last = self.memory, self._sent, self._sent[-1][0]
+        earlier = [share for share, _ in sent[:-1]]
         done: list[tuple[slice, Callable[[], None]]] = []
         with memory.beside("gather", self.vector.device, after=False), making as make:
             for part, mark in sent:
-                if part is sent[-1][0] and len(sent) > 1:
-                    done.append(self._gathered([share for share, _ in sent[:-1]]))
+                if part is last and earlier:
+                    if not self._ways:
+                        self._fetch(earlier)
+                    done.append(self._there(earlier))
                 wait_for(mark)
                 self._signal(SCATTER)
                 _copy(part.arriving)
                 make(part.where, part.everyone)
                 _copy(part.returning)
-            done.append(self._gathered([sent[-1][0]]))
+                if part is last or self._ways:  # through the host it takes long: not all at the end
+                    self._fetch([part])
+            done.append(self._there([last]))
         sent.clear()
         return done
 
-    def _gathered(self, shares: list[Share]) -> tuple[slice, Callable[[], None]]:
-        """What waits until all have made their updates until now, of parts that lie side by side."""
+    def _fetch(self, shares: list[Share]) -> None:
+        """All have made these updates: those of others come here, unless they have put them here."""
         self._signal(GATHER)
         for share in shares:
             _copy(share.returned)
+
+    def _there(self, shares: list[Share]) -> tuple[slice, Callable[[], None]]:
+        """These parts, which lie side by side, and what waits until they are there."""
         mark = marked(self.vector)
         where = slice(min(share.part.start for share in shares), max(share.part.stop for share in shares))
         return where, lambda: wait_for(mark)
@@ -98,8 +106,7 @@ class Shares:
     def _choose_ways(self) -> None:
         """At the beginning of an update, the same at both ends."""
         memory, size = self.memory, max(self.vector.nbytes, self.target.nbytes)
-        others = [memory.ranks[place] for place in self.others]
-        ways = [memory.ways.to(rank, size, self.vector.is_cuda) for rank in others]
+        ways = memory.ways.among(self.members, size, self.vector.is_cuda)
         if ways != self._ways:
             self._ways = ways
             self._shares.clear()
@@ -119,14 +126,13 @@ class Shares:
         }
         mine, targets = shares[memory.rank], memory.everyone(self.target)
         leaving, everyone, returning, arriving, returned = [], [], [], [], []
-        ways = dict(zip(self.others, self._ways, strict=True))
         for rank, share in shares.items():
             place = memory.ranks.index(rank)
             if rank == memory.rank:
                 everyone.append(self.vector[mine])
                 continue
             everyone.append(memory.staged(own, place, mine.start, self.vector[mine]))
-            way = ways[place]
+            way = self._ways.get(rank)
             if way is None:
                 there = memory.staged(place, own, share.start, self.vector[share])
                 leaving.append((self.vector[share], there))

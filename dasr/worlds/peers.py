@@ -46,7 +46,7 @@ def meet(world: TorchWorld) -> PeerMemory | None:
     if not all(_answer(world, ranks, f"gpu-shares/{rank}") == "True" for rank in ranks):
         return None
 
-    def agree(key: str, value: str, ranks: tuple[int, int]) -> list[str]:
+    def agree(key: str, value: str, ranks: tuple[int, ...]) -> list[str]:
         store.set(f"{key}/{world.rank}", value)
         return [_answer(world, ranks, f"{key}/{rank}") for rank in ranks]
 
