@@ -74,7 +74,8 @@ def main() -> None:
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[0], help="of weights and the order of the data"
     )
-    parser.add_argument("--only", nargs="+", default=[], help="strategies")
+    parser.add_argument("--only", nargs="+", default=[], help="strategies, or rows: 'ad sign'")
+    parser.add_argument("--nodes", type=int, default=1, help="learners are told to be of so many hosts")
     parser.add_argument(
         "--least-ms", type=float, default=0.0, help="a gradient lasts so long at least: see above"
     )
@@ -101,7 +102,8 @@ def main() -> None:
         case: str, name: str, options: dict[str, Any], steps: int, seed: int
     ) -> tuple[Learner, Tensor, float]:
         """A run of so many steps from the start: (learner, consensus, seconds)."""
-        world = connect(dist.PrefixStore(case, store), rank, size, device=device)
+        nodes = [other * args.nodes // size for other in range(size)]
+        world = connect(dist.PrefixStore(case, store), rank, size, nodes, device)
         feed = Feed(features[:-1], alignments[:-1], CHUNK, args.batch, rank, size, seed=1 + seed)
         kind = CudaTask if device.type == "cuda" else CorpusTask
         sort = registry.find(name).optimizer or "sgd"
@@ -125,9 +127,9 @@ def main() -> None:
             world.close()
 
     for number, (name, options) in enumerate(cases()):
-        if args.only and name not in args.only:
-            continue
         label = " ".join([name, *map(str, options.values())])
+        if args.only and not {name, label} & set(args.only):
+            continue
         losses[label] = {}
         try:
             if device.type == "cuda":  # who compiles a kernel first would fall behind for the whole run

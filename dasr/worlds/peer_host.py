@@ -2,39 +2,48 @@
 
 A link that was used stays awake for a while (50 ms on an H200). A GPU at its power cap then has less left for
 its clock: 2 % of the speed, however few the bytes are. So they go this way, in pinned memory, where a step
-has time for it.
+has time for it. Learners agree on that in stages, GAP exchanges apart: what one hears in a stage others have
+said in the one before, so nobody waits for somebody who waits for a third.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 import uuid
 import weakref
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-FOLDER = Path("/dev/shm")
 SLOTS = 2  # each way
 FIRST, LAST = 8, 24  # exchanges with a partner between which its pace is taken
+GAP = 8  # more than a learner's host is ahead of its GPU, and so of its partners
 BYTES_A_SECOND = 25e9  # one way over PCIe 4.0 x16
 PATIENCE = 4  # times as long as that, at least, lasts a step in which it is not noticed
+TOKEN = 32  # bytes, at the end
 
-Agree = Callable[[str, str, tuple[int, ...]], list[str]]
-"""(key, value, ranks): what these learners, all of which call this, gave as values."""
+
+class Board(Protocol):
+    """Where the learners of a host leave word for each other."""
+
+    def say(self, key: str, value: str) -> None: ...
+    def hear(self, key: str, ranks: tuple[int, ...]) -> list[str]:
+        """What these have said under that key, once all have."""
+        ...
 
 
 class HostPair:
     """Slots of `size` bytes: of what goes from the first to the second of two learners, and back."""
 
-    def __init__(self, path: Path, size: int, pinned: bool):
+    def __init__(self, path: str, size: int, pinned: bool):
         """Raises OSError, RuntimeError."""
         self.size = size
-        self.flat = torch.from_file(str(path), shared=True, size=2 * SLOTS * size, dtype=torch.uint8)
+        self.flat = torch.from_file(path, shared=True, size=_room(size), dtype=torch.uint8)
         if pinned:
             runtime = torch.cuda.cudart()  # type: ignore[no-untyped-call]
             code = int(runtime.cudaHostRegister(self.flat.data_ptr(), self.flat.nbytes, 0))
@@ -47,72 +56,112 @@ class HostPair:
         return self.flat[begin : begin + like.nbytes].view(like.dtype).view(like.shape)
 
 
+class _Meeting:
+    """One learner's way to a pair with a partner. `done`: it has come to its end, `pair` or none."""
+
+    def __init__(self, rank: int, peer: int, board: Board):
+        self.both, self.board = (min(rank, peer), max(rank, peer)), board
+        self.first, self.key = rank < peer, f"way/{min(rank, peer)}-{max(rank, peer)}"
+        self.times: list[float] = []
+        self.file: int | None = None  # kept open until the other one has it too
+        self.pair: HostPair | None = None
+        self.done = False
+
+    def exchange(self, size: int, pinned: bool) -> None:
+        """Called before each exchange of `size` bytes."""
+        self.times.append(time.perf_counter())
+        match len(self.times) - LAST:
+            case 0:
+                times = self.times[FIRST:]
+                pace = median(b - a for a, b in itertools.pairwise(times))
+                self.board.say(f"{self.key}/pace", str(pace))
+            case stage if stage == GAP:
+                paces = self.board.hear(f"{self.key}/pace", self.both)
+                self.done = min(map(float, paces)) * BYTES_A_SECOND < PATIENCE * size
+                if self.first and not self.done:
+                    self.file, name = _made(_room(size))
+                    self._open(name, size, pinned)
+                    self.board.say(f"{self.key}/name", name)
+            case stage if stage == 2 * GAP and not self.first:
+                self._open(self.board.hear(f"{self.key}/name", self.both[:1])[0], size, pinned)
+            case stage if stage == 3 * GAP:
+                if not all(self.board.hear(f"{self.key}/opened", self.both)):
+                    self.pair = None
+                if self.file is not None:
+                    os.close(self.file)
+                self.done = True
+
+    def _open(self, name: str, size: int, pinned: bool) -> None:
+        try:
+            self.pair = HostPair(name.partition(" ")[0], size, pinned) if _is_it(name) else None
+        except (OSError, RuntimeError):
+            self.pair = None
+        self.board.say(f"{self.key}/opened", "" if self.pair is None else "yes")
+
+
 class Ways:
     """Which way what learner `rank` and its partners exchange takes: both ends come to the same answer."""
 
-    def __init__(self, rank: int, agree: Agree | None):
-        """`agree` None: always over the links."""
-        self.rank, self.agree = rank, agree
-        self._times: dict[int, list[float]] = {}  # of the first exchanges with each partner
-        self._pairs: dict[int, HostPair | None] = {}
-        self._groups: dict[tuple[int, ...], bool] = {}
+    def __init__(self, rank: int, board: Board | None):
+        """`board` None: always over the links."""
+        self.rank, self.board = rank, board
+        self._meetings: dict[int, _Meeting] = {}
+        self._updates: dict[tuple[int, ...], int] = {}  # that these have made together
+        self._agreed: dict[tuple[int, ...], bool] = {}
 
     def to(self, peer: int, size: int, pinned: bool) -> HostPair | None:
         """For the next exchange of `size` bytes with that partner; None: over the link."""
-        if self.agree is None:
+        if self.board is None:
             return None
-        if peer not in self._pairs:
-            times = self._times.setdefault(peer, [])
-            times.append(time.perf_counter())
-            if len(times) <= LAST:
-                return None
-            pace = median(b - a for a, b in zip(times[FIRST:-1], times[FIRST + 1 :], strict=True))
-            self._pairs[peer] = self._meet(self.agree, peer, size, pace, pinned)
-        pair = self._pairs[peer]
+        if peer not in self._meetings:
+            self._meetings[peer] = _Meeting(self.rank, peer, self.board)
+        meeting = self._meetings[peer]
+        if not meeting.done:
+            meeting.exchange(size, pinned)
+        pair = meeting.pair if meeting.done else None
         return pair if pair is not None and size <= pair.size else None
 
     def among(self, members: tuple[int, ...], size: int, pinned: bool) -> dict[int, HostPair]:
         """For the next update that all these make: ways to each other; none: over the links, all of them."""
         ways = {peer: self.to(peer, size, pinned) for peer in members if peer != self.rank}
-        if self.agree is None or ways.keys() - self._pairs.keys():
+        if self.board is None:
             return {}
-        if members not in self._groups:
-            own = "" if None in ways.values() else "yes"
-            key = f"way/{'-'.join(map(str, members))}/all"
-            self._groups[members] = all(self.agree(key, own, members))
-        return {peer: way for peer, way in ways.items() if way is not None} if self._groups[members] else {}
-
-    def _meet(self, agree: Agree, peer: int, size: int, pace: float, pinned: bool) -> HostPair | None:
-        both = (min(self.rank, peer), max(self.rank, peer))
-        key = f"way/{both[0]}-{both[1]}"
-        if min(map(float, agree(f"{key}/pace", str(pace), both))) * BYTES_A_SECOND < PATIENCE * size:
-            return None
-        path = _made(2 * SLOTS * size) if self.rank == both[0] else None
-        try:
-            name = agree(f"{key}/name", "" if path is None else str(path), both)[0]
-            pair = _opened(name, size, pinned)
-            opened = agree(f"{key}/opened", "" if pair is None else "yes", both)
-            return pair if all(opened) else None
-        finally:
-            if path is not None:
-                path.unlink()
+        self._updates[members] = self._updates.get(members, 0) + 1
+        stage, key = self._updates[members] - LAST - 3 * GAP, f"way/{'-'.join(map(str, members))}/all"
+        if stage == 1:  # the last meetings are at their end
+            self.board.say(key, "" if None in ways.values() else "yes")
+        elif stage == 1 + GAP:
+            self._agreed[members] = all(self.board.hear(key, members))
+        agreed = self._agreed.get(members, False)
+        return {peer: way for peer, way in ways.items() if way is not None and agreed}
 
 
-def _made(size: int) -> Path | None:
-    """A file of so many bytes in memory, whose room is there."""
-    path = FOLDER / f"dasr-{uuid.uuid4().hex}"
+def _room(size: int) -> int:
+    return 2 * SLOTS * size + TOKEN
+
+
+def _made(size: int) -> tuple[int | None, str]:
+    """A file of so many bytes that lives in memory and has no name: nothing of it is left when learners die.
+    Its descriptor, and by what another process finds it and knows that it is the one."""
     try:
-        with path.open("xb") as file:
-            os.posix_fallocate(file.fileno(), 0, size)
+        file = os.memfd_create("dasr")
+    except (AttributeError, OSError):
+        return None, ""
+    token = uuid.uuid4().hex
+    try:
+        os.posix_fallocate(file, 0, size)
+        os.pwrite(file, token.encode(), size - TOKEN)
     except OSError:
-        path.unlink(missing_ok=True)
-        return None
-    return path
+        os.close(file)
+        return None, ""
+    return file, f"/proc/{os.getpid()}/fd/{file} {token}"
 
 
-def _opened(name: str, size: int, pinned: bool) -> HostPair | None:
-    """None where there is no such file: the other end may live in another container."""
-    try:
-        return HostPair(Path(name), size, pinned) if name and Path(name).exists() else None
-    except (OSError, RuntimeError):
-        return None
+def _is_it(name: str) -> bool:
+    """False where there is no such file: the other end may live in another container. Raises OSError."""
+    path, _, token = name.partition(" ")
+    if not token:
+        return False
+    with Path(path).open("rb") as file:
+        file.seek(-TOKEN, os.SEEK_END)
+        return file.read() == token.encode()

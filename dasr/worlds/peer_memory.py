@@ -23,7 +23,7 @@ from torch import Tensor
 from dasr.worlds import on_device
 from dasr.worlds.interface import RollCall
 from dasr.worlds.on_device import marked, wait_for
-from dasr.worlds.peer_host import Agree, Ways
+from dasr.worlds.peer_host import Board, Ways
 from dasr.worlds.peer_shares import Shares, cut_into
 from dasr.worlds.peer_windows import Windows
 from dasr.worlds.region import Allocate
@@ -51,16 +51,16 @@ class PeerMemory:
         ranks: Sequence[int],
         rank: int,
         timeout_s: float,
-        agree: Agree | None = None,
+        board: Board | None = None,
     ):
-        """`ranks`: the learners of this host, ascending; `agree`: see peer_host."""
+        """`ranks`: the learners of this host, ascending; `board`: for ways through the host."""
         self.allocate, self.ranks, self.rank = allocate, tuple(ranks), rank
         self.timeout_ms = round(1000 * timeout_s)
         self.replaced: set[int] = set()  # learners whose first process is gone, and its memory with it
         self._shared: list[tuple[Tensor, list[Tensor]]] = []  # a vector here, and those of all learners
         self._plans: dict[Any, _Plan] = {}
         self.windows = Windows(self)
-        self.ways = Ways(rank, agree)
+        self.ways = Ways(rank, board)
         self._all_shares: dict[Any, Shares] = {}
         self.beside = on_device.Streams()
 

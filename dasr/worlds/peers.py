@@ -45,13 +45,21 @@ def meet(world: TorchWorld) -> PeerMemory | None:
     store.set(f"gpu-shares/{world.rank}", str(allocator.works()))
     if not all(_answer(world, ranks, f"gpu-shares/{rank}") == "True" for rank in ranks):
         return None
+    board = None if os.environ.get(SWITCH) == "links" else StoreBoard(world)
+    return PeerMemory(allocator, ranks, world.rank, timeout_s, board)
 
-    def agree(key: str, value: str, ranks: tuple[int, ...]) -> list[str]:
-        store.set(f"{key}/{world.rank}", value)
-        return [_answer(world, ranks, f"{key}/{rank}") for rank in ranks]
 
-    over_links = os.environ.get(SWITCH) == "links"
-    return PeerMemory(allocator, ranks, world.rank, timeout_s, None if over_links else agree)
+class StoreBoard:
+    """A Board in the run's store."""
+
+    def __init__(self, world: TorchWorld):
+        self.world = world
+
+    def say(self, key: str, value: str) -> None:
+        self.world.transport.store.set(f"{key}/{self.world.rank}", value)
+
+    def hear(self, key: str, ranks: tuple[int, ...]) -> list[str]:
+        return [_answer(self.world, ranks, f"{key}/{rank}") for rank in ranks]
 
 
 def exchange(

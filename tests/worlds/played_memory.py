@@ -26,16 +26,6 @@ class Host:
         self.made = [0] * learners
         self.said: dict[tuple[str, int], str] = {}
 
-    def agree(self, rank: int) -> Callable[[str, str, tuple[int, int]], list[str]]:
-        def agree(key: str, value: str, ranks: tuple[int, int]) -> list[str]:
-            with self.changed:
-                self.said[key, rank] = value
-                self.changed.notify_all()
-                assert self.changed.wait_for(lambda: all((key, r) in self.said for r in ranks), TIMEOUT_S)
-                return [self.said[key, r] for r in ranks]
-
-        return agree
-
     def allocator(self, place: int) -> Callable[[int, torch.dtype], tuple[Tensor, PlayedRegion]]:
         def allocate(length: int, dtype: torch.dtype) -> tuple[Tensor, PlayedRegion]:
             number = self.made[place]
@@ -49,6 +39,22 @@ class Host:
             return vector, PlayedRegion(self, number, place)
 
         return allocate
+
+
+class PlayedBoard:
+    def __init__(self, host: Host, rank: int):
+        self.host, self.rank = host, rank
+
+    def say(self, key: str, value: str) -> None:
+        with self.host.changed:
+            self.host.said[key, self.rank] = value
+            self.host.changed.notify_all()
+
+    def hear(self, key: str, ranks: tuple[int, ...]) -> list[str]:
+        said = self.host.said
+        with self.host.changed:
+            assert self.host.changed.wait_for(lambda: all((key, r) in said for r in ranks), TIMEOUT_S), key
+            return [said[key, r] for r in ranks]
 
 
 class PlayedRegion:
@@ -79,7 +85,7 @@ def together(ranks: Sequence[int], life: Callable[[PeerMemory, int], Any]) -> li
 
     def live(place: int) -> None:
         rank = ranks[place]
-        memory = PeerMemory(host.allocator(place), ranks, rank, TIMEOUT_S, host.agree(rank))
+        memory = PeerMemory(host.allocator(place), ranks, rank, TIMEOUT_S, PlayedBoard(host, rank))
         results[place] = life(memory, rank)
 
     threads = [threading.Thread(target=live, args=(place,)) for place in range(len(ranks))]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,96 +15,108 @@ from dasr.worlds import peer_host
 from dasr.worlds.peer_memory import PeerMemory
 from tests.worlds.played_memory import numbers, together
 
-STEP_S = 0.01
+STEP_S, STEPS = 0.01, 20
 
 
 @pytest.fixture(autouse=True)
-def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The pace is taken early, and 100 kB count as much for the way through the host."""
-    monkeypatch.setattr(peer_host, "FOLDER", tmp_path)
-    monkeypatch.setattr(peer_host, "FIRST", 1)
-    monkeypatch.setattr(peer_host, "LAST", 4)
+def early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They meet early, and 100 kB count as much for the way through the host."""
+    for name, value in {"FIRST": 1, "LAST": 4, "GAP": 3}.items():
+        monkeypatch.setattr(peer_host, name, value)
     monkeypatch.setattr(peer_host, "BYTES_A_SECOND", 100e3 * peer_host.PATIENCE / (STEP_S / 2))
-    return tmp_path
+
+
+def files() -> int:
+    """Descriptors of files without a name that this process has open."""
+    open_ones = [Path(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")]
+    return sum("memfd:dasr" in str(os.readlink(path)) for path in open_ones if path.is_symlink())
 
 
 def ring(memory: PeerMemory, rank: int, learners: int, length: int) -> list[bool]:
-    """Twelve steps; whether those with each partner went through the host."""
+    """Some steps; whether those with each partner went through the host in the end."""
     memory.shared(torch.empty(length))
-    peers = sorted({(rank - 1) % learners, (rank + 1) % learners})
-    for turn in range(12):
+    peers = list(dict.fromkeys([(rank - 1) % learners, (rank + 1) % learners]))  # as `sd` has them
+    for turn in range(STEPS):
         mine: tuple[Tensor, ...] = (numbers(rank, length - 8, turn), torch.tensor([rank], dtype=torch.int16))
         waits = [memory.windows.exchange(mine, peer) for peer in peers]
         time.sleep(STEP_S)
         for peer, wait in zip(peers, waits, strict=True):
             theirs, name = wait()
             assert int(name) == peer and torch.equal(theirs, numbers(peer, length - 8, turn))
-    return [memory.ways._pairs[peer] is not None for peer in peers]
+    assert all(meeting.done for meeting in memory.ways._meetings.values())
+    return [memory.ways._meetings[peer].pair is not None for peer in peers]
 
 
-@pytest.mark.parametrize("learners", [2, 3])
+@pytest.mark.parametrize("learners", [2, 3, 4, 5])
 @pytest.mark.parametrize(("length", "through_the_host"), [(20_000, True), (100_000, False)])
 def test_what_has_time_goes_through_the_host_and_is_the_same(
-    learners: int, length: int, through_the_host: bool, folder: Path
+    learners: int, length: int, through_the_host: bool
 ) -> None:
+    """Each asks its left partner first, so that who waited in turn for its partners would wait for ever."""
     ways = together(range(learners), lambda memory, rank: ring(memory, rank, learners, length))
     assert ways == [[through_the_host] * (1 if learners == 2 else 2)] * learners
-    assert not list(folder.iterdir())  # nothing is left, whatever becomes of the learners
+    assert files() == 0  # nothing is left, whatever becomes of the learners
 
 
 def test_a_payload_that_outgrows_its_slots_goes_over_the_link() -> None:
     def life(memory: PeerMemory, rank: int) -> list[float]:
         memory.shared(torch.empty(1000))
         seen = []
-        for turn in range(12):
-            payload = torch.full((1000 if turn > 8 else 500,), float(10 * turn + rank))
+        for turn in range(STEPS):
+            payload = torch.full((1000 if turn > 16 else 500,), float(10 * turn + rank))
             wait = memory.windows.exchange(payload, 1 - rank)
             time.sleep(STEP_S)
             theirs = wait()
             assert isinstance(theirs, Tensor) and len(theirs) == len(payload)
             seen.append(float(theirs.mean()) - 10 * turn)
-        pair = memory.ways._pairs[1 - rank]
+        pair = memory.ways._meetings[1 - rank].pair
         assert pair is not None and pair.size == 2000
         return seen
 
-    assert together(range(2), life) == [[1.0] * 12, [0.0] * 12]
+    assert together(range(2), life) == [[1.0] * STEPS, [0.0] * STEPS]
 
 
-@pytest.mark.parametrize("trouble", ["no folder", "no room", "another container", "not to be pinned"])
+@pytest.mark.parametrize("trouble", ["no such files", "no room", "another container", "not to be pinned"])
+@pytest.mark.parametrize("whose", [0, 1])
 def test_where_the_host_shares_no_memory_the_link_is_used(
-    trouble: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+    trouble: str, whose: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both ends come to it, though only one of them may have met with the trouble."""
-    real = peer_host.HostPair.__init__
+    """Both ends come to it, though only one of them has met with the trouble."""
+    opened = peer_host._Meeting._open
 
-    def refuse(self: peer_host.HostPair, path: Path, size: int, pinned: bool) -> None:
-        time.sleep(0.05)
-        if next(turns):
-            raise RuntimeError("CUDA error 801")
-        real(self, path, size, pinned)
+    def refused(*args: Any) -> None:
+        raise OSError(28, "No space left on device")
 
-    turns = iter([0, 1])
+    def opens(self: peer_host._Meeting, name: str, size: int, pinned: bool) -> None:
+        with monkeypatch.context() as patch:
+            if self.first == (whose == 0) and trouble == "another container":
+                name = name.replace(f"/proc/{os.getpid()}", "/proc/1").replace("/fd/", "/fd/99")
+            if self.first == (whose == 0) and trouble == "not to be pinned":
+                patch.setattr(peer_host, "HostPair", _unpinned)
+            opened(self, name, size, pinned)
+
+    monkeypatch.setattr(peer_host._Meeting, "_open", opens)
     match trouble:
-        case "no folder":
-            monkeypatch.setattr(peer_host, "FOLDER", folder / "none")
+        case "no such files":
+            monkeypatch.delattr(os, "memfd_create")
         case "no room":
-
-            def full(*args: int) -> None:
-                raise OSError(28, "No space left on device")
-
-            monkeypatch.setattr(peer_host.os, "posix_fallocate", full)
-        case "another container":
-            monkeypatch.setattr(peer_host, "_made", lambda size: _elsewhere(folder))
-        case "not to be pinned":
-            monkeypatch.setattr(peer_host.HostPair, "__init__", refuse)
+            monkeypatch.setattr(os, "posix_fallocate", refused)
     assert together(range(2), lambda memory, rank: ring(memory, rank, 2, 20_000)) == [[False], [False]]
-    assert not [path for path in folder.iterdir() if path.is_file()]
+    assert files() == 0
 
 
-def _elsewhere(folder: Path) -> Path:
-    """A path that exists for its maker alone: gone when the other one looks."""
+def test_another_process_s_file_is_not_taken_for_the_one() -> None:
+    """A learner in another container may have the same number, and a file under the same descriptor."""
+    file, name = peer_host._made(1000)
+    other, _ = peer_host._made(1000)
+    assert file is not None and other is not None
+    assert peer_host._is_it(name) and not peer_host._is_it("")
+    assert not peer_host._is_it(name.replace(f"/fd/{file}", f"/fd/{other}"))
+    os.close(file)
+    os.close(other)
+    with pytest.raises(OSError):
+        peer_host._is_it(name)
 
-    class Mine(type(folder)):  # type: ignore[misc]
-        def unlink(self, missing_ok: bool = False) -> None: ...
 
-    return Mine(folder / "elsewhere")
+def _unpinned(*args: Any) -> Any:
+    raise RuntimeError("this memory of the host cannot be pinned (CUDA error 801)")
