@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import stat
 import time
 import uuid
 import weakref
@@ -59,9 +60,9 @@ class HostPair:
 class _Meeting:
     """One learner's way to a pair with a partner. `done`: it has come to its end, `pair` or none."""
 
-    def __init__(self, rank: int, peer: int, board: Board):
+    def __init__(self, rank: int, peer: int, members: tuple[int, ...], board: Board):
         self.both, self.board = (min(rank, peer), max(rank, peer)), board
-        self.first, self.key = rank < peer, f"way/{min(rank, peer)}-{max(rank, peer)}"
+        self.first, self.key = rank < peer, f"{_key(members)}/{self.both[0]}-{self.both[1]}"
         self.times: list[float] = []
         self.file: int | None = None  # kept open until the other one has it too
         self.pair: HostPair | None = None
@@ -105,17 +106,21 @@ class Ways:
     def __init__(self, rank: int, board: Board | None):
         """`board` None: always over the links."""
         self.rank, self.board = rank, board
-        self._meetings: dict[int, _Meeting] = {}
+        # With each partner: exchanges with it alone, and updates of more, which may end before all have begun
+        self._meetings: dict[tuple[int, tuple[int, ...]], _Meeting] = {}
         self._updates: dict[tuple[int, ...], int] = {}  # that these have made together
         self._agreed: dict[tuple[int, ...], bool] = {}
 
     def to(self, peer: int, size: int, pinned: bool) -> HostPair | None:
         """For the next exchange of `size` bytes with that partner; None: over the link."""
+        return self._way(peer, (), size, pinned)
+
+    def _way(self, peer: int, members: tuple[int, ...], size: int, pinned: bool) -> HostPair | None:
         if self.board is None:
             return None
-        if peer not in self._meetings:
-            self._meetings[peer] = _Meeting(self.rank, peer, self.board)
-        meeting = self._meetings[peer]
+        if (peer, members) not in self._meetings:
+            self._meetings[peer, members] = _Meeting(self.rank, peer, members, self.board)
+        meeting = self._meetings[peer, members]
         if not meeting.done:
             meeting.exchange(size, pinned)
         pair = meeting.pair if meeting.done else None
@@ -123,17 +128,21 @@ class Ways:
 
     def among(self, members: tuple[int, ...], size: int, pinned: bool) -> dict[int, HostPair]:
         """For the next update that all these make: ways to each other; none: over the links, all of them."""
-        ways = {peer: self.to(peer, size, pinned) for peer in members if peer != self.rank}
+        ways = {peer: self._way(peer, members, size, pinned) for peer in members if peer != self.rank}
         if self.board is None:
             return {}
         self._updates[members] = self._updates.get(members, 0) + 1
-        stage, key = self._updates[members] - LAST - 3 * GAP, f"way/{'-'.join(map(str, members))}/all"
+        stage, key = self._updates[members] - LAST - 3 * GAP, f"{_key(members)}/all"
         if stage == 1:  # the last meetings are at their end
             self.board.say(key, "" if None in ways.values() else "yes")
         elif stage == 1 + GAP:
             self._agreed[members] = all(self.board.hear(key, members))
         agreed = self._agreed.get(members, False)
         return {peer: way for peer, way in ways.items() if way is not None and agreed}
+
+
+def _key(members: tuple[int, ...]) -> str:
+    return "way/" + "-".join(map(str, members))
 
 
 def _room(size: int) -> int:
@@ -160,7 +169,7 @@ def _made(size: int) -> tuple[int | None, str]:
 def _is_it(name: str) -> bool:
     """False where there is no such file: the other end may live in another container. Raises OSError."""
     path, _, token = name.partition(" ")
-    if not token:
+    if not token or not stat.S_ISREG(os.stat(path).st_mode):  # to open a pipe may take for ever
         return False
     with Path(path).open("rb") as file:
         file.seek(-TOKEN, os.SEEK_END)
