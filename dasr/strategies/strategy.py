@@ -70,7 +70,7 @@ class Learner(Protocol):
         ...
 
     def take_ahead(self, where: slice) -> None:
-        """These weights are there: the next compute() may copy them already. It notices later changes."""
+        """These weights are there, after updating(): the next compute() may copy them. It notices changes."""
         ...
 
     def record(self, staleness: int) -> None:

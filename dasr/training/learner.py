@@ -194,7 +194,7 @@ class Learner:
             held.tensor = held.tensor if new is None else new
 
     def take_ahead(self, where: slice) -> None:
-        if self._taking is None or not self.by_parts:
+        if self._taking is None or not self.by_parts or self._to_take <= 0:
             return
         with self._weights.lock:  # the caller's stream has waited for these weights, others are on their way
             self._taking.take(self.weights, self.gradient, where)
