@@ -145,18 +145,18 @@ def test_weights_that_others_write_into_stay_where_they_are():
     simulate(main, 1)
 
 
+def learner_with(world, make):
+    """One with that optimizer, whose gradients have no noise."""
+    task = Quadratic(4, noise=0.0)
+    return Learner(world, task, lambda w: optimizer.make(make, w), lambda samples: 0.1, Budget(9, 1, 1))
+
+
 @pytest.mark.parametrize("make", ["sgd", "momentum", "adamw"])
 def test_lent_weights_stay_as_they_are_whatever_follows(make):
     """The next change makes new weights, those after it are in place; the steps are the same."""
 
     async def main(world):
-        def learner():
-            task = Quadratic(4, noise=0.0)
-            return Learner(
-                world, task, lambda w: optimizer.make(make, w), lambda samples: 0.1, Budget(9, 1, 1)
-            )
-
-        plain, lending = learner(), learner()
+        plain, lending = learner_with(world, make), learner_with(world, make)
         for change in ("update", "add", "update", "add_soon"):
             lent = lending.lend()
             before = lent.clone()
@@ -188,13 +188,7 @@ def test_weights_that_become_a_vector_leave_it_as_it_is(make, shared):
     """Again and again, in two places in turn; by parts where others write into the learner's own."""
 
     async def main(world):
-        def learner():
-            task = Quadratic(4, noise=0.0)
-            return Learner(
-                world, task, lambda w: optimizer.make(make, w), lambda samples: 0.1, Budget(9, 1, 1)
-            )
-
-        plain, other = learner(), learner()
+        plain, other = learner_with(world, make), learner_with(world, make)
         if shared:
             other.share()
         places, model = set(), torch.empty(4, dtype=torch.float64)
