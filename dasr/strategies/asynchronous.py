@@ -49,7 +49,7 @@ class Ad(Strategy):
 
     async def run(self) -> None:
         learner, world = self.learner, self.world
-        mixing = world.spawn(self.rounds.run(self.mix), "mixing")
+        mixing = await self.rounds.begin(self.mix)
         while await learner.claim():
             began = world.now()
             await learner.compute()

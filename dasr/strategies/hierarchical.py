@@ -59,7 +59,7 @@ class HAd(Strategy):
 
     async def run(self) -> None:
         world, going, lost = self.world, True, set[int]()
-        mixing = world.spawn(self.rounds.run(self.mix), "mixing")
+        mixing = await self.rounds.begin(self.mix)
         while going:
             try:
                 if lost:

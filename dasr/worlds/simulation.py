@@ -53,7 +53,6 @@ class Simulation:
         self.boxes = [Mailbox(Owner(rank)) for rank in range(learners)]
         self.post = Post(self.scheduler, self.network, self.boxes)
         self.meetings = Meetings(self.scheduler, self.network, self.boxes, timing_only)
-        self.timing_only = timing_only
         self.counters: dict[str, int] = {}
         self.store_s = store_seconds(cluster)
         self.store_busy_s = None if cluster.store_busy_us is None else cluster.store_busy_us * 1e-6

@@ -13,6 +13,9 @@ from tests.strategies import trial
 from tests.strategies.mixing_oracles import Matrix, Mixing, uniform
 
 A = trial.RATE
+FIRST_CALL = (
+    25  # 1 ms lies between the first two roll calls, then 1.25 times as long: it is the first after 1 s
+)
 
 
 def initial(size: int, dimension: int = 7) -> Matrix:
@@ -68,10 +71,10 @@ def decentralized(size: int, steps: int, t: Mixing, order: str = "mix-then-updat
 
 
 def asynchronous(size: int, steps: int, t: Mixing, every: int = 8) -> Matrix:
-    """Equal learners: roll call 10 is the first after a gradient; a round follows each update, and the last
-    rounds up to the next roll call follow the last update."""
+    """Equal learners: a round follows each update, and the last rounds up to the next roll call follow the
+    last update."""
     w = initial(size)
-    round_ = 10 * every
+    round_ = FIRST_CALL * every
     for k in range(steps):
         if k == 0:  # nothing to mix yet
             w = w - A * g(w, k)
@@ -92,7 +95,7 @@ def hierarchical(nodes: int, per_node: int, steps: int, t: Mixing) -> Matrix:
     def super_g(w: Matrix, k: int) -> Matrix:
         return node_mean @ g(np.repeat(w, per_node, axis=0), k)
 
-    w, round_ = initial(nodes), 80
+    w, round_ = initial(nodes), 8 * FIRST_CALL
     for k in range(steps):
         if k == 0:
             w = w - A * super_g(w, k)

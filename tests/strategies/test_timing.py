@@ -84,6 +84,14 @@ def test_every_gradient_is_applied_once_and_mixing_conserves_the_mean_for_any_ti
         np.testing.assert_allclose(result.weights, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("strategy", ["ad", "h-ad"])
+def test_nobody_spends_the_budget_before_the_last_learner_is_there(strategy: str) -> None:
+    """Slow imports, a slow file system: learner 2 comes when the others could have finished long ago."""
+    result = trial.run(strategy, 4, 10, late={2: 1000.0})
+    assert [learner.steps for learner in result.learners] == [10] * 4
+    assert all(learner.world.accounts.mixes > 0 for learner in result.learners)
+
+
 BITS = """
 import sys
 from tests.strategies.test_timing import hashes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from dasr.strategies.strategy import Strategy, Terms
 from dasr.training import optimizer
 from dasr.training.learner import Budget, Learner
 from dasr.worlds.clusters import Cluster, Compute
-from dasr.worlds.interface import Ready
+from dasr.worlds.interface import Ready, World
 from dasr.worlds.simulation import Simulation
 
 Vector = NDArray[np.float64]
@@ -123,9 +123,12 @@ def run(
     optimizer_: Callable[[torch.Tensor], optimizer.Optimizer] | None = None,
     rate: Callable[[int], float] = lambda samples: RATE,
     prepare: Callable[[Learner, Strategy], None] = lambda learner, strategy: None,
+    late: Mapping[int, float] | None = None,
     **options: Any,
 ) -> Result:
-    """`steps` steps of all learners together; every learner's gradient is of `share` samples."""
+    """`steps` steps of all learners together; every learner's gradient is of `share` samples.
+
+    `late`: ranks, and the seconds after which they begin."""
     simulation = Simulation(cluster, size, seed=world_seed)
     result = Result([], [], 0.0)
     make = optimizer_ or (lambda weights: optimizer.make(registry.find(strategy).optimizer or "sgd", weights))
@@ -135,7 +138,12 @@ def run(
         result.learners.append(learner)
         result.strategies.append(registry.make(strategy, learner, **options))
         prepare(learner, result.strategies[-1])
-    simulation.run(lambda world: result.strategies[world.rank].run())
+
+    async def life(world: World) -> None:
+        await world.sleep((late or {}).get(world.rank, 0.0))
+        await result.strategies[world.rank].run()
+
+    simulation.run(life)
     result.seconds = simulation.now
     return result
 
