@@ -13,9 +13,7 @@ from tests.strategies import trial
 from tests.strategies.mixing_oracles import Matrix, Mixing, uniform
 
 A = trial.RATE
-FIRST_CALL = (
-    25  # 1 ms lies between the first two roll calls, then 1.25 times as long: it is the first after 1 s
-)
+FIRST_CALL = 25  # of the roll calls, 1 ms apart and then 1.25 times as long each time, the first after 1 s
 
 
 def initial(size: int, dimension: int = 7) -> Matrix:
