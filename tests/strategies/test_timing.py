@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dasr.strategies import registry
-from dasr.worlds.clusters import Cluster, Compute, Link, Slow
+from dasr.worlds.clusters import Cluster, Compute, Death, Link, Slow
 from tests.strategies import trial
 
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
@@ -90,6 +90,14 @@ def test_nobody_spends_the_budget_before_the_last_learner_is_there(strategy: str
     result = trial.run(strategy, 4, 10, late={2: 1000.0})
     assert [learner.steps for learner in result.learners] == [10] * 4
     assert all(learner.world.accounts.mixes > 0 for learner in result.learners)
+
+
+@pytest.mark.parametrize("strategy", ["ad", "h-ad"])
+def test_nobody_waits_for_a_learner_that_dies_before_it_is_there(strategy: str) -> None:
+    dead = trial.cluster_of(deaths=(Death(2, 5.0),))
+    result = trial.run(strategy, 4, 10, cluster=dead, late={2: 1000.0})
+    assert sum(learner.steps for learner in result.learners) == 40
+    assert result.seconds < 5 + trial.SECOND.detect_s + 40 / 3 + 2
 
 
 BITS = """
