@@ -21,7 +21,7 @@ from dasr.training.learner import Budget, Learner
 from dasr.training.task import Quadratic
 from dasr.worlds import peer_host
 from dasr.worlds.peer_memory import PeerMemory
-from dasr.worlds.torch_world import connect
+from dasr.worlds.torch_world import TorchWorld, connect
 from tests.worlds.played_memory import numbers, together
 
 
@@ -78,21 +78,29 @@ def test_each_makes_a_share_of_the_update_once_all_have_sent_it(
             assert all(torch.equal(vector, weights[0]) for vector in weights)
 
 
+def one_of_three(
+    store: PrefixStore, memory: PeerMemory | None, rank: int, steps: int, options: dict[str, float]
+) -> tuple[TorchWorld, Learner]:
+    kind = "momentum" if "momentum" in options else "sgd"
+    world = connect(store, rank, 3)
+    world.peers = memory
+    task = Quadratic(500, batch=9, rank=rank, size=3, dtype=torch.float32)
+    learner = Learner(
+        world, task, lambda w: optimizer.make(kind, w, **options), lambda samples: 0.1, Budget(steps, 9, 3)
+    )
+    return world, learner
+
+
 @pytest.mark.parametrize("options", [{}, {"clip": 0.5}, {"momentum": 0.9}])
 @pytest.mark.parametrize("bucket_mb", [4.0, 1e-5])
 def test_learners_that_update_in_shares_take_the_steps_of_those_that_reduce(
     options: dict[str, float], bucket_mb: float
 ) -> None:
     """Over real connections between threads, played memory beside them."""
-    store, kind = HashStore(), "momentum" if "momentum" in options else "sgd"
+    store = HashStore()
 
     def life(memory: PeerMemory | None, rank: int, name: str) -> Tensor:
-        world = connect(PrefixStore(name, store), rank, 3)
-        world.peers = memory
-        task = Quadratic(500, batch=9, rank=rank, size=3, dtype=torch.float32)
-        learner = Learner(
-            world, task, lambda w: optimizer.make(kind, w, **options), lambda samples: 0.1, Budget(9, 9, 3)
-        )
+        world, learner = one_of_three(PrefixStore(name, store), memory, rank, 9, options)
         strategy = ScAllReduce(learner, bucket_mb=bucket_mb)
         assert (strategy.mean.target is learner.weights) == (not options)
         world.run(strategy.run())
@@ -114,15 +122,10 @@ def test_blocks_that_end_while_a_gradient_is_computed_give_the_models_of_those_t
     name: str, options: dict[str, float], tau: int
 ) -> None:
     """Over real connections between threads, played memory beside them; momentum needs the whole gradient."""
-    store, kind = HashStore(), "momentum" if options else "sgd"
+    store = HashStore()
 
     def life(memory: PeerMemory | None, rank: int, case: str) -> Tensor:
-        world = connect(PrefixStore(case, store), rank, 3)
-        world.peers = memory
-        task = Quadratic(500, batch=9, rank=rank, size=3, dtype=torch.float32)
-        learner = Learner(
-            world, task, lambda w: optimizer.make(kind, w, **options), lambda samples: 0.1, Budget(7, 9, 3)
-        )
+        world, learner = one_of_three(PrefixStore(case, store), memory, rank, 7, options)
         if memory is not None:  # reductions go through it though this is a CPU
             world._on_device = lambda payload: True  # type: ignore[method-assign]
         strategy: Any = registry.make(name, learner, tau=tau)
