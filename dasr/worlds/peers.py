@@ -81,7 +81,7 @@ def exchange(
         assert isinstance(turn, Tensor)
         return memory.windows.window(payload, peer, int(turn))
 
-    return Blocking(world, received)
+    return Blocking(world, received, waits=False)  # `told` counts it
 
 
 def sharing(

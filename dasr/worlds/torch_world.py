@@ -130,7 +130,8 @@ class TorchWorld:
             return Blocking(self, lambda: gathered()[peer > self.rank])
         sent = self.send(payload, peer, tag)
         received = self.receive(payload, peer, tag)
-        return Blocking(self, lambda: (finish(sent), finish(received))[1])
+        # The two count their own waiting.
+        return Blocking(self, lambda: (finish(sent), finish(received))[1], waits=False)
 
     def shared(self, like: Tensor) -> Tensor:
         if like.is_cuda and not self._met_peers:

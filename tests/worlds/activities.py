@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import torch
@@ -137,11 +138,38 @@ async def trained(world: World, strategy: str) -> list[float]:
     return weights
 
 
+async def waits_for_the_last(world: World) -> dict[str, tuple[float, float]]:
+    """Each way to wait for learner 1, which comes 0.1 s late: seconds counted as waiting, seconds passed."""
+    await world.compute(lambda ready: None)
+    rank, one, spent = world.rank, torch.ones(1), {}
+
+    async def receive() -> None:
+        await (world.send(one, 0) if rank == 1 else world.receive(one, 1))
+
+    ways: dict[str, Callable[[], Awaitable[Any]]] = {
+        "exchange": lambda: world.exchange(one, 1 - rank),
+        "receive": receive,
+        "all_reduce": lambda: world.all_reduce(one.clone(), (0, 1)),
+        "all_gather": lambda: world.all_gather(one, (0, 1)),
+        "roll_call": lambda: world.roll_call(True),
+    }
+    for name, way in ways.items():
+        await world.all_reduce(one.clone())
+        before, began = world.accounts.wait_seconds, world.now()
+        if rank == 1:
+            await world.sleep(0.1)
+        if rank < 2 or name == "roll_call":
+            await way()
+        spent[name] = world.accounts.wait_seconds - before, world.now() - began
+    return spent
+
+
 async def everything_in_turn(world: World) -> tuple[Any, ...]:
     """All of the above, in one set of processes."""
     first = await everything(world)
     second = await two_activities(world)
-    return first, second, {name: await trained(world, name) for name in DETERMINISTIC}
+    third = {name: await trained(world, name) for name in DETERMINISTIC}
+    return first, second, third, await waits_for_the_last(world)
 
 
 def run_all(world: Any) -> Any:

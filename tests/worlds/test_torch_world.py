@@ -17,7 +17,7 @@ from tests.worlds.test_simulation import check_everything
 def test_four_processes_communicate_as_the_simulation_does() -> None:
     results = run_processes(4, activities.run_all)
     simulated = Simulation(Cluster(compute=Compute(fixed_s=0.1)), 4).run(activities.everything)
-    for rank, (everything, together, weights) in enumerate(results):
+    for rank, (everything, together, weights, waits) in enumerate(results):
         check_everything(rank, 4, everything)
         assert (everything["bytes"], everything["messages"]) == (
             simulated[rank]["bytes"],
@@ -25,6 +25,8 @@ def test_four_processes_communicate_as_the_simulation_does() -> None:
         )
         assert together == [2.5, 2.5, 2.5, 2.5, 190.0]
         assert set(weights) == set(activities.DETERMINISTIC)
+        assert all(waited <= passed for waited, passed in waits.values()), waits
+        assert rank or all(waited > 0 for waited, _ in waits.values()), waits
     for strategy in activities.DETERMINISTIC:
         for rank, weights in enumerate(simulate(strategy)):
             assert results[rank][2][strategy] == pytest.approx(weights, abs=1e-12)
