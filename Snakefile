@@ -30,3 +30,10 @@ rule all:
         f"{R}/comparison.tsv",
         f"{R}/mlflow/tracked.json",
         f"{R}/report.html",
+        # Of these too, what somebody removed is made again, though the table is there.
+        expand(
+            f"{R}/runs/{{run}}/{{file}}",
+            run=RUNS,
+            file=["model.safetensors", "heldout.jsonl"],
+        ),
+        expand(f"{R}/decode/{{run}}/{{lm}}/score.json", run=RUNS, lm=LMS),

@@ -15,6 +15,8 @@ COLUMNS = """
     wer_high p_vs_sc_allreduce mb_sent_per_learner wait_fraction staleness_mean
 """
 
+AFTER_RUNS = ["compare", "report", "track", "all"]
+
 
 def test_every_stage_runs_and_the_table_has_its_columns(finished: Project) -> None:
     with open(finished.folder / "results" / "comparison.tsv", encoding="utf-8") as stream:
@@ -58,6 +60,23 @@ def test_an_option_of_decoding_retrains_nothing(finished: Project) -> None:
         finished.configure()
     assert "decode" in planned
     assert not {"corpus", "features", "hmm", "align", "train", "graph", "evaluate"} & set(planned)
+
+
+@pytest.mark.parametrize(
+    ("removed", "again"),
+    [
+        ("runs", ["train", "evaluate", "decode", "score", *AFTER_RUNS]),
+        ("decode", ["decode", "score", *AFTER_RUNS]),
+    ],
+)
+def test_what_was_removed_of_one_run_is_made_again(finished: Project, removed: str, again: list[str]) -> None:
+    (there,) = (finished.folder / "results" / removed).glob("sc-allreduce-*")
+    aside = there.rename(finished.folder / "aside")
+    try:
+        planned = finished.planned()
+    finally:
+        aside.rename(there)
+    assert {rule: times for rule, times in planned.items() if rule != "total"} == dict.fromkeys(again, 1)
 
 
 def test_another_strategy_is_added_without_redoing_the_others(finished: Project) -> None:
