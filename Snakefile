@@ -37,3 +37,5 @@ rule all:
             file=["model.safetensors", "heldout.jsonl"],
         ),
         expand(f"{R}/decode/{{run}}/{{lm}}/score.json", run=RUNS, lm=LMS),
+    message:
+        f"Done: {R}/comparison.tsv, {R}/report.html"
