@@ -74,7 +74,7 @@ SPEEDUP_STEPS = 32
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="JSON lines; the figure is put beside it (.svg). [default: JSON lines on stdout, no figure]",
+    help="JSON lines; the figure is put beside it (.svg). [default: to stdout, no figure]",
 )
 def simulate(
     strategies: tuple[str, ...],
@@ -101,6 +101,7 @@ def simulate(
 
     Timing only, to thousands of learners: speed-up, waiting, bytes. With a task, convergence too: all
     learners train for real in this process, under a virtual clock. The same seed gives the same bits.
+    A table on a terminal; JSON lines into a pipe, and into --out.
     """
     from dasr.progress import progress
     from dasr.strategies import registry
@@ -119,13 +120,17 @@ def simulate(
     points = [(name, count, seed) for name in names for count in learners for seed in seeds]
     sweep = Sweep(where, given, steps, share, parameters, task, learning_rate, config_path)
     results: list[SimulationResult] = []
+    reader = sys.stdout.isatty()  # rather than a program
     for result in progress(sweep.run(points, jobs), "simulate", len(points)):
         results.append(result)
-        if out is None:
+        if out is None and not reader:
             print(json.dumps(result.record()), flush=True)
+    loss = tasks.LOSS.get(task, "loss")
+    if reader:
+        print(figures.table(results, loss))
     if out is not None:
         _write(results, out)
-        figures.draw(results, out.with_suffix(".svg"), tasks.LOSS.get(task, "loss"))
+        figures.draw(results, out.with_suffix(".svg"), loss)
         print(f"{len(results)} simulations in {out}, figure in {out.with_suffix('.svg')}", file=sys.stderr)
 
 

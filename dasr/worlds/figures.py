@@ -1,4 +1,5 @@
-"""Figures of simulations: speed-up over learners, where time goes, convergence over samples and time."""
+"""Figures of simulations: speed-up over learners, where time goes, convergence over samples and time. Their
+table for a terminal."""
 
 from __future__ import annotations
 
@@ -11,6 +12,29 @@ from dasr.worlds.simulate import SimulationResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+def table(results: Sequence[SimulationResult], loss: str = "loss") -> str:
+    """A row a simulation, with the consensus model's last loss where something was trained."""
+    from tabulate import tabulate
+
+    rows = []
+    for each in results:
+        row: dict[str, object] = {"strategy": each.label, "learners": each.learners}
+        row |= {"seed": each.seed} if len({result.seed for result in results}) > 1 else {}
+        row |= {
+            "ms a step": f"{1e3 * each.step_seconds:,.2f}",
+            "speed-up": f"{each.speedup:,.2f}",
+            "efficiency": f"{each.efficiency:.3f}",
+            "waiting %": f"{100 * each.wait_fraction:.1f}",
+            "MB sent a learner": f"{each.mb_sent_per_learner:,.0f}",
+            "staleness": f"{each.staleness_mean:.1f}",
+        }
+        row |= {loss: f"{each.curve[-1]['loss']:.4g}"} if each.curve else {}
+        rows.append(row)
+    align = ["left", *["right"] * (len(rows[0]) - 1)]
+    body = tabulate(rows, headers="keys", disable_numparse=True, colalign=align)
+    return f"{_title(results[0])}, {results[0].steps:,} steps\n{body}"
 
 
 def draw(results: Sequence[SimulationResult], path: Path, loss: str = "loss") -> None:
