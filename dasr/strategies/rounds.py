@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable
 from dasr.errors import UserError
 from dasr.worlds.interface import RollCall, World
 
-FIRST_PAUSE = 1e-3  # seconds between roll calls until somebody has finished a gradient; each time
-LONGER = 1.25  # times as long: mixing begins within a quarter of what the first gradient took
+FIRST_PAUSE = 1e-3  # seconds between the first two roll calls, while nobody has finished a gradient
+LONGER = 1.25  # times as long is each pause after it: mixing begins within a quarter of that time
 
 Mix = Callable[[int, tuple[int, ...]], Awaitable[None]]
 

@@ -30,7 +30,7 @@ corpus: {limit: 80, dev_speakers: 2, max_bad_fraction: 0.3}
 features: {shards: {train: 2}}
 hmm: {leaves: 60, gaussians: 200, monophone_iterations: 5, triphone_iterations: 3}
 model: {preset: demo, layers: 1, cells: 32}
-training: {epochs: 6, snapshots: 2}
+training: {epochs: 12, snapshots: 2}
 comparison: {name: small, strategies: [sc-allreduce, sd, ad], learners: [4], batch: [32]}
 decoding: {acoustic_scales: [0.1]}
 simulation: {max_learners: 16}

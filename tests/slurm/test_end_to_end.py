@@ -22,7 +22,7 @@ def test_a_fresh_clone_runs_every_stage_and_each_training_on_four_nodes(clone: P
     with open(clone / "results" / "comparison.tsv") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
     assert sorted(row["strategy"] for row in rows) == ["ad", "sc-allreduce", "sd"]
-    assert [row for row in rows if not 0 < float(row["wer_unigram"]) < 120] == []  # insertions count, too
+    assert [row for row in rows if not 0 < float(row["wer_unigram"]) <= 100] == []
     assert [row for row in rows if not float(row["mb_sent_per_learner"]) > 0] == []
     for run in RUNS:
         assert cluster.accounted(f"dasr-{run}", "State,NNodes,AllocCPUS") == [["COMPLETED", "4", "4"]]
