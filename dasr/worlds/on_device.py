@@ -24,7 +24,8 @@ def stream(device: torch.device, activity: str) -> contextlib.AbstractContextMan
 class Streams:
     """Streams by the names of the work that they carry; on a CPU, where all is done at once, nothing.
 
-    A signal's one block comes first (-1) where a kernel of the gradient loop has more blocks than fit."""
+    Their kernels are short and others wait for them: they come first (-1) where one of the gradient loop has
+    more blocks than fit."""
 
     def __init__(self) -> None:
         self._streams: dict[str, torch.cuda.Stream] = {}
@@ -53,6 +54,26 @@ def wait_for(event: torch.cuda.Event | None) -> None:
     """The current stream waits."""
     if event is not None:
         torch.cuda.current_stream().wait_event(event)
+
+
+def write(cell: Tensor, value: int) -> None:
+    """The current stream writes that number into an int32, once all that it did before can be seen there."""
+    _on_stream("cuStreamWriteValue32", cell, value)
+
+
+def wait_until(cell: Tensor, value: int) -> None:
+    """The current stream waits until an int32 has come to that number, modulo 2^32."""
+    _on_stream("cuStreamWaitValue32", cell, value)
+
+
+def _on_stream(operation: str, cell: Tensor, value: int) -> None:
+    """Raises RuntimeError."""
+    from cuda.bindings import driver
+
+    stream = torch.cuda.current_stream(cell.device).cuda_stream
+    (code,) = getattr(driver, operation)(stream, cell.data_ptr(), value, 0)
+    if code != driver.CUresult.CUDA_SUCCESS:
+        raise RuntimeError(f"{operation}: {code.name}")
 
 
 def synchronize(device: torch.device) -> None:

@@ -2,7 +2,7 @@
 
 A copy between GPUs is the copy engines' work: it takes no multiprocessor from the gradient's kernels, which
 the kernels of a collective wait for and hold up. A signal follows each copy on its stream, and a stream of
-the other end waits for it, so no thread does.
+the other end waits for it, so no thread does, and no kernel.
 
 all-reduce of L learners    slice s of mine -> learner s,   its owner adds up slice s,   slice s -> everyone
 exchange                    mine -> a window in the partner's memory, one of two in turn
@@ -27,8 +27,7 @@ from dasr.worlds.peer_host import Board, Ways
 from dasr.worlds.peer_shares import Shares, cut_into
 from dasr.worlds.peer_windows import Windows
 from dasr.worlds.region import Allocate
-
-SCATTER, GATHER = range(2)  # channels of signals
+from dasr.worlds.signals import GATHER, SCATTER, Signals
 
 
 @dataclass(frozen=True)
@@ -50,12 +49,11 @@ class PeerMemory:
         allocate: Allocate,
         ranks: Sequence[int],
         rank: int,
-        timeout_s: float,
+        signals: Signals,
         board: Board | None = None,
     ):
         """`ranks`: the learners of this host, ascending; `board`: for ways through the host."""
-        self.allocate, self.ranks, self.rank = allocate, tuple(ranks), rank
-        self.timeout_ms = round(1000 * timeout_s)
+        self.allocate, self.ranks, self.rank, self.signals = allocate, tuple(ranks), rank, signals
         self.replaced: set[int] = set()  # learners whose first process is gone, and its memory with it
         self._shared: list[tuple[Tensor, list[Tensor]]] = []  # a vector here, and those of all learners
         self._plans: dict[Any, _Plan] = {}
@@ -74,7 +72,7 @@ class PeerMemory:
         vector, region = self.allocate(like.numel(), like.dtype)
         everyone = [region.get_buffer(place, like.shape, like.dtype) for place in range(len(self.ranks))]
         self._shared.append((vector, everyone))
-        return vector.zero_()
+        return vector
 
     def look_at(self, call: RollCall) -> None:
         """Who was replaced: all learners know it at the same round."""
@@ -94,22 +92,22 @@ class PeerMemory:
         key = (buffer.data_ptr(), target.data_ptr(), len(target), target.dtype, tuple(members))
         if key not in self._plans:
             self._plans[key] = self._plan(buffer, target, tuple(members))
-        plan, region, limit = self._plans[key], self.region, self.timeout_ms
+        plan, signals = self._plans[key], self.signals
         # Two streams: the next part's slices leave while this one's are waited for.
         with self.beside("scatter", buffer.device):
             for peer, part, there in plan.leaving:
                 there.copy_(part, non_blocking=True)
-                region.put_signal(peer, SCATTER, limit)
+                signals.put(peer, SCATTER)
             left = marked(buffer)
         with self.beside("gather", buffer.device):
             for peer, _, _ in plan.leaving:
-                region.wait_signal(peer, SCATTER, limit)
+                signals.wait(peer, SCATTER)
             _add_up(plan.result, plan.mine, plan.arriving, op)
             for peer, there in plan.returning:
                 there.copy_(plan.result, non_blocking=True)
-                region.put_signal(peer, GATHER, limit)
+                signals.put(peer, GATHER)
             for peer, _ in plan.returning:
-                region.wait_signal(peer, GATHER, limit)
+                signals.wait(peer, GATHER)
             done = marked(buffer)
 
         def finish() -> Tensor:

@@ -18,11 +18,12 @@ from torch import Tensor
 from dasr.worlds.interface import Make
 from dasr.worlds.on_device import marked, wait_for
 from dasr.worlds.peer_host import HostPair
+from dasr.worlds.signals import GRADIENTS, RESULTS
 
 if TYPE_CHECKING:
     from dasr.worlds.peer_memory import PeerMemory
 
-SCATTER, GATHER = 2, 3  # channels of signals
+SHARES, UPDATED = 0, 1  # slots of a way through the host: a gradient's shares; what was updated with them
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Shares:
                         self._fetch(earlier)
                     done.append(self._there(earlier))
                 wait_for(mark)
-                self._signal(SCATTER)
+                self._signal(GRADIENTS)
                 _copy(part.arriving)
                 make(part.where, part.everyone)
                 _copy(part.returning)
@@ -86,7 +87,7 @@ class Shares:
 
     def _fetch(self, shares: list[Share]) -> None:
         """All have made these updates: those of others come here, unless they have put them here."""
-        self._signal(GATHER)
+        self._signal(RESULTS)
         for share in shares:
             _copy(share.returned)
 
@@ -99,9 +100,9 @@ class Shares:
     def _signal(self, channel: int) -> None:
         """What comes after this (on the stream) comes after what all others had put before theirs."""
         for peer in self.others:
-            self.memory.region.put_signal(peer, channel, self.memory.timeout_ms)
+            self.memory.signals.put(peer, channel)
         for peer in self.others:
-            self.memory.region.wait_signal(peer, channel, self.memory.timeout_ms)
+            self.memory.signals.wait(peer, channel)
 
     def _choose_ways(self) -> None:
         """At the beginning of an update, the same at both ends."""
@@ -139,16 +140,16 @@ class Shares:
                 returning.append((self.target[mine], targets[place][mine]))
                 continue
             first = memory.rank > rank  # of this learner, to that one; then back
-            leaving.append((self.vector[share], _in(way, first, SCATTER, self.vector, share)))
-            arriving.append((_in(way, not first, SCATTER, self.vector, mine), everyone[-1]))
-            returning.append((self.target[mine], _in(way, first, GATHER, self.target, mine)))
-            returned.append((_in(way, not first, GATHER, self.target, share), self.target[share]))
+            leaving.append((self.vector[share], _in(way, first, SHARES, self.vector, share)))
+            arriving.append((_in(way, not first, SHARES, self.vector, mine), everyone[-1]))
+            returning.append((self.target[mine], _in(way, first, UPDATED, self.target, mine)))
+            returned.append((_in(way, not first, UPDATED, self.target, share), self.target[share]))
         return Share(part, mine, everyone, leaving, returning, arriving, returned)
 
 
-def _in(way: HostPair, back: bool, channel: int, vector: Tensor, where: slice) -> Tensor:
+def _in(way: HostPair, back: bool, slot: int, vector: Tensor, where: slice) -> Tensor:
     """The place of that part of a vector in the host's memory."""
-    return way.at(back, channel - SCATTER, where.start * vector.element_size(), vector[where])
+    return way.at(back, slot, where.start * vector.element_size(), vector[where])
 
 
 def _copy(pairs: list[tuple[Tensor, Tensor]]) -> None:

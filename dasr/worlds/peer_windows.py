@@ -3,6 +3,7 @@ memory, one of two in turn."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,13 +14,14 @@ from torch import Tensor
 from dasr.worlds.interface import Payload, Ready
 from dasr.worlds.on_device import marked, wait_for
 from dasr.worlds.peer_host import HostPair
+from dasr.worlds.signals import EXCHANGE
 from dasr.worlds.wire import parts_of
 
 if TYPE_CHECKING:
     from dasr.worlds.peer_memory import PeerMemory
 
-EXCHANGES = 4, 5  # channels of signals, in turn
 ALIGNED = 16  # bytes: where parts begin
+UNDISTURBED = 2  # parts of a gradient (the output layers, the last LSTM layer) before exchanges begin
 
 
 @dataclass
@@ -71,38 +73,37 @@ class Windows:
             self.begin()
             self._under_way.discard(peer)
             wait_for(coming.sent)
-            if way is None:
-                memory.region.wait_signal(coming.place, EXCHANGES[coming.turn], memory.timeout_ms)
             wait_for(coming.arrived)
             return self.window(payload, peer, coming.turn)
 
         return finish
 
     def begin(self) -> None:
-        """Start the exchanges that were asked for. It is called when one of them is waited for, or when the
-        forward pass of a gradient is behind: copies delay its many short kernels more than what follows."""
+        """Start the exchanges that were asked for. It is called when one of them is waited for, or in the
+        midst of a gradient: copies delay the many short kernels of its forward pass more than others."""
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
-        region, limit = self.memory.region, self.memory.timeout_ms
+        beside, signals = self.memory.beside, self.memory.signals
         first = parts_of(waiting[0].payload)[0]
-        with self.memory.beside("exchange", first.device):
+        with beside("exchange", first.device):
             for each in waiting:
                 self._put(each.payload, each.peer, each.turn, each.host)
-                region.put_signal(each.place, EXCHANGES[each.turn], limit)
+                signals.put(each.place, EXCHANGE)
                 each.sent = marked(first)
-        for each in waiting:
-            if each.host is not None:
-                with self.memory.beside("arrivals", first.device):
-                    region.wait_signal(each.place, EXCHANGES[each.turn], limit)
+        with beside("arrivals", first.device):
+            for each in waiting:
+                signals.wait(each.place, EXCHANGE)
+                if each.host is not None:
                     self._fetch(each, each.host)
-                    each.arrived = marked(first)
+                each.arrived = marked(first)
 
-    def begin_before(self, ready: Ready) -> Ready:
-        """Calls begin() before the first slice of a gradient is told."""
+    def begin_in(self, ready: Ready) -> Ready:
+        """Calls begin() in the midst of a gradient, before one of its slices is told."""
+        parts = itertools.count()
 
         def told(part: Tensor) -> None:
-            if self._waiting:
+            if next(parts) == UNDISTURBED:
                 self.begin()
             ready(part)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Awaitable
 from contextlib import AbstractContextManager
@@ -19,6 +20,7 @@ from dasr.worlds.interface import Make, Payload, PeerLost
 from dasr.worlds.peer_memory import PeerMemory
 from dasr.worlds.peer_shares import Shares
 from dasr.worlds.region import SymmetricMemory
+from dasr.worlds.signals import MEETING, Signals
 
 if TYPE_CHECKING:
     from dasr.worlds.torch_world import TorchWorld
@@ -31,7 +33,7 @@ def meet(world: TorchWorld) -> PeerMemory | None:
     """Meet the learners of this host, all of which call this. None where there are none, where one's GPU
     cannot be reached, or where this learner replaces another. Raises PeerLost."""
     ranks = tuple(rank for rank in range(world.size) if world.nodes[rank] == world.nodes[world.rank])
-    store, timeout_s = world.transport.store, world.transport.timeout_s
+    store = world.transport.store
     if len(ranks) == 1 or world.transport.incarnation > 1 or os.environ.get(SWITCH) == "0":
         return None
     store.set(f"gpu/{world.rank}", _name(world.device))
@@ -42,11 +44,27 @@ def meet(world: TorchWorld) -> PeerMemory | None:
     place, node = ranks.index(world.rank), world.nodes[world.rank]
     group = dist.ProcessGroup(PrefixStore(f"peers/{node}", store.clone()), place, len(ranks))
     allocator = SymmetricMemory(group, world.device)
-    store.set(f"gpu-shares/{world.rank}", str(allocator.works()))
+    signals = _signals(allocator, place, len(ranks))
+    store.set(f"gpu-shares/{world.rank}", str(signals is not None))
     if not all(_answer(world, ranks, f"gpu-shares/{rank}") == "True" for rank in ranks):
         return None
+    assert signals is not None
     board = None if os.environ.get(SWITCH) == "links" else StoreBoard(world)
-    return PeerMemory(allocator, ranks, world.rank, timeout_s, board)
+    return PeerMemory(allocator, ranks, world.rank, signals, board)
+
+
+def _signals(allocate: SymmetricMemory, place: int, places: int) -> Signals | None:
+    """None where the driver does not let processes share memory; some containers forbid it."""
+    try:
+        signals = Signals(allocate, places, place)
+        for other in range(places):
+            signals.put(other, MEETING)
+        signals.wait(place, MEETING)  # its own: another may have failed
+        torch.cuda.synchronize(allocate.device)
+    except (ImportError, RuntimeError) as error:
+        print(f"dasr: GPUs of this host do not share memory ({error}): NCCL instead", file=sys.stderr)
+        return None
+    return signals
 
 
 class StoreBoard:

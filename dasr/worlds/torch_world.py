@@ -92,7 +92,7 @@ class TorchWorld:
         self._activity.computes = True
         start = time.perf_counter()
         ready = ready or ignore
-        work(ready if self.peers is None else self.peers.windows.begin_before(ready))
+        work(ready if self.peers is None else self.peers.windows.begin_in(ready))
         self.accounts.compute_seconds += time.perf_counter() - start
         return Blocking(self, nothing, waits=False)
 

@@ -1,5 +1,5 @@
-"""Memory that GPUs of a host share, played on threads and plain memory: the real one needs GPUs. Its regions
-and signals are played by the same rules."""
+"""Memory that GPUs of a host share, played on threads and plain memory: the real one needs GPUs. What a
+learner's streams would do, its thread does."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import torch
 from torch import Tensor
 
 from dasr.worlds.peer_memory import PeerMemory
+from dasr.worlds.signals import Signals
 
 TIMEOUT_S = 20.0
 
 
 class Host:
-    """Regions of learners that are threads. A signal that was put holds up the next until waited for."""
+    """Regions of learners that are threads, and what their streams write there and wait for."""
 
     def __init__(self, learners: int):
         self.learners = learners
         self.changed = threading.Condition()
         self.vectors: dict[tuple[int, int], Tensor] = {}  # (number of the region, learner)
-        self.signals: set[tuple[int, int, int, int]] = set()  # (region, from, to, channel)
         self.made = [0] * learners
         self.said: dict[tuple[str, int], str] = {}
 
@@ -30,7 +30,7 @@ class Host:
         def allocate(length: int, dtype: torch.dtype) -> tuple[Tensor, PlayedRegion]:
             number = self.made[place]
             self.made[place] += 1
-            vector = torch.full((length,), 0x55, dtype=torch.uint8).to(dtype)
+            vector = torch.zeros(length, dtype=dtype)
             with self.changed:
                 self.vectors[number, place] = vector
                 self.changed.notify_all()
@@ -39,6 +39,15 @@ class Host:
             return vector, PlayedRegion(self, number, place)
 
         return allocate
+
+    def write(self, cell: Tensor, value: int) -> None:
+        with self.changed:
+            cell.fill_(value)
+            self.changed.notify_all()
+
+    def wait(self, cell: Tensor, value: int) -> None:
+        with self.changed:
+            assert self.changed.wait_for(lambda: int(cell) >= value, TIMEOUT_S), value
 
 
 class PlayedBoard:
@@ -65,19 +74,6 @@ class PlayedRegion:
         flat = self.host.vectors[self.number, rank].view(torch.uint8).view(dtype)
         return flat[storage_offset : storage_offset + torch.Size(sizes).numel()].view(sizes)
 
-    def put_signal(self, dst_rank: int, channel: int = 0, timeout_ms: int = 0) -> None:
-        self._turn((self.number, self.place, dst_rank, channel), put=True)
-
-    def wait_signal(self, src_rank: int, channel: int = 0, timeout_ms: int = 0) -> None:
-        self._turn((self.number, src_rank, self.place, channel), put=False)
-
-    def _turn(self, signal: tuple[int, int, int, int], put: bool) -> None:
-        host = self.host
-        with host.changed:
-            assert host.changed.wait_for(lambda: (signal in host.signals) != put, TIMEOUT_S), signal
-            (host.signals.add if put else host.signals.remove)(signal)
-            host.changed.notify_all()
-
 
 def together(ranks: Sequence[int], life: Callable[[PeerMemory, int], Any]) -> list[Any]:
     """What `life(memory, rank)` gives on each learner, all at once."""
@@ -85,7 +81,9 @@ def together(ranks: Sequence[int], life: Callable[[PeerMemory, int], Any]) -> li
 
     def live(place: int) -> None:
         rank = ranks[place]
-        memory = PeerMemory(host.allocator(place), ranks, rank, TIMEOUT_S, PlayedBoard(host, rank))
+        allocate = host.allocator(place)
+        signals = Signals(allocate, len(ranks), place, host.write, host.wait)
+        memory = PeerMemory(allocate, ranks, rank, signals, PlayedBoard(host, rank))
         results[place] = life(memory, rank)
 
     threads = [threading.Thread(target=live, args=(place,)) for place in range(len(ranks))]

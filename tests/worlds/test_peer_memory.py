@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from dasr.worlds.peer_memory import PeerMemory
+from dasr.worlds.peer_windows import UNDISTURBED
 from tests.worlds.played_memory import numbers, together
 
 
@@ -77,7 +78,7 @@ def test_messages_of_a_ring_cross_round_after_round(learners: int = 3) -> None:
 
 
 @pytest.mark.parametrize("computes", [False, True])
-def test_exchanges_begin_when_one_is_awaited_or_a_gradient_has_its_first_part(computes: bool) -> None:
+def test_exchanges_begin_when_one_is_awaited_or_in_the_midst_of_a_gradient(computes: bool) -> None:
     """With both partners at a time; what is sent is what was there then. Learners come late in turn."""
 
     def life(memory: PeerMemory, rank: int) -> list[list[Tensor]]:
@@ -90,10 +91,10 @@ def test_exchanges_begin_when_one_is_awaited_or_a_gradient_has_its_first_part(co
             assert len(memory.windows._waiting) == 2
             time.sleep(0.01 * (rank == turn % 3))
             if computes:
-                ready = memory.windows.begin_before(lambda part: told.append(len(memory.windows._waiting)))
-                ready(mine)
-                ready(mine)
-                assert told == [0, 0] * (turn + 1)
+                ready = memory.windows.begin_in(lambda part: told.append(len(memory.windows._waiting)))
+                for _ in range(UNDISTURBED + 2):
+                    ready(mine)
+                assert told == ([2] * UNDISTURBED + [0, 0]) * (turn + 1)
             seen.append([wait().clone() for wait in waits])
             assert not memory.windows._waiting
         return seen
@@ -108,7 +109,7 @@ def test_one_exchange_with_a_partner_is_under_way_at_a_time(monkeypatch: pytest.
     """A second one goes another way, as both ends know."""
     monkeypatch.setattr(Tensor, "is_cuda", property(lambda tensor: True))
     nowhere: Any = None
-    memory = PeerMemory(nowhere, (0, 1, 2), 0, 1.0)
+    memory = PeerMemory(nowhere, (0, 1, 2), 0, nowhere)
     memory.window_bytes = 400
     payload = torch.empty(100)
     assert memory.windows.exchanges(payload, 1, "main")
