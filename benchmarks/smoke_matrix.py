@@ -11,6 +11,7 @@ also depends on how learners share the steps: gradients should be as long as the
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -102,6 +103,7 @@ def main() -> None:
         case: str, name: str, options: dict[str, Any], steps: int, seed: int
     ) -> tuple[Learner, Tensor, float]:
         """A run of so many steps from the start: (learner, consensus, seconds)."""
+        gc.collect()  # what earlier runs left, memory of other GPUs above all: not in the midst of this one
         nodes = [other * args.nodes // size for other in range(size)]
         world = connect(dist.PrefixStore(case, store), rank, size, nodes, device)
         feed = Feed(features[:-1], alignments[:-1], CHUNK, args.batch, rank, size, seed=1 + seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 import time
 from dataclasses import replace
@@ -61,6 +62,7 @@ def strategy_row(
 ) -> dict[str, Any]:
     """Run a strategy for --steps steps of each learner; a row of the table."""
     shape, dim, pdfs, _ = SHAPES[args.preset]
+    gc.collect()  # what earlier rows left, memory of other GPUs above all: not in the midst of this one
     synchronize(world.device)
     if world.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(world.device)

@@ -99,6 +99,8 @@ class Transport:
             self.store.set(left_key(self.rank), str(self.incarnation))
         for outgoing in list(self._outgoing.values()):
             outgoing.finish(deadline=time.monotonic() + min(30.0, self.timeout_s))
+        with contextlib.suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)  # close() alone leaves a thread in accept()
         self._server.close()
 
     def _accept(self) -> None:

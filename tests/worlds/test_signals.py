@@ -84,15 +84,18 @@ def test_a_stream_of_a_gpu_waits_for_another() -> None:
     sender, receiver = torch.cuda.Stream(), torch.cuda.Stream()
     torch.cuda.synchronize()
     seen = []
-    for turn in range(1, 50):
-        with torch.cuda.stream(receiver):
-            own.wait(0, EXCHANGE)
-            seen.append(vector.sum() / len(vector))
-            own.put(0, MEETING)
+    for turn in range(
+        50
+    ):  # a wait is launched after its put: a kernel that is new may wait for all before it
         with torch.cuda.stream(sender):
-            torch.cuda._sleep(100_000)
+            if turn:
+                own.wait(0, MEETING)
+            torch.cuda._sleep(1_000_000)
             vector.fill_(turn)
             own.put(0, EXCHANGE)
-            own.wait(0, MEETING)
+        with torch.cuda.stream(receiver):
+            own.wait(0, EXCHANGE)
+            seen.append(vector.mean())
+            own.put(0, MEETING)
     torch.cuda.synchronize()
-    assert [float(value) for value in seen] == [float(turn) for turn in range(1, 50)]
+    assert [float(value) for value in seen] == [float(turn) for turn in range(50)]

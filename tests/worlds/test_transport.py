@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import torch
@@ -27,3 +28,12 @@ def test_saying_goodbye_kills_nobody() -> None:
         assert not leaving.inbox.lost, "it took the one that stays for lost"
         assert not store.check([dead_key(1)])
         staying.close()
+
+
+def test_closing_leaves_no_thread_behind() -> None:
+    before = set(threading.enumerate())
+    for _ in range(5):
+        Transport(HashStore(), 0, "127.0.0.1", 10.0).close()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5.0)
+    assert set(threading.enumerate()) <= before
