@@ -84,9 +84,8 @@ def test_a_stream_of_a_gpu_waits_for_another() -> None:
     sender, receiver = torch.cuda.Stream(), torch.cuda.Stream()
     torch.cuda.synchronize()
     seen = []
-    for turn in range(
-        50
-    ):  # a wait is launched after its put: a kernel that is new may wait for all before it
+    # A wait is launched after its put: a kernel that is new to CUDA may wait for all that is under way
+    for turn in range(50):
         with torch.cuda.stream(sender):
             if turn:
                 own.wait(0, MEETING)
