@@ -3,7 +3,6 @@ memory, one of two in turn."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from dasr.worlds.peer_memory import PeerMemory
 
 ALIGNED = 16  # bytes: where parts begin
-UNDISTURBED = 2  # parts of a gradient (the output layers, the last LSTM layer) before exchanges begin
+UNDISTURBED = 3  # one of so many parts of a gradient, its first ones, are before exchanges begin
 
 
 @dataclass
@@ -47,6 +46,7 @@ class Windows:
         self._under_way: set[int] = set()  # partners
         self._waiting: list[_Exchange] = []  # those that have not been started
         self._exchanging: str | None = None  # the activity whose the windows are
+        self._parts = 0  # that the last gradient was told in
 
     def _windows_are(self, activity: str) -> bool:
         self._exchanging = self._exchanging or activity
@@ -100,14 +100,17 @@ class Windows:
 
     def begin_in(self, ready: Ready) -> Ready:
         """Calls begin() in the midst of a gradient, before one of its slices is told."""
-        parts = itertools.count()
+        if not self._waiting:
+            return ready
+        last, self._parts = self._parts, 0
 
         def told(part: Tensor) -> None:
-            if next(parts) == UNDISTURBED:
+            if self._parts == last // UNDISTURBED:
                 self.begin()
+            self._parts += 1
             ready(part)
 
-        return told if self._waiting else ready
+        return told
 
     def push(self, payload: Payload, peer: int) -> int:
         """Copy into the partner's window, to the end; which of the two it was."""
