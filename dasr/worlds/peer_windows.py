@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dasr.worlds.peer_memory import PeerMemory
 
 ALIGNED = 16  # bytes: where parts begin
-UNDISTURBED = 3  # one of so many parts of a gradient, its first ones, are before exchanges begin
+UNDISTURBED = 3  # exchanges begin when one in so many of a gradient's parts, its first, are under way
 
 
 @dataclass
