@@ -25,7 +25,8 @@ from dasr.errors import UserError
 from dasr.features.order import Order
 from dasr.features.pool import Pool, Source
 
-READY_BATCHES = 4  # batches gathered ahead of the learner
+READY_BATCHES = 4  # gathered ahead of the learner, at least
+AT_ONCE, AT_ONCE_BYTES = 8, 16 << 20  # batches gathered together, no more than these: see _Gatherer
 
 
 class Batch(NamedTuple):
@@ -133,7 +134,10 @@ class Feed:
 
 @dataclass(frozen=True)
 class _Gatherer:
-    """Makes the batches. It is apart from Feed so that its thread does not keep a forgotten Feed alive."""
+    """Makes the batches. It is apart from Feed so that its thread does not keep a forgotten Feed alive.
+
+    Small ones are gathered several at once: each of some 30 calls may wait for the interpreter, or take it
+    from the learner's thread, which launches 100 pieces of work a step."""
 
     source: Source
     order: Order
@@ -152,8 +156,12 @@ class _Gatherer:
             threadpool_limits(1, user_api="openmp")
 
     def _empty(self) -> Batch:
+        """Room for some batches, one after another."""
+        size = self.batch * (self.chunk_frames + 2 * self.context) * self.dim * 2
+        rows = self.batch * max(1, min(AT_ONCE, AT_ONCE_BYTES // size))
+
         def tensor(dtype: torch.dtype, *shape: int) -> Tensor:
-            return torch.empty(self.batch, *shape, dtype=dtype, pin_memory=self.pin)
+            return torch.empty(rows, *shape, dtype=dtype, pin_memory=self.pin)
 
         frames = tensor(torch.float16, self.chunk_frames + 2 * self.context, self.dim)
         mean, istd = (tensor(torch.float32, self.dim) for _ in range(2))
@@ -171,19 +179,24 @@ class _Gatherer:
 
     def batches(self, epoch: int, position: int) -> Iterator[tuple[Batch, int, int]]:
         """(batch, epoch and own position after it), without end."""
-        batch, filled = self._empty(), 0
+        room, filled = self._empty(), 0
+        after: list[tuple[int, int]] = []  # each batch in it
         for pool in self._pools(epoch, position):
             if pool.plan.epoch != epoch:
                 epoch, position = pool.plan.epoch, 0
             first = pool.plan.skip
             while first < len(pool):
-                last = min(len(pool), first + self.batch - filled)
-                window = Batch(*(tensor[filled : filled + last - first] for tensor in batch))
-                pool.gather(first, last, self.context, *window)
-                filled, position, first = filled + last - first, position + last - first, last
-                if filled == self.batch:
-                    yield batch, epoch, position
-                    batch, filled = self._empty(), 0
+                last = min(len(pool), first + len(room.labels) - filled)
+                begin, filled = filled, filled + last - first
+                pool.gather(first, last, self.context, *(tensor[begin:filled] for tensor in room))
+                ends = range(self.batch * (len(after) + 1), filled + 1, self.batch)
+                after += [(epoch, position + end - begin) for end in ends]
+                position, first = position + last - first, last
+                if filled == len(room.labels):
+                    parts = zip(*(torch.split(tensor, self.batch) for tensor in room), strict=True)
+                    for batch, (in_epoch, at) in zip(parts, after, strict=True):
+                        yield Batch(*batch), in_epoch, at
+                    room, filled, after = self._empty(), 0, []
 
 
 class _Ahead:

@@ -65,6 +65,7 @@ class FastBLSTM:
         runs = itertools.groupby(self._places.items(), lambda place: place[0].startswith("lstm.bias"))
         self._cuts = [sum(shape.numel() for _, (_, shape) in run) for _, run in runs]
         self._bias_parts = torch.split(self.biases, self._cuts[1::2])
+        self._taken: tuple[Tensor, tuple[Tensor, ...]] | None = None  # weights, and their biases of the LSTM
         if persistent is None:
             persistent = persistent_possible(model.config.cells, self.device, dtype)
         tiles = -(-batch // TILE)
@@ -80,7 +81,9 @@ class FastBLSTM:
         """Copy (a part of) flat float32 `weights`, in the compute type, and the biases of the LSTM as they
         are."""
         self.copy[where].copy_(weights[where])
-        torch._foreach_copy_(self._bias_parts, torch.split(weights, self._cuts)[1::2])
+        if self._taken is None or self._taken[0].data_ptr() != weights.data_ptr():
+            self._taken = weights, torch.split(weights, self._cuts)[1::2]  # 50 views: made once
+        torch._foreach_copy_(self._bias_parts, self._taken[1])
 
     def run(self, frames: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """frames: [batch, steps, inputs]; labels: int32 [batch, steps]. At each part's end yields (slice of

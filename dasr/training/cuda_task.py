@@ -23,6 +23,7 @@ from dasr.models.acoustic import AcousticModel
 from dasr.models.fast_blstm import FastBLSTM
 from dasr.training.augment import AugmentConfig, augment
 from dasr.worlds.interface import ALL, Ready
+from dasr.worlds.on_device import current
 
 # Steps that the host may be ahead of the GPU: enough to keep it busy, few enough that clocks and claims are
 # true
@@ -97,7 +98,7 @@ class CudaTask:
         for slice_ in step.run():
             ready(slice_)
         if self.device.type == "cuda":
-            self._in_flight.append(torch.cuda.current_stream().record_event())
+            self._in_flight.append(current().record_event())
             self._staged = self._stage(step)  # the graphs are under way: send the next batch meanwhile
             return step.loss * 1.0  # a copy, but not by a copy engine: see `sum_into`
         return float(step.loss)
@@ -162,7 +163,7 @@ class _Inputs:
         self.stream: torch.cuda.Stream | None = None
         if device.type == "cuda":
             self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-            self._read = torch.cuda.current_stream().record_event()
+            self._read = current().record_event()
 
     def load(self, batch: Batch) -> None:
         if self.stream is None:
@@ -176,11 +177,11 @@ class _Inputs:
     def arrived(self) -> None:
         """The current stream waits for the batch."""
         if self.stream is not None:
-            torch.cuda.current_stream().wait_stream(self.stream)
+            current().wait_stream(self.stream)
 
     def were_read(self) -> None:
         if self.stream is not None:
-            self._read.record()
+            self._read.record(current())
 
 
 class _Step:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from dasr.strategies.strategy import Terms
 from dasr.training.combine import combine_
+from dasr.worlds.on_device import current
 from dasr.worlds.sized import Sized
 
 
@@ -43,9 +44,9 @@ class Weights:
     @contextlib.contextmanager
     def _in_order(self, touched: torch.cuda.Event) -> Iterator[None]:
         with self.lock:
-            torch.cuda.current_stream().wait_event(touched)
+            current().wait_event(touched)
             yield
-            touched.record()
+            touched.record(current())
 
     def share(self, make: Callable[[Tensor], Tensor]) -> Tensor:
         """Move them into a vector that `make` makes like them, for good."""
@@ -70,8 +71,8 @@ class Weights:
             self._settle_if_needed()
             self._lent = self._lendable
             if self._touched is not None:
-                torch.cuda.current_stream().wait_event(self._touched)
-                self.tensor.record_stream(torch.cuda.current_stream())
+                current().wait_event(self._touched)
+                self.tensor.record_stream(current())
             return self.tensor
 
     def become(self, model: Tensor, where: slice) -> None:
@@ -94,7 +95,7 @@ class Weights:
             self._settle_if_needed()
             self._soon = delta
             if self._made is not None:
-                self._made.record()
+                self._made.record(current())
 
     def _settle_if_needed(self) -> None:
         if self._soon:
@@ -110,9 +111,9 @@ class Weights:
         soon, self._soon = self._soon, ()
         if self._made is not None and soon:
             self.lock.notify_all()
-            torch.cuda.current_stream().wait_event(self._made)
+            current().wait_event(self._made)
             for _, vector in soon:  # another stream's memory: not to be given to others before it is read
-                vector.record_stream(torch.cuda.current_stream())
+                vector.record_stream(current())
         return soon
 
     def change(self, delta: Terms) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
+from dasr.worlds.on_device import current
+
 if TYPE_CHECKING:
     from dasr.worlds.torch_world import TorchWorld
 
@@ -57,13 +59,13 @@ class TorchEvent:
 
     def set(self) -> None:
         if self._work is not None:
-            self._work.record()
+            self._work.record(current())
         self._flag.set()
 
     def is_set(self) -> bool:
         raised = self._flag.is_set()
         if raised and self._work is not None:
-            torch.cuda.current_stream().wait_event(self._work)
+            current().wait_event(self._work)
         return raised
 
     def wait(self) -> Awaitable[None]:

@@ -93,21 +93,20 @@ class PeerMemory:
         if key not in self._plans:
             self._plans[key] = self._plan(buffer, target, tuple(members))
         plan, signals = self._plans[key], self.signals
+        others = [peer for peer, _ in plan.returning]
         # Two streams: the next part's slices leave while this one's are waited for.
         with self.beside("scatter", buffer.device):
             for peer, part, there in plan.leaving:
                 there.copy_(part, non_blocking=True)
-                signals.put(peer, SCATTER)
+                signals.put([peer], SCATTER)
             left = marked(buffer)
         with self.beside("gather", buffer.device):
-            for peer, _, _ in plan.leaving:
-                signals.wait(peer, SCATTER)
+            signals.wait(others, SCATTER)
             _add_up(plan.result, plan.mine, plan.arriving, op)
             for peer, there in plan.returning:
                 there.copy_(plan.result, non_blocking=True)
-                signals.put(peer, GATHER)
-            for peer, _ in plan.returning:
-                signals.wait(peer, GATHER)
+                signals.put([peer], GATHER)
+            signals.wait(others, GATHER)
             done = marked(buffer)
 
         def finish() -> Tensor:

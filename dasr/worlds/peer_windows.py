@@ -89,11 +89,11 @@ class Windows:
         with beside("exchange", first.device):
             for each in waiting:
                 self._put(each.payload, each.peer, each.turn, each.host)
-                signals.put(each.place, EXCHANGE)
+                signals.put([each.place], EXCHANGE)
                 each.sent = marked(first)
         with beside("arrivals", first.device):
             for each in waiting:
-                signals.wait(each.place, EXCHANGE)
+                signals.wait([each.place], EXCHANGE)
                 if each.host is not None:
                     self._fetch(each, each.host)
                 each.arrived = marked(first)

@@ -57,9 +57,8 @@ def _signals(allocate: SymmetricMemory, place: int, places: int) -> Signals | No
     """None where the driver does not let processes share memory; some containers forbid it."""
     try:
         signals = Signals(allocate, places, place)
-        for other in range(places):
-            signals.put(other, MEETING)
-        signals.wait(place, MEETING)  # its own: another may have failed
+        signals.put(range(places), MEETING)
+        signals.wait([place], MEETING)  # its own: another may have failed
         torch.cuda.synchronize(allocate.device)
     except (ImportError, RuntimeError) as error:
         print(f"dasr: GPUs of this host do not share memory ({error}): NCCL instead", file=sys.stderr)

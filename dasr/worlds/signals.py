@@ -7,20 +7,16 @@ each exchange at 4 ms a step.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
 
-from dasr.worlds import on_device
+from dasr.worlds.on_device import Touch, touch
 from dasr.worlds.region import Allocate
 
 CHANNELS = 6
 MEETING, SCATTER, GATHER, GRADIENTS, RESULTS, EXCHANGE = range(CHANNELS)
 WRAP = 2**32  # front ends compare modulo this
-
-Touch = Callable[[Tensor, int], None]
 
 
 class Signals:
@@ -33,27 +29,32 @@ class Signals:
         allocate: Allocate,
         places: int,
         own: int,
-        write: Touch = on_device.write,
-        wait: Touch = on_device.wait_until,
+        touch: Callable[[Sequence[Touch]], None] = touch,
     ):
-        """All learners of the host make theirs together. `write` and `wait` are given a cell and a number.
-        Raises RuntimeError."""
+        """All learners of the host make theirs together. Raises RuntimeError."""
         size = CHANNELS * places
         self._cells, region = allocate(size, torch.int32)
         everyone = [region.get_buffer(place, (size,), torch.int32) for place in range(places)]
         mine = range(CHANNELS * own, CHANNELS * (own + 1))  # of each other's memory
-        self._out = [[cells[index] for index in mine] for cells in everyone]
-        self._in = [list(cells) for cells in self._cells.view(places, CHANNELS)]
-        self._put: Counter[tuple[int, int]] = Counter()
-        self._heard: Counter[tuple[int, int]] = Counter()
-        self._write, self._wait = write, wait
+        self._out = [[Touch(cells[index], waits=False) for index in mine] for cells in everyone]
+        self._in = [
+            [Touch(cell, waits=True) for cell in cells] for cells in self._cells.view(places, CHANNELS)
+        ]
+        self._touch = touch
 
-    def put(self, place: int, channel: int) -> None:
-        """What was on the stream before is there when the other end has waited for this."""
-        self._put[place, channel] += 1
-        self._write(self._out[place][channel], self._put[place, channel] % WRAP)
+    def put(self, places: Sequence[int], channel: int) -> None:
+        """What was on the stream before is there when the other ends have waited for this."""
+        self._touch([_next(self._out[place][channel]) for place in places])
 
-    def wait(self, place: int, channel: int) -> None:
-        """What comes on the stream waits."""
-        self._heard[place, channel] += 1
-        self._wait(self._in[place][channel], self._heard[place, channel] % WRAP)
+    def wait(self, places: Sequence[int], channel: int) -> None:
+        """What comes on the stream waits for all of them."""
+        self._touch([_next(self._in[place][channel]) for place in places])
+
+    def meet(self, places: Sequence[int], channel: int) -> None:
+        """put() and wait(). What comes after this (on the stream) comes after what all these had before."""
+        self._touch([_next(cells[place][channel]) for cells in (self._out, self._in) for place in places])
+
+
+def _next(one: Touch) -> Touch:
+    one.number = (one.number + 1) % WRAP
+    return one

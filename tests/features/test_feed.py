@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dasr.errors import UserError
+from dasr.features import feed as feed_module
 from dasr.features import pool
-from dasr.features.feed import Feed
+from dasr.features.feed import Batch, Feed
 from dasr.features.order import Order
 from dasr.features.pool import chunk_table
 from dasr.features.store import Shard, Utterance, checksum, write_arrays, write_shard
@@ -121,6 +122,28 @@ def test_a_resumed_feed_equals_one_never_stopped(
         assert all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
     for each in (whole, first, second):
         each.close()
+
+
+@pytest.mark.parametrize("pool_shards", [1, 3])
+def test_batches_that_are_gathered_together_are_those_gathered_one_by_one(
+    shards: tuple[list[Path], list[Path]], pool_shards: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over pools and epochs, with the position after each."""
+
+    def life(at_once: int, count: int) -> list[tuple[Batch, int, int]]:
+        monkeypatch.setattr(feed_module, "AT_ONCE", at_once)
+        feed, seen = Feed(*shards, 7, 5, 1, 3, seed=1, pool_shards=pool_shards), []
+        for _ in range(count):
+            batch = feed.next()
+            seen.append((batch, feed.state_dict()["epoch"], feed.state_dict()["position"]))
+        feed.close()
+        return seen
+
+    count = 3 * Feed(*shards, 7, 5, 1, 3, seed=1).share(0) // 5
+    one_by_one, together = life(1, count), life(8, count)
+    assert one_by_one[-1][1] >= 2
+    for (left, *where), (right, *there) in zip(one_by_one, together, strict=True):
+        assert where == there and all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@ learner's streams would do, its thread does."""
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dasr.worlds.on_device import Touch
 from dasr.worlds.peer_memory import PeerMemory
 from dasr.worlds.signals import Signals
 
@@ -40,14 +42,19 @@ class Host:
 
         return allocate
 
-    def write(self, cell: Tensor, value: int) -> None:
-        with self.changed:
-            cell.fill_(value)
-            self.changed.notify_all()
+    def touch(self, touches: Sequence[Touch]) -> None:
+        for one in touches:
+            with self.changed:
+                if one.waits:
+                    come = functools.partial(_has_come, one)
+                    assert self.changed.wait_for(come, TIMEOUT_S), one.number
+                else:
+                    one.cell.fill_(one.number)
+                    self.changed.notify_all()
 
-    def wait(self, cell: Tensor, value: int) -> None:
-        with self.changed:
-            assert self.changed.wait_for(lambda: int(cell) >= value, TIMEOUT_S), value
+
+def _has_come(one: Touch) -> bool:
+    return int(one.cell) >= one.number
 
 
 class PlayedBoard:
@@ -82,7 +89,7 @@ def together(ranks: Sequence[int], life: Callable[[PeerMemory, int], Any]) -> li
     def live(place: int) -> None:
         rank = ranks[place]
         allocate = host.allocator(place)
-        signals = Signals(allocate, len(ranks), place, host.write, host.wait)
+        signals = Signals(allocate, len(ranks), place, host.touch)
         memory = PeerMemory(allocate, ranks, rank, signals, PlayedBoard(host, rank))
         results[place] = life(memory, rank)
 

@@ -21,6 +21,7 @@ from dasr.training.learner import Budget, Learner
 from dasr.training.task import Quadratic
 from dasr.worlds import peer_host
 from dasr.worlds.peer_memory import PeerMemory
+from dasr.worlds.peer_shares import by_twos
 from dasr.worlds.torch_world import TorchWorld, connect
 from tests.worlds.played_memory import numbers, together
 
@@ -63,7 +64,8 @@ def test_each_makes_a_share_of_the_update_once_all_have_sent_it(
                 seen.append((where, weights[where].clone()))
             gradient.fill_(torch.nan)  # nobody reads it any more
         assert shares is not None and (len(shares._ways) == learners - 1) == through_the_host
-        assert made[:3] == made[3:6] and all(p.start <= m.start for p, m in zip(parts, made, strict=False))
+        assert len(made) == 3 + 11 * 2  # the first two parts are cut up together, once all know them
+        assert made[3:5] == made[5:7] and made[3].start >= 70 and made[4].stop <= 70
         assert abs(sent - 2 * 4 * 1003 * (learners - 1) / learners) <= 2 * 4 * 64 * 3 * learners
         return seen
 
@@ -76,6 +78,15 @@ def test_each_makes_a_share_of_the_update_once_all_have_sent_it(
             weights = [result[2 * turn + number][1] for result in results]
             torch.testing.assert_close(weights[0].double(), total[where], rtol=1e-5, atol=1e-5)
             assert all(torch.equal(vector, weights[0]) for vector in weights)
+
+
+def test_parts_are_cut_up_by_twos_that_lie_side_by_side_and_the_last_one_by_itself() -> None:
+    five = [(80, 100), (60, 80), (30, 60), (20, 30), (0, 20)]
+    pairs = [five[:2], five[:2], five[2:4], five[2:4], five[4:]]
+    assert by_twos(five) == {part: tuple(pair) for part, pair in zip(five, pairs, strict=True)}
+    assert by_twos(five[1:])[five[3]] == (five[3],)  # the other one would be the last
+    assert by_twos([(0, 20), (60, 80), (20, 60)]) == {p: (p,) for p in [(0, 20), (60, 80), (20, 60)]}
+    assert by_twos([(0, 20)]) == {(0, 20): ((0, 20),)}
 
 
 def one_of_three(
