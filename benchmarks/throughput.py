@@ -145,10 +145,8 @@ def measure(
     def feed() -> Feed:
         return Feed(*data, CHUNK, batch, rank, size, seed=1, context=margin)
 
-    def world(name: str, members: int = size) -> TorchWorld:
-        return connect(
-            dist.PrefixStore(f"{batch}/{name}", store), rank if members > 1 else 0, members, device=device
-        )
+    def world(row: int) -> TorchWorld:
+        return connect(dist.PrefixStore(f"{batch}/{row}", store), rank, size, device=device)
 
     alone = dist.PrefixStore(f"alone/{rank}", store)
     solo = connect(dist.PrefixStore(str(batch), alone), 0, 1, device=device)
@@ -164,12 +162,12 @@ def measure(
     rows.append(strategy_row(solo, "single", {}, alone_source, args, batch))
     rows[-1]["waiting_for_data"] = max(0.0, 1 - bare / rows[-1]["ms_a_step"])
     alone_rows = [rows[-1]]
-    for name in names:
+    for number, name in enumerate(names):
         identity, _, text = name.partition(":")
         given = dict(pair.split("=") for pair in text.split(",") if pair)
         if identity == "single":
             continue
-        here, source = world(name), feed()
+        here, source = world(number), feed()
         row = strategy_row(here, identity, {k: _value(v) for k, v in given.items()}, source, args, batch)
         source.close()
         here.close()
