@@ -2,8 +2,9 @@
 
 A link that was used stays awake for a while (50 ms on an H200). A GPU at its power cap then has less left for
 its clock: 2 % of the speed, however few the bytes are. So they go this way, in pinned memory, where a step
-has time for it. Learners agree on that in stages, GAP exchanges apart: what one hears in a stage others have
-said in the one before, so nobody waits for somebody who waits for a third.
+has time for it, and go back where steps have become longer: hosts and the partners on them differ. Learners
+agree on that in stages, GAP exchanges apart: what one hears in a stage others have said in the one before, so
+nobody waits for somebody who waits for a third.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ import torch
 from torch import Tensor
 
 SLOTS = 2  # each way
-FIRST, LAST = 8, 24  # exchanges with a partner between which its pace is taken
+FIRST, LAST = 8, 24  # exchanges between which the pace is taken, from the start and from a change of way
 GAP = 8  # more than a learner's host is ahead of its GPU, and so of its partners
 BYTES_A_SECOND = 25e9  # one way over PCIe 4.0 x16
 PATIENCE = 4  # times as long as that, at least, lasts a step in which it is not noticed
+LONGER = 1.02  # times as long as before: go back
 TOKEN = 32  # bytes, at the end
 
 
@@ -58,39 +60,23 @@ class HostPair:
 
 
 class _Meeting:
-    """One learner's way to a pair with a partner. `done`: it has come to its end, `pair` or none."""
+    """One learner's way to a pair with a partner, or to none."""
 
-    def __init__(self, rank: int, peer: int, members: tuple[int, ...], board: Board):
+    def __init__(self, rank: int, peer: int, key: str, board: Board):
         self.both, self.board = (min(rank, peer), max(rank, peer)), board
-        self.first, self.key = rank < peer, f"{_key(members)}/{self.both[0]}-{self.both[1]}"
-        self.times: list[float] = []
+        self.first, self.key = rank < peer, f"{key}/{self.both[0]}-{self.both[1]}"
         self.file: int | None = None  # kept open until the other one has it too
         self.pair: HostPair | None = None
-        self.done = False
 
-    def exchange(self, size: int, pinned: bool) -> None:
-        """Called before each exchange of `size` bytes."""
-        self.times.append(time.perf_counter())
-        match len(self.times) - LAST:
-            case 0:
-                times = self.times[FIRST:]
-                pace = median(b - a for a, b in itertools.pairwise(times))
-                self.board.say(f"{self.key}/pace", str(pace))
-            case stage if stage == GAP:
-                paces = self.board.hear(f"{self.key}/pace", self.both)
-                self.done = min(map(float, paces)) * BYTES_A_SECOND < PATIENCE * size
-                if self.first and not self.done:
-                    self.file, name = _made(_room(size))
-                    self._open(name, size, pinned)
-                    self.board.say(f"{self.key}/name", name)
-            case stage if stage == 2 * GAP and not self.first:
-                self._open(self.board.hear(f"{self.key}/name", self.both[:1])[0], size, pinned)
-            case stage if stage == 3 * GAP:
-                if not all(self.board.hear(f"{self.key}/opened", self.both)):
-                    self.pair = None
-                if self.file is not None:
-                    os.close(self.file)
-                self.done = True
+    def make(self, size: int, pinned: bool) -> None:
+        if self.first:
+            self.file, name = _made(_room(size))
+            self._open(name, size, pinned)
+            self.board.say(f"{self.key}/name", name)
+
+    def find(self, size: int, pinned: bool) -> None:
+        if not self.first:
+            self._open(self.board.hear(f"{self.key}/name", self.both[:1])[0], size, pinned)
 
     def _open(self, name: str, size: int, pinned: bool) -> None:
         try:
@@ -99,50 +85,91 @@ class _Meeting:
             self.pair = None
         self.board.say(f"{self.key}/opened", "" if self.pair is None else "yes")
 
+    def end(self) -> bool:
+        """Whether both have opened it."""
+        if self.file is not None:
+            os.close(self.file)
+        return all(self.board.hear(f"{self.key}/opened", self.both))
+
+
+class _Group:
+    """Learners that exchange something with each other again and again: all of them take the same way."""
+
+    def __init__(self, rank: int, members: tuple[int, ...], name: str, board: Board):
+        self.members, self.board = members, board
+        self.key = f"way/{name}/" + "-".join(map(str, members))
+        self.meetings = {peer: _Meeting(rank, peer, self.key, board) for peer in members if peer != rank}
+        self.times: list[float] = []  # when exchanges began
+        self.before = 0.0  # the pace over the links, in seconds
+        self.through_host, self.settled = False, False
+
+    def exchange(self, size: int, pinned: bool) -> None:
+        """Called before each exchange of `size` bytes."""
+        self.times.append(time.perf_counter())
+        meetings, trial = self.meetings.values(), LAST + 4 * GAP
+        match len(self.times) - LAST:
+            case 0:
+                self._say("pace", str(self._pace()))
+            case stage if stage == GAP:
+                self.settled = min(map(float, self._hear("pace"))) * BYTES_A_SECOND < PATIENCE * size
+                for meeting in [] if self.settled else meetings:
+                    meeting.make(size, pinned)
+            case stage if stage == 2 * GAP:
+                for meeting in meetings:
+                    meeting.find(size, pinned)
+            case stage if stage == 3 * GAP:
+                self._say("opened", "yes" if all([meeting.end() for meeting in meetings]) else "")
+            case stage if stage == 4 * GAP:
+                self.through_host = all(self._hear("opened"))
+                self.settled, self.before = not self.through_host, self._pace()
+            case stage if stage == trial:
+                self._say("trial", f"{self.before} {self._pace()}")
+            case stage if stage == trial + GAP:
+                before, after = zip(*(map(float, told.split()) for told in self._hear("trial")), strict=True)
+                self.through_host = max(after) < LONGER * max(before)
+                self.settled = self.through_host
+            case stage if stage == trial + 2 * GAP:  # nothing that is under way needs it any more
+                self.settled = True
+        if self.settled and not self.through_host:
+            self.meetings.clear()
+
+    def _pace(self) -> float:
+        return median(b - a for a, b in itertools.pairwise(self.times[FIRST - LAST :]))
+
+    def _say(self, key: str, value: str) -> None:
+        self.board.say(f"{self.key}/{key}", value)
+
+    def _hear(self, key: str) -> list[str]:
+        return self.board.hear(f"{self.key}/{key}", self.members)
+
 
 class Ways:
-    """Which way what learner `rank` and its partners exchange takes: both ends come to the same answer."""
+    """Which way what learner `rank` and its partners exchange takes: all ends come to the same answer."""
 
     def __init__(self, rank: int, board: Board | None):
         """`board` None: always over the links."""
         self.rank, self.board = rank, board
-        # With each partner: exchanges with it alone, and updates of more, which may end before all have begun
-        self._meetings: dict[tuple[int, tuple[int, ...]], _Meeting] = {}
-        self._updates: dict[tuple[int, ...], int] = {}  # that these have made together
-        self._agreed: dict[tuple[int, ...], bool] = {}
+        self._groups: dict[tuple[str, tuple[int, ...]], _Group] = {}
 
     def to(self, peer: int, size: int, pinned: bool) -> HostPair | None:
         """For the next exchange of `size` bytes with that partner; None: over the link."""
-        return self._way(peer, (), size, pinned)
-
-    def _way(self, peer: int, members: tuple[int, ...], size: int, pinned: bool) -> HostPair | None:
-        if self.board is None:
-            return None
-        if (peer, members) not in self._meetings:
-            self._meetings[peer, members] = _Meeting(self.rank, peer, members, self.board)
-        meeting = self._meetings[peer, members]
-        if not meeting.done:
-            meeting.exchange(size, pinned)
-        pair = meeting.pair if meeting.done else None
-        return pair if pair is not None and size <= pair.size else None
+        both = (min(self.rank, peer), max(self.rank, peer))
+        return self._ways("exchange", both, size, pinned).get(peer)
 
     def among(self, members: tuple[int, ...], size: int, pinned: bool) -> dict[int, HostPair]:
         """For the next update that all these make: ways to each other; none: over the links, all of them."""
-        ways = {peer: self._way(peer, members, size, pinned) for peer in members if peer != self.rank}
+        return self._ways("update", members, size, pinned)
+
+    def _ways(self, name: str, members: tuple[int, ...], size: int, pinned: bool) -> dict[int, HostPair]:
         if self.board is None:
             return {}
-        self._updates[members] = self._updates.get(members, 0) + 1
-        stage, key = self._updates[members] - LAST - 3 * GAP, f"{_key(members)}/all"
-        if stage == 1:  # the last meetings are at their end
-            self.board.say(key, "" if None in ways.values() else "yes")
-        elif stage == 1 + GAP:
-            self._agreed[members] = all(self.board.hear(key, members))
-        agreed = self._agreed.get(members, False)
-        return {peer: way for peer, way in ways.items() if way is not None and agreed}
-
-
-def _key(members: tuple[int, ...]) -> str:
-    return "way/" + "-".join(map(str, members))
+        if (name, members) not in self._groups:
+            self._groups[name, members] = _Group(self.rank, members, name, self.board)
+        group = self._groups[name, members]
+        if not group.settled:
+            group.exchange(size, pinned)
+        pairs = {peer: meeting.pair for peer, meeting in group.meetings.items()} if group.through_host else {}
+        return {peer: pair for peer, pair in pairs.items() if pair is not None and size <= pair.size}
 
 
 def _room(size: int) -> int:

@@ -15,13 +15,14 @@ from dasr.worlds import peer_host
 from dasr.worlds.peer_memory import PeerMemory
 from tests.worlds.played_memory import numbers, together
 
-STEP_S, STEPS = 0.01, 20
+STEP_S, STEPS = 0.01, 28
 
 
 @pytest.fixture(autouse=True)
 def early(monkeypatch: pytest.MonkeyPatch) -> None:
     """They meet early, and the way through the host is as fast as need be."""
-    for name, value in {"FIRST": 1, "LAST": 4, "GAP": 3, "BYTES_A_SECOND": 1e12}.items():
+    values = {"FIRST": 1, "LAST": 4, "GAP": 3, "BYTES_A_SECOND": 1e12, "LONGER": 100.0}
+    for name, value in values.items():
         monkeypatch.setattr(peer_host, name, value)
 
 
@@ -31,19 +32,22 @@ def files() -> int:
     return sum("memfd:dasr" in str(os.readlink(path)) for path in open_ones if path.is_symlink())
 
 
-def ring(memory: PeerMemory, rank: int, learners: int, length: int) -> list[bool]:
-    """Some steps; whether those with each partner went through the host in the end."""
+def ring(memory: PeerMemory, rank: int, learners: int, length: int, longer: float = 1.0) -> list[bool]:
+    """Some steps, so many times as long through the host; whether those with each partner took that way in
+    the end."""
     memory.shared(torch.empty(length))
     peers = list(dict.fromkeys([(rank - 1) % learners, (rank + 1) % learners]))  # as `sd` has them
     for turn in range(STEPS):
         mine: tuple[Tensor, ...] = (numbers(rank, length - 8, turn), torch.tensor([rank], dtype=torch.int16))
         waits = [memory.windows.exchange(mine, peer) for peer in peers]
-        time.sleep(STEP_S)
+        changed = any(group.through_host for group in memory.ways._groups.values())
+        time.sleep(STEP_S * (longer if changed else 1.0))
         for peer, wait in zip(peers, waits, strict=True):
             theirs, name = wait()
             assert int(name) == peer and torch.equal(theirs, numbers(peer, length - 8, turn))
-    assert all(meeting.done for meeting in memory.ways._meetings.values())
-    return [memory.ways._meetings[peer, ()].pair is not None for peer in peers]
+    groups = [memory.ways._groups["exchange", (min(rank, peer), max(rank, peer))] for peer in peers]
+    assert all(group.settled for group in groups)
+    return [group.through_host for group in groups]
 
 
 @pytest.mark.parametrize("learners", [2, 3, 4, 5])
@@ -59,18 +63,29 @@ def test_what_has_time_goes_through_the_host_and_is_the_same(
     assert files() == 0  # nothing is left, whatever becomes of the learners
 
 
+@pytest.mark.parametrize("learners", [2, 3, 4])
+@pytest.mark.parametrize(("longer", "through_the_host"), [(4.0, False), (1.0, True)])
+def test_they_go_back_to_the_links_where_steps_have_become_longer(
+    learners: int, longer: float, through_the_host: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer_host, "LONGER", 2.0)
+    ways = together(range(learners), lambda memory, rank: ring(memory, rank, learners, 1000, longer))
+    assert ways == [[through_the_host] * (1 if learners == 2 else 2)] * learners
+    assert files() == 0
+
+
 def test_a_payload_that_outgrows_its_slots_goes_over_the_link() -> None:
     def life(memory: PeerMemory, rank: int) -> list[float]:
         memory.shared(torch.empty(1000))
         seen = []
         for turn in range(STEPS):
-            payload = torch.full((1000 if turn > 16 else 500,), float(10 * turn + rank))
+            payload = torch.full((1000 if turn > 20 else 500,), float(10 * turn + rank))
             wait = memory.windows.exchange(payload, 1 - rank)
             time.sleep(STEP_S)
             theirs = wait()
             assert isinstance(theirs, Tensor) and len(theirs) == len(payload)
             seen.append(float(theirs.mean()) - 10 * turn)
-        pair = memory.ways._meetings[1 - rank, ()].pair
+        pair = memory.ways._groups["exchange", (0, 1)].meetings[1 - rank].pair
         assert pair is not None and pair.size == 2000
         return seen
 

@@ -26,22 +26,24 @@ from dasr.worlds.torch_world import TorchWorld, connect
 from tests.worlds.played_memory import numbers, together
 
 
-@pytest.mark.parametrize("through_the_host", [False, True])
+@pytest.mark.parametrize("way", ["links", "host", "host and back"])
 @pytest.mark.parametrize("learners", [2, 3, 5])
 def test_each_makes_a_share_of_the_update_once_all_have_sent_it(
-    learners: int, through_the_host: bool, monkeypatch: pytest.MonkeyPatch
+    learners: int, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Learners come late in turn, and all hold the same bits before anybody goes on: also when they change
-    to memory of the host in its midst."""
-    if through_the_host:
-        for name, value in {"FIRST": 0, "LAST": 2, "GAP": 1, "BYTES_A_SECOND": 1e12}.items():
+    to memory of the host in its midst, and back."""
+    if way != "links":
+        values = {"FIRST": 0, "LAST": 2, "GAP": 1, "BYTES_A_SECOND": 1e12}
+        values["LONGER"] = 0.0 if way == "host and back" else 1e3
+        for name, value in values.items():
             monkeypatch.setattr(peer_host, name, value)
     ranks = [3 + 2 * i for i in range(learners)]
     parts = [slice(700, 1003), slice(70, 700), slice(0, 70)]
 
     def life(memory: PeerMemory, rank: int) -> list[tuple[slice, Tensor]]:
         gradient, weights = memory.shared(torch.empty(1003)), memory.shared(torch.empty(1003))
-        seen, made = list[tuple[slice, Tensor]](), list[slice]()
+        seen, made, went_through = list[tuple[slice, Tensor]](), list[slice](), list[int]()
         assert memory.shares(torch.empty(1003), weights, tuple(ranks)) is None  # not shared
         assert memory.shares(gradient, weights, (*ranks, 99)) is None  # of another host
 
@@ -59,11 +61,13 @@ def test_each_makes_a_share_of_the_update_once_all_have_sent_it(
                 time.sleep(0.01 * (rank == ranks[turn % learners]))
                 gradient[part] = numbers(rank, 1003, turn)[part]
                 sent += shares.send(part)
+            went_through.append(len(shares._ways))
             for where, there in shares.update(contextlib.nullcontext(make)):
                 there()
                 seen.append((where, weights[where].clone()))
             gradient.fill_(torch.nan)  # nobody reads it any more
-        assert shares is not None and (len(shares._ways) == learners - 1) == through_the_host
+        assert shares is not None and len(shares._ways) == (learners - 1) * (way == "host")
+        assert max(went_through) == (learners - 1) * (way != "links")
         assert len(made) == 3 + 11 * 2  # the first two parts are cut up together, once all know them
         assert made[3:5] == made[5:7] and made[3].start >= 70 and made[4].stop <= 70
         assert abs(sent - 2 * 4 * 1003 * (learners - 1) / learners) <= 2 * 4 * 64 * 3 * learners
