@@ -13,8 +13,8 @@ _streams: dict[tuple[int, int], torch.cuda.Stream] = {}
 
 
 def current() -> torch.cuda.Stream:
-    """The stream of this thread on its device, as torch.cuda.current_stream(), which takes a slow host 5 to
-    17 us and is asked 60 times a step; this less than 1. Streams are never destroyed."""
+    """The stream of this thread on its device, as torch.cuda.current_stream(), which takes a slow host 14 us
+    and is asked 60 times a step; this takes it 4. Streams are never destroyed."""
     device = torch.cuda.current_device()
     key = device, torch._C._cuda_getCurrentRawStream(device)
     if key not in _streams:
@@ -81,7 +81,7 @@ class Touch:
 
 
 def touch(touches: Sequence[Touch]) -> None:
-    """The current stream does these, one after another: one call, because a call takes 20 us of a slow host.
+    """The current stream does these, one after another: one call, because a call takes a slow host 20 us.
     Raises RuntimeError."""
     from cuda.bindings import driver
 

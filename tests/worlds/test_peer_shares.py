@@ -93,6 +93,23 @@ def test_parts_are_cut_up_by_twos_that_lie_side_by_side_and_the_last_one_by_itse
     assert by_twos([(0, 20)]) == {(0, 20): ((0, 20),)}
 
 
+def test_a_gradient_that_comes_in_other_parts_than_before_is_an_error() -> None:
+    def life(memory: PeerMemory, rank: int) -> None:
+        gradient, weights = memory.shared(torch.empty(300)), memory.shared(torch.empty(300))
+        shares = memory.shares(gradient, weights, (0, 1))
+        assert shares is not None
+        making = contextlib.nullcontext(lambda where, everyone: everyone[0])
+        for part in [slice(200, 300), slice(100, 200), slice(0, 100)]:
+            shares.send(part)
+        shares.update(making)
+        for part in [slice(200, 300), slice(0, 100)]:
+            shares.send(part)
+        with pytest.raises(RuntimeError, match="other parts"):
+            shares.update(making)
+
+    together((0, 1), life)
+
+
 def one_of_three(
     store: PrefixStore, memory: PeerMemory | None, rank: int, steps: int, options: dict[str, float]
 ) -> tuple[TorchWorld, Learner]:
