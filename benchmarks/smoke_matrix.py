@@ -6,14 +6,15 @@ torchrun --nproc-per-node 2 benchmarks/smoke_matrix.py --features F --alignments
 The last shard is held out. With --reference the means over seeds are compared with that run's (gloo on CPUs,
 say): asynchronous runs differ from time to time, and some others with every rounding. What the former learn
 also depends on how learners share the steps: gradients should be as long as the reference's (--least-ms).
+What depends on every rounding is better compared with CPUs that round as GPUs do (--narrow).
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import gc
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -27,6 +28,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout need not be installed
 
 from benchmarks.equality import CHUNK, HeldOut
+from benchmarks.launched import launched
 from benchmarks.throughput_clock import Slowed
 from dasr.features.feed import Feed
 from dasr.files import write_json
@@ -80,14 +82,11 @@ def main() -> None:
     parser.add_argument(
         "--least-ms", type=float, default=0.0, help="a gradient lasts so long at least: see above"
     )
+    parser.add_argument("--narrow", action="store_true", help="compute in bfloat16 on CPUs too")
     parser.add_argument("--reference", type=Path)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    device = torch.device(args.device, rank) if args.device == "cuda" else torch.device("cpu")
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]) + 1, size, rank == 0)
+    store, rank, size, device = launched(args.device)
     features = sorted(p for p in args.features.iterdir() if (p / "manifest.json").exists())
     alignments = [args.alignments / p.name for p in features]
     pdfs = json.loads((alignments[0] / "manifest.json").read_text())["num_pdfs"]
@@ -107,9 +106,10 @@ def main() -> None:
         nodes = [other * args.nodes // size for other in range(size)]
         world = connect(dist.PrefixStore(case, store), rank, size, nodes, device)
         feed = Feed(features[:-1], alignments[:-1], CHUNK, args.batch, rank, size, seed=1 + seed)
-        kind = CudaTask if device.type == "cuda" else CorpusTask
         sort = registry.find(name).optimizer or "sgd"
         rate = args.rate / 100 if sort == "adamw" else args.rate
+        narrow = device.type == "cuda" or args.narrow
+        kind = functools.partial(CudaTask, dtype=torch.bfloat16) if narrow else CorpusTask
         task: Any = kind(model(), feed, seed, rank, str(device))
         if device.type == "cuda" and args.least_ms:
             task = Slowed(task, least_s=args.least_ms / 1e3)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import torch.distributed as dist
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout need not be installed
 
+from benchmarks.launched import launched
 from benchmarks.throughput_rows import (
     CHUNK,
     SHAPES,
@@ -81,14 +81,9 @@ def main() -> None:
         "--profile", type=Path, help="write a trace of the last strategy (chrome://tracing) here"
     )
     args = parser.parse_args()
-    rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    store, rank, size, device = launched(args.device)
     if rank < size - 1:
         args.slow = 1.0
-    device = torch.device(args.device, rank) if args.device == "cuda" else torch.device(args.device)
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    host, port = os.environ.get("MASTER_ADDR", "127.0.0.1"), int(os.environ.get("MASTER_PORT", 0))
-    store = dist.TCPStore(host, port + 1 if port else 0, size, rank == 0)
     if size > 1:
         backend = "nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=dist.PrefixStore("ddp", store), rank=rank, world_size=size)

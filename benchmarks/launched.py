@@ -1,0 +1,22 @@
+"""What `torchrun` tells a benchmark's process, or what it is without."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
+
+
+def launched(device: str) -> tuple[Any, int, int, torch.device]:
+    """(a store of the run, rank, size, this process's own device, which it has made the current one)."""
+    if "MASTER_PORT" in os.environ:  # another port, next to that one, say, may be in use
+        store, rank, size = next(iter(rendezvous("env://")))
+    else:
+        store, rank, size = dist.TCPStore("127.0.0.1", 0, 1, is_master=True), 0, 1
+    own = torch.device(device, rank) if device == "cuda" else torch.device(device)
+    if own.type == "cuda":
+        torch.cuda.set_device(own)
+    return store, rank, size, own
