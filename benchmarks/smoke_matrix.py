@@ -5,8 +5,9 @@ torchrun --nproc-per-node=2 benchmarks/smoke_matrix.py --features F --alignments
 torchrun --nproc-per-node 2 benchmarks/smoke_matrix.py --features F --alignments A --reference cpu.json
 The last shard is held out. With --reference the means over seeds are compared with that run's (gloo on CPUs,
 say): asynchronous runs differ from time to time, and some others with every rounding. What the former learn
-also depends on how learners share the steps: gradients should be as long as the reference's (--least-ms).
-What depends on every rounding is better compared with CPUs that round as GPUs do (--narrow).
+also depends on how learners share the steps: gradients should be as long as the reference's (--least-ms), or
+the reference's learners share them as these do (--narrow --slow). What rounding alone does to the others is
+seen with 16 bits on CPUs (--narrow).
 """
 
 from __future__ import annotations
@@ -83,9 +84,14 @@ def main() -> None:
         "--least-ms", type=float, default=0.0, help="a gradient lasts so long at least: see above"
     )
     parser.add_argument("--narrow", action="store_true", help="compute in bfloat16 on CPUs too")
+    parser.add_argument(
+        "--slow", type=float, default=1.0, help="the last learner's gradients last so many times as long"
+    )
     parser.add_argument("--reference", type=Path)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
+    if args.slow > 1 and args.device == "cpu" and not args.narrow:
+        parser.error("on CPUs --slow needs --narrow")
     store, rank, size, device = launched(args.device)
     features = sorted(p for p in args.features.iterdir() if (p / "manifest.json").exists())
     alignments = [args.alignments / p.name for p in features]
@@ -111,8 +117,9 @@ def main() -> None:
         narrow = device.type == "cuda" or args.narrow
         kind = functools.partial(CudaTask, dtype=torch.bfloat16) if narrow else CorpusTask
         task: Any = kind(model(), feed, seed, rank, str(device))
-        if device.type == "cuda" and args.least_ms:
-            task = Slowed(task, least_s=args.least_ms / 1e3)
+        slow = args.slow if rank == size - 1 else 1.0
+        if narrow and (args.least_ms or slow > 1):
+            task = Slowed(task, slow, args.least_ms / 1e3)
         learner = Learner(
             world,
             task,
