@@ -107,9 +107,8 @@ class Kernel:
         values = tuple(a.data_ptr() if isinstance(a, Tensor) else a for a in arguments)
         kinds = {int: ctypes.c_int, float: ctypes.c_float}
         types = tuple(kinds.get(type(a), ctypes.c_void_p) for a in arguments)
-        stream = torch._C._cuda_getCurrentRawStream(
-            torch.cuda.current_device()
-        )  # torch.cuda's own takes 5 us
+        # torch.cuda.current_stream() takes a slow host 14 us
+        stream = torch._C._cuda_getCurrentRawStream(torch.cuda.current_device())
         shape = (blocks, 1, 1, self.threads, 1, 1, self.shared_bytes, stream)
         self._checked(self.launch(self.function, *shape, (values, types), *self.end))
 
