@@ -75,6 +75,7 @@ def test_an_alignment_says_the_transcript_and_its_silence_is_quiet(small: Path) 
     assert np.median(quiet) < np.median(loud) - 0.5 * np.std(loud)
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_bits_with_any_number_of_processes(small: Path, tmp_path: Path) -> None:
     before = {f.name: f.read_bytes() for f in (small / "hmm").iterdir() if f.is_file()}
     copy = tmp_path / "again"

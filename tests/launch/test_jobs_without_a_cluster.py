@@ -55,6 +55,7 @@ def test_a_users_mistake_ends_the_run_with_the_learners_own_words(job, tmp_path,
     assert log(tmp_path, 0).count("starts") == 1
 
 
+@pytest.mark.slow
 def test_a_learner_without_sign_of_life_ends_the_run_in_bounded_time(job):
     outcome = job("1:3:0:HANG", hang_s=5.0)
     assert outcome.state == "failed"

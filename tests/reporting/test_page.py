@@ -13,6 +13,7 @@ from dasr.tracking import records
 from tests import synthetic
 
 
+@pytest.mark.slow
 def test_the_report_stands_alone_and_shows_everything_twice_alike(made):
     results = made.parent / "results"
     (results / "simulation").mkdir(exist_ok=True)

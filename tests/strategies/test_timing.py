@@ -122,6 +122,7 @@ def hashes() -> str:
     return digest.hexdigest()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_in_this_process_and_in_another() -> None:
     other = subprocess.run([sys.executable, "-c", BITS], capture_output=True, text=True, check=True)
     assert hashes() == hashes() == other.stdout.strip()

@@ -8,10 +8,13 @@ import pty
 import subprocess
 import sys
 
+import pytest
+
 COMMAND = [sys.executable, "-m", "dasr", "simulate", "--strategy", "ad", "--steps", "20"]
 COMMAND += ["--learners", "2", "--learners", "16", "--cluster", "ethernet-25g"]
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_table_of_what_a_program_gets_as_lines() -> None:
     ours, its = pty.openpty()
     with subprocess.Popen(COMMAND, stdout=its, stderr=subprocess.DEVNULL) as reader:

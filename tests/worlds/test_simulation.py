@@ -197,6 +197,7 @@ print(digest.hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_every_strategy_gives_the_same_bits_for_the_same_seed_in_two_python_processes() -> None:
     other = subprocess.Popen([sys.executable, "-c", TRACE], stdout=subprocess.PIPE, text=True)
     here: dict[str, Any] = {}
