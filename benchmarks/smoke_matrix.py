@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--batch", type=int, default=32, help="chunks a step of each learner")
-    parser.add_argument("--rate", type=float, default=0.5, help="learning rate; AdamW: see ADAMW")
+    parser.add_argument("--rate", type=float, default=0.5, help="learning rate (AdamW: a five-hundredth)")
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[0], help="of weights and the order of the data"
     )

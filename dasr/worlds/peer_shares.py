@@ -11,8 +11,9 @@ other. So there are half as many copies, kernels and signals, each of which take
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -96,7 +97,7 @@ class Shares:
                 if share is last or self._ways:  # through the host it takes long: not all at the end
                     self._fetch([share])
             done.append(self._there([last]))
-        self._cut_together = by_twos(self._parts)
+        self._cut_together = by_twos(tuple(self._parts))
         self._parts.clear()
         sent.clear()
         return done
@@ -147,8 +148,9 @@ class Shares:
                 piece = slice(max(part[0], share.start), min(part[1], share.stop))
                 if piece.start < piece.stop:
                     source = self.vector[piece]
-                    there = memory.staged(place, own, piece.start, source)
-                    if way is not None:
+                    if way is None:
+                        there = memory.staged(place, own, piece.start, source)
+                    else:
                         there = _in(way, first, SHARES, self.vector, piece)
                     leaving[part].append((source, there))
             if way is None:
@@ -175,7 +177,8 @@ def _around(parts: Iterable[Part]) -> Part:
     return min(begins), max(ends)
 
 
-def by_twos(parts: Sequence[Part]) -> dict[Part, tuple[Part, ...]]:
+@functools.lru_cache  # asked at each step, of the same parts
+def by_twos(parts: tuple[Part, ...]) -> dict[Part, tuple[Part, ...]]:
     """For each of them, in the order of coming, those that are cut up together, if they lie side by side. The
     last one is by itself: all wait for it."""
     *earlier, last = parts

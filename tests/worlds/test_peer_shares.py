@@ -85,12 +85,12 @@ def test_each_makes_a_share_of_the_update_once_all_have_sent_it(
 
 
 def test_parts_are_cut_up_by_twos_that_lie_side_by_side_and_the_last_one_by_itself() -> None:
-    five = [(80, 100), (60, 80), (30, 60), (20, 30), (0, 20)]
+    five = ((80, 100), (60, 80), (30, 60), (20, 30), (0, 20))
     pairs = [five[:2], five[:2], five[2:4], five[2:4], five[4:]]
-    assert by_twos(five) == {part: tuple(pair) for part, pair in zip(five, pairs, strict=True)}
+    assert by_twos(five) == {part: pair for part, pair in zip(five, pairs, strict=True)}
     assert by_twos(five[1:])[five[3]] == (five[3],)  # the other one would be the last
-    assert by_twos([(0, 20), (60, 80), (20, 60)]) == {p: (p,) for p in [(0, 20), (60, 80), (20, 60)]}
-    assert by_twos([(0, 20)]) == {(0, 20): ((0, 20),)}
+    assert by_twos(((0, 20), (60, 80), (20, 60))) == {p: (p,) for p in [(0, 20), (60, 80), (20, 60)]}
+    assert by_twos(((0, 20),)) == {(0, 20): ((0, 20),)}
 
 
 def test_a_gradient_that_comes_in_other_parts_than_before_is_an_error() -> None:
