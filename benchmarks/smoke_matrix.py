@@ -93,8 +93,10 @@ def main() -> None:
     args = parser.parse_args()
     if args.slow > 1 and args.device == "cpu" and not args.narrow:
         parser.error("on CPUs --slow needs --narrow")
+    features = sorted(manifest.parent for manifest in args.features.glob("*/manifest.json"))
+    if len(features) < 2:
+        parser.error(f"{args.features}: two feature shards are needed at least, the last one is held out")
     store, rank, size, device = launched(args.device)
-    features = sorted(p for p in args.features.iterdir() if (p / "manifest.json").exists())
     alignments = [args.alignments / p.name for p in features]
     pdfs = json.loads((alignments[0] / "manifest.json").read_text())["num_pdfs"]
 
