@@ -107,10 +107,8 @@ def main() -> None:
     known = json.loads(args.reference.read_text())["loss"] if args.reference else {}
     losses: dict[str, dict[str, float]] = {}  # label -> seed -> loss
 
-    def play(
-        case: str, name: str, options: dict[str, Any], steps: int, seed: int
-    ) -> tuple[Learner, Tensor, float]:
-        """A run of so many steps from the start: (learner, consensus, seconds)."""
+    def play(case: str, name: str, options: dict[str, Any], budget: int, seed: int) -> tuple[Tensor, str]:
+        """A run of `budget` steps from the start: (consensus, what to tell of it)."""
         gc.collect()  # what earlier runs left, memory of other GPUs above all: not in the midst of this one
         nodes = [other * args.nodes // size for other in range(size)]
         world = connect(dist.PrefixStore(case, store), rank, size, nodes, device)
@@ -128,12 +126,17 @@ def main() -> None:
             task,
             lambda weights: optimizer.make(sort, weights),
             lambda samples: rate,
-            Budget(steps, args.batch * size, size),
+            Budget(budget, args.batch * size, size),
         )
         began = time.perf_counter()
         try:
             weights = world.run(consensus(world, learner, registry.make(name, learner, **options).run()))
-            return learner, weights, time.perf_counter() - began
+            seconds = time.perf_counter() - began
+            store.set(f"{case} steps {rank}", str(learner.steps))
+            steps = "+".join(store.get(f"{case} steps {other}").decode() for other in range(size))
+            accounts = world.accounts
+            told = f"{seconds:6.2f} s  steps {steps}  mixes {accounts.mixes}"
+            return weights, f"{told}  MB {accounts.bytes_sent / 1e6:.1f}"
         finally:
             feed.close()
             world.close()
@@ -147,13 +150,10 @@ def main() -> None:
             if device.type == "cuda":  # who compiles a kernel first would fall behind for the whole run
                 play(f"{number} warm", name, options, WARM_UP, 0)
             for seed in args.seeds:
-                learner, weights, seconds = play(f"{number} {seed}", name, options, args.steps, seed)
-                losses[label][str(seed)] = heldout.loss(weights)
+                weights, told = play(f"{number} {seed}", name, options, args.steps, seed)
+                losses[label][str(seed)] = loss = heldout.loss(weights)
                 if rank == 0:
-                    accounts = learner.world.accounts
-                    told = f"{label:28} seed {seed}  loss {losses[label][str(seed)]:8.5f}  {seconds:6.2f} s"
-                    told += f"  steps {learner.steps}  mixes {accounts.mixes}"
-                    print(f"{told}  MB {accounts.bytes_sent / 1e6:.1f}", flush=True)
+                    print(f"{label:28} seed {seed}  loss {loss:8.5f}  {told}", flush=True)
         except Exception as error:
             print(f"{label}: learner {rank}: {error!r}"[:300], flush=True)
             continue

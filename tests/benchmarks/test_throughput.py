@@ -70,6 +70,21 @@ def test_a_slowed_task_takes_the_weights_itself_as_python_3_12_sees_it() -> None
         and inspect.getattr_static(slowed, "gradient_dtype") == torch.bfloat16
     )
     began = time.perf_counter()
-    for _ in range(4):  # the third one is measured
+    for _ in range(4):  # from the third one on they are measured
         slowed.gradient(torch.empty(1), torch.empty(1), None)
     assert 0.04 <= time.perf_counter() - began < 1
+
+
+def test_a_pause_of_the_host_does_not_let_a_slowed_task_run_on() -> None:
+    class Task:
+        calls, gradient_dtype = 0, torch.float32
+
+        def gradient(self, weights: Any, gradient: Any, ready: Any) -> float:
+            self.calls += 1
+            time.sleep(0.1 if self.calls == Slowed.MEASURED[0] else 0.001)
+            return 0.0
+
+    slowed = Slowed(cast(CudaTask, Task()), least_s=0.02)
+    for _ in range(Slowed.MEASURED[-1]):
+        slowed.gradient(torch.empty(1), torch.empty(1), None)
+    assert 0.01 < slowed.pause_s < 0.02
