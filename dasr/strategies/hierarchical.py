@@ -59,6 +59,7 @@ class HAd(Strategy):
 
     async def run(self) -> None:
         world, going, lost = self.world, True, set[int]()
+        await self.node.agree()
         mixing = await self.rounds.begin(self.mix)
         while going:
             try:
@@ -99,8 +100,7 @@ class HAd(Strategy):
             model = self.learner.copy().add_(self.pending)
         terms = await self.gossip.start(round_, model)
         with self.guard:
-            for factor, vector in terms:
-                self.pending.add_(vector, alpha=factor)
+            self.learner.combine(self.pending, [(1.0, self.pending), *terms])
             self.news = True
 
     def state_dict(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ g = (1/n) sum_l g_l         all-reduced in the node, so that its learners take t
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Generator
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from dasr.strategies.gradient_mean import GradientMean, Participation
 from dasr.strategies.strategy import Learner
+from dasr.worlds.interface import PeerLost
 
 
 class Here:
@@ -40,14 +42,30 @@ class Node:
         """The sum of a small number over the node."""
         return int(await self._adding_up(value))
 
+    async def agree(self) -> None:
+        """Before the first step. After a restart each is where it was saved, at a step of its own: all go on
+        from what the first of them has that had saved anything: the leader, as a rule, who knows what was
+        mixed. Where one is lost meanwhile, those that are left will follow one: see among()."""
+        if len(self.ranks) == 1:
+            return
+        with contextlib.suppress(PeerLost):
+            steps = await self.world.all_gather((torch.tensor([self.learner.steps]),), self.ranks)
+            sources = [rank for rank, (step,) in zip(self.ranks, steps, strict=True) if int(step)]
+            if sources:
+                await self._follow(sources[0])
+
     async def gradient(self, claimed: bool) -> bool:
         """The mean gradient of the node's learners that have a batch, on each of them; False when none has
-        one. Who has computes while they agree on that."""
-        counting, counted = self._adding_up(claimed), list[float]()
+        one. Who has computes while they agree on that, and on where in the learning rate's schedule they
+        are."""
+        learner, counted = self.learner, list[float]()
+        counting = self._adding_up(claimed, learner.samples if claimed else 0)
 
         async def share() -> float:
             if not counted:
-                counted.append(float(await counting) / len(self.ranks))
+                batches, samples = (await counting).tolist()
+                learner.samples = int(samples / batches) if batches else learner.samples
+                counted.append(batches / len(self.ranks))
             return counted[0]
 
         whole = False
@@ -58,17 +76,23 @@ class Node:
         await self.mean.compute(Participation(claimed, whole, share))
         return True
 
-    def _adding_up(self, value: float) -> Awaitable[Tensor]:
-        number = torch.tensor([float(value)])
+    def _adding_up(self, *values: float) -> Awaitable[Tensor]:
+        numbers = torch.tensor([*map(float, values)], dtype=torch.float64)
         if len(self.ranks) == 1:
-            return Here(number)
-        return self.world.all_reduce(number, self.ranks, "sum")
+            return Here(numbers)
+        return self.world.all_reduce(numbers, self.ranks, "sum")
 
     async def among(self, members: tuple[int, ...]) -> Node:
         """The node without those that were lost, on its (new) first learner's weights."""
         node = Node(self.learner, members, self.bucket_mb)
-        model = self.learner.copy().mul_(float(node.leads))
-        await self.world.all_reduce(model, node.ranks, "sum")
-        if not node.leads:
-            self.learner.weights.copy_(model)
+        await node._follow(node.ranks[0])
         return node
+
+    async def _follow(self, source: int) -> None:
+        """Weights and the optimizer's state become those of that learner."""
+        for vector in self.learner.local_state():
+            own = self.world.rank == source
+            theirs = (vector.clone() if own else torch.zeros_like(vector)).reshape(-1)
+            await self.world.all_reduce(theirs, self.ranks, "sum")
+            if not own:
+                vector.copy_(theirs.view_as(vector))

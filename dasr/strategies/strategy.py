@@ -20,6 +20,7 @@ class Learner(Protocol):
     world: World
     gradient: Tensor  # flat [num_parameters], filled by compute()
     steps: int  # updates that this learner has made
+    samples: int  # seen by all learners together when the current batch began: what the rate depends on
 
     @property
     def by_parts(self) -> bool:
@@ -78,6 +79,10 @@ class Learner(Protocol):
         ...
 
     def learning_rate(self) -> float: ...
+
+    def local_state(self) -> list[Tensor]:
+        """The weights and what the optimizer keeps: vectors to change in place, while nothing else does."""
+        ...
 
     def copy(self) -> Tensor:
         """A consistent copy of the weights, whatever other activities do to them."""

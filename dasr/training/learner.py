@@ -1,8 +1,7 @@
 """One learner: flat weights, a task that gives gradients, a local optimizer, boundaries between steps.
 
-The same class serves processes and virtual time. Another activity of the learner (mixing) may change
-the weights at any moment, through add(); so the gradient is computed on a copy, and every change
-is made under one lock.
+The same class serves processes and virtual time. Another activity (mixing) may change the weights at any
+moment, through add(); so the gradient is computed on a copy, and every change is made under one lock.
 """
 
 from __future__ import annotations
@@ -150,10 +149,8 @@ class Learner:
         return self._losses.mean()
 
     def update(self, gradient: Tensor | None = None, staleness: int | None = 0, mixed: Terms = ()) -> None:
-        """Add `mixed`, apply the local optimizer, both in place, and count the step.
-
-        `staleness` None: not known yet. record() tells it, or else the next claim(): how many gradients
-        others claimed meanwhile."""
+        """Add `mixed`, apply the local optimizer, both in place, and count the step. `staleness` None: it is
+        told by record(), or else the next claim(): how many gradients others claimed meanwhile."""
         gradient = self.gradient if gradient is None else gradient
         held = self._weights
         with held.alone():
@@ -209,6 +206,9 @@ class Learner:
 
     def learning_rate(self) -> float:
         return self.schedule(self.samples)
+
+    def local_state(self) -> list[Tensor]:
+        return [self.weights, *self.optimizer.state.values()]
 
     def copy(self) -> Tensor:
         return self._weights.copy()

@@ -11,6 +11,7 @@ import torch
 
 from dasr.strategies import registry
 from dasr.strategies.strategy import Strategy
+from dasr.training import optimizer
 from dasr.training.learner import Learner
 from tests.strategies import trial
 
@@ -87,3 +88,38 @@ def test_an_asynchronous_strategy_goes_on_from_its_state(strategy: str) -> None:
     resumed = trial.run(strategy, SIZE, STEPS, cluster=cluster, prepare=restore)
     assert [one.steps for one in resumed.learners] == [STEPS] * SIZE
     np.testing.assert_allclose(resumed.weights.mean(0), whole.weights.mean(0), atol=0.1)
+
+
+@pytest.mark.parametrize("later", [1, 2])
+@pytest.mark.parametrize("behind", [0, 1], ids=["its leader", "the other one"])
+def test_the_learners_of_a_node_are_equal_after_a_restart_though_they_saved_at_different_steps(
+    behind: int, later: int
+) -> None:
+    """One of each node of two has an older checkpoint, or none; momentum would keep them apart, too."""
+    for first in (0, 5):
+        saved: Checkpoints = {}
+
+        def keep(learner: Learner, one: Strategy, first: int = first, saved: Checkpoints = saved) -> None:
+            late = later if learner.world.rank % 2 != behind else 0
+            learner.keeper = Keeper(one, first + late, saved)
+
+        def restore(learner: Learner, one: Strategy, first: int = first, saved: Checkpoints = saved) -> None:
+            state = torch.load(io.BytesIO(saved[learner.world.rank]), weights_only=True)
+            if state[0]["steps"]:
+                learner.load_state_dict(state[0])
+                one.load_state_dict(state[1])
+            learner.world.simulation.counters["batches"] = first * SIZE  # type: ignore[attr-defined]
+
+        cluster, kind = trial.cluster_of(2), optimizer.Momentum
+        trial.run("h-ad", SIZE, STEPS, cluster=cluster, prepare=keep, optimizer_=kind)
+        resumed = trial.run("h-ad", SIZE, STEPS, cluster=cluster, prepare=restore, optimizer_=kind)
+        assert len(saved) == SIZE
+        assert np.array_equal(resumed.weights[::2], resumed.weights[1::2])
+        assert not np.array_equal(resumed.weights[0], resumed.weights[2])
+
+
+def test_the_learners_of_a_node_take_the_same_steps_while_the_learning_rate_changes() -> None:
+    """Each claims batches of its own, so it would be elsewhere in the schedule."""
+    cluster = trial.cluster_of(2)
+    result = trial.run("h-ad", SIZE, STEPS, cluster=cluster, rate=lambda samples: 0.01 + 1e-3 * samples)
+    assert np.array_equal(result.weights[::2], result.weights[1::2])
