@@ -59,7 +59,7 @@ class HAd(Strategy):
 
     async def run(self) -> None:
         world, going, lost = self.world, True, set[int]()
-        await self.node.agree()
+        await self.node.agree(self.pending)
         mixing = await self.rounds.begin(self.mix)
         while going:
             try:

@@ -42,17 +42,21 @@ class Node:
         """The sum of a small number over the node."""
         return int(await self._adding_up(value))
 
-    async def agree(self) -> None:
-        """Before the first step. After a restart each is where it was saved, at a step of its own: all go on
-        from what the first of them has that had saved anything: the leader, as a rule, who knows what was
-        mixed. Where one is lost meanwhile, those that are left will follow one: see among()."""
+    async def agree(self, lacking: Tensor) -> None:
+        """Before the first step. After a restart each is where it was saved, at a moment of its own (who heard
+        first that all should stop may be hundreds of steps behind): all go on from what the one has that
+        came farthest. `lacking`: what this learner's weights lack; those of others have it.
+
+        Where one is lost meanwhile, those that are left will follow one of them: see among()."""
         if len(self.ranks) == 1:
             return
         with contextlib.suppress(PeerLost):
-            steps = await self.world.all_gather((torch.tensor([self.learner.steps]),), self.ranks)
-            sources = [rank for rank, (step,) in zip(self.ranks, steps, strict=True) if int(step)]
-            if sources:
-                await self._follow(sources[0])
+            mine = torch.tensor([self.learner.samples, self.learner.steps])
+            told = [tuple(one.tolist()) for (one,) in await self.world.all_gather((mine,), self.ranks)]
+            source = self.ranks[told.index(max(told))]
+            if max(told) > (0, 0):
+                await self._follow(source)
+                lacking.mul_(float(source == self.world.rank))
 
     async def gradient(self, claimed: bool) -> bool:
         """The mean gradient of the node's learners that have a batch, on each of them; False when none has
