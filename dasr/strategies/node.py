@@ -43,7 +43,7 @@ class Node:
         return int(await self._adding_up(value))
 
     async def agree(self, lacking: Tensor) -> None:
-        """Before the first step. After a restart each is where it was saved, at a moment of its own (who heard
+        """Before the first step. After a restart each is where it was saved, at its own moment (who heard
         first that all should stop may be hundreds of steps behind): all go on from what the one has that
         came farthest. `lacking`: what this learner's weights lack; those of others have it.
 
