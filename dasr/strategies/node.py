@@ -94,9 +94,13 @@ class Node:
 
     async def _follow(self, source: int) -> None:
         """Weights and the optimizer's state become those of that learner."""
-        for vector in self.learner.local_state():
-            own = self.world.rank == source
-            theirs = (vector.clone() if own else torch.zeros_like(vector)).reshape(-1)
-            await self.world.all_reduce(theirs, self.ranks, "sum")
-            if not own:
-                vector.copy_(theirs.view_as(vector))
+        model = await self._of(source, self.learner.copy())
+        if source != self.world.rank:
+            self.learner.become(model)
+        for vector in self.learner.optimizer_state():
+            vector.copy_(await self._of(source, vector.clone()))
+
+    async def _of(self, source: int, own: Tensor) -> Tensor:
+        """That learner's vector, where this one has its own."""
+        flat = (own if source == self.world.rank else torch.zeros_like(own)).reshape(-1)
+        return (await self.world.all_reduce(flat, self.ranks, "sum")).view_as(own)

@@ -80,8 +80,8 @@ class Learner(Protocol):
 
     def learning_rate(self) -> float: ...
 
-    def local_state(self) -> list[Tensor]:
-        """The weights and what the optimizer keeps: vectors to change in place, while nothing else does."""
+    def optimizer_state(self) -> list[Tensor]:
+        """What the optimizer keeps from step to step: to be changed in place, between two of them."""
         ...
 
     def copy(self) -> Tensor:

@@ -207,8 +207,8 @@ class Learner:
     def learning_rate(self) -> float:
         return self.schedule(self.samples)
 
-    def local_state(self) -> list[Tensor]:
-        return [self.weights, *self.optimizer.state.values()]
+    def optimizer_state(self) -> list[Tensor]:
+        return list(self.optimizer.state.values())
 
     def copy(self) -> Tensor:
         return self._weights.copy()
