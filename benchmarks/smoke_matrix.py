@@ -58,14 +58,16 @@ def cases() -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
-async def consensus(world: TorchWorld, learner: Learner, run: Any) -> Tensor:
-    """The mean of the learners' weights after `run`, which all begin together, compiled and captured."""
+async def consensus(world: TorchWorld, learner: Learner, run: Any) -> tuple[Tensor, list[int]]:
+    """The mean of the learners' weights after `run`, which all begin together, compiled and captured, and the
+    steps of each."""
     if isinstance(learner.task, TakesWeights):
         learner.task.take(learner.weights, learner.gradient)
     await world.roll_call(True)
     await run
     members = (await world.roll_call(True)).members
-    return await world.all_reduce(learner.copy(), members)
+    steps = await world.all_gather((torch.tensor([learner.steps]),), members)
+    return await world.all_reduce(learner.copy(), members), [int(one) for (one,) in steps]
 
 
 def main() -> None:
@@ -130,13 +132,10 @@ def main() -> None:
         )
         began = time.perf_counter()
         try:
-            weights = world.run(consensus(world, learner, registry.make(name, learner, **options).run()))
-            seconds = time.perf_counter() - began
-            store.set(f"{case} steps {rank}", str(learner.steps))
-            steps = "+".join(store.get(f"{case} steps {other}").decode() for other in range(size))
-            accounts = world.accounts
-            told = f"{seconds:6.2f} s  steps {steps}  mixes {accounts.mixes}"
-            return weights, f"{told}  MB {accounts.bytes_sent / 1e6:.1f}"
+            strategy = registry.make(name, learner, **options)
+            weights, steps = world.run(consensus(world, learner, strategy.run()))
+            told = f"{time.perf_counter() - began:6.2f} s  steps {'+'.join(map(str, steps))}"
+            return weights, f"{told}  mixes {world.accounts.mixes}  MB {world.accounts.bytes_sent / 1e6:.1f}"
         finally:
             feed.close()
             world.close()
