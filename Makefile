@@ -30,16 +30,16 @@ check: $(INSTALLED)  ## formatting, lint, types
 	$(SNAKEMAKE) --lint
 
 slurm-up: $(INSTALLED)  ## start a Slurm cluster of several nodes on this host
-	$(BIN)/python -m tests.slurm.cluster up
+	$(BIN)/python -m tests.support.slurm.cluster up
 
 slurm-down: $(INSTALLED)  ## stop it, leaving nothing behind
-	$(BIN)/python -m tests.slurm.cluster down
+	$(BIN)/python -m tests.support.slurm.cluster down
 
 slurm-run: slurm-up  ## the comparison on that cluster
-	$(BIN)/python -m tests.slurm.cluster run snakemake --profile slurm
+	$(BIN)/python -m tests.support.slurm.cluster run snakemake --profile slurm
 
 soak: $(INSTALLED)  ## the whole fault matrix on that cluster (hours)
-	$(BIN)/python -m tests.slurm.soak
+	$(BIN)/python -m tests.support.slurm.soak
 
 # Debian and Ubuntu keep venv in a package of its own.
 $(INSTALLED): requirements.lock pyproject.toml

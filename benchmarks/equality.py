@@ -24,12 +24,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout ne
 
 from dasr.features.feed import Feed
 from dasr.files import write_json
+from dasr.learner import optimizer
 from dasr.models import frontend
 from dasr.models.acoustic import AcousticModel
 from dasr.models.config import ModelConfig
-from dasr.training import optimizer
-from dasr.training.corpus_task import CorpusTask
-from dasr.training.cuda_task import CudaTask
+from dasr.tasks.autograd_task import CorpusTask
+from dasr.tasks.captured_task import CudaTask
 
 CHUNK = 21
 

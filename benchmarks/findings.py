@@ -24,11 +24,11 @@ from typing import Any
 
 from dasr import config as configuration
 from dasr.errors import UserError
+from dasr.planning.simulate import simulate
+from dasr.planning.workloads import corpus
+from dasr.tasks.data import AlignedShards
 from dasr.training import config as training_config
-from dasr.training.data import AlignedShards
-from dasr.worlds.clusters import Cluster, Compute
-from dasr.worlds.simulate import simulate
-from dasr.worlds.tasks import corpus
+from dasr.worlds.simulated.clusters import Cluster, Compute
 
 EQUAL = Cluster(name="equal-learners", compute=Compute(fixed_s=1.0, jitter=0.1))
 LEARNERS, SMALL_BATCH = 16, 64

@@ -28,16 +28,16 @@ from typing import Any
 import torch
 from torch.distributed import PrefixStore, TCPStore
 
+from dasr.learner import optimizer
+from dasr.learner.learner import Budget, Learner
+from dasr.planning import calibration
+from dasr.planning.probe import Work, probe
 from dasr.strategies import registry
-from dasr.training import optimizer
-from dasr.training.learner import Budget, Learner
-from dasr.worlds import calibration
-from dasr.worlds.blocking import ignore
-from dasr.worlds.clusters import Cluster, Compute
 from dasr.worlds.interface import Ready
-from dasr.worlds.probe import Work, probe
-from dasr.worlds.simulation import Simulation
-from dasr.worlds.torch_world import connect
+from dasr.worlds.process.activities import ignore
+from dasr.worlds.process.world import connect
+from dasr.worlds.simulated.clusters import Cluster, Compute
+from dasr.worlds.simulated.simulation import Simulation
 
 STRATEGIES: dict[str, dict[str, Any]] = {
     "sc-allreduce": {},

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import torch
 
-from dasr.worlds import clusters
-from dasr.worlds.simulate import simulate
+from dasr.planning.simulate import simulate
+from dasr.worlds.simulated import clusters
 
 CASES = [("ad", 1024, 1000, 60.0), ("ad", 4096, 200, 120.0)]
 

@@ -33,16 +33,16 @@ from benchmarks.launched import launched
 from benchmarks.throughput_clock import Slowed
 from dasr.features.feed import Feed
 from dasr.files import write_json
+from dasr.learner import optimizer
+from dasr.learner.learner import Budget, Learner
 from dasr.models.acoustic import AcousticModel
 from dasr.models.config import ModelConfig
 from dasr.strategies import registry
-from dasr.strategies.compression import CODECS
-from dasr.training import optimizer
-from dasr.training.corpus_task import CorpusTask
-from dasr.training.cuda_task import CudaTask
-from dasr.training.learner import Budget, Learner
-from dasr.training.task import TakesWeights
-from dasr.worlds.torch_world import TorchWorld, connect
+from dasr.strategies.parts.codecs import CODECS
+from dasr.tasks.autograd_task import CorpusTask
+from dasr.tasks.captured_task import CudaTask
+from dasr.tasks.task import TakesWeights
+from dasr.worlds.process.world import TorchWorld, connect
 
 WARM_UP = 30  # steps
 ADAMW = 1 / 500  # of --rate: 1e-3, as usual. At five times that rounding alone moves a loss by 2 %

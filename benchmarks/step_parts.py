@@ -20,7 +20,8 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout need not be installed
 
-from dasr.models import fast_head, fast_kernels
+from dasr.cuda import kernels
+from dasr.models import fast_head
 from dasr.models.acoustic import AcousticModel
 from dasr.models.config import PRESETS
 from dasr.models.fast_blstm import FastBLSTM
@@ -210,7 +211,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     began = time.perf_counter()
-    fast_kernels.recurrence(512, 256, 0)
+    kernels.recurrence(512, 256, 0)
     rows: list[dict[str, Any]] = [
         {"part": "compiling the recurrence", "ms": 1e3 * (time.perf_counter() - began)}
     ]

@@ -14,9 +14,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from dasr.worlds import clusters
-from dasr.worlds.clusters import Slow
-from dasr.worlds.simulate import simulate
+from dasr.planning.simulate import simulate
+from dasr.worlds.simulated import clusters
+from dasr.worlds.simulated.clusters import Slow
 
 LEARNERS = 8
 FACTORS = (1, 2, 10, 100)

@@ -31,8 +31,8 @@ from benchmarks.throughput_rows import (
     synthetic,
 )
 from dasr.features.feed import Feed
-from dasr.worlds.calibration import SameBatch
-from dasr.worlds.torch_world import TorchWorld, connect
+from dasr.planning.calibration import SameBatch
+from dasr.worlds.process.world import TorchWorld, connect
 
 
 def show(rows: list[dict[str, Any]]) -> None:

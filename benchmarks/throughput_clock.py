@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dasr.training.cuda_task import CudaTask
-from dasr.training.learner import Learner
+from dasr.learner.learner import Learner
+from dasr.tasks.captured_task import CudaTask
 from dasr.worlds.interface import ALL
-from dasr.worlds.torch_world import TorchWorld
+from dasr.worlds.process.world import TorchWorld
 
 
 class Slowed:

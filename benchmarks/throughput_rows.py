@@ -18,16 +18,16 @@ from benchmarks.throughput_clock import Slowed, Timer, synchronize
 from dasr.features.feed import Feed
 from dasr.features.store import Utterance, write_arrays, write_shard
 from dasr.files import write_json
+from dasr.learner import optimizer
+from dasr.learner.learner import Budget, Learner
 from dasr.models.acoustic import AcousticModel
 from dasr.models.config import PRESETS, ModelConfig
+from dasr.planning.simulate import simulate
 from dasr.strategies import registry
-from dasr.training import optimizer
-from dasr.training.cuda_task import CudaTask
-from dasr.training.learner import Budget, Learner
-from dasr.worlds import clusters
-from dasr.worlds.clusters import Compute
-from dasr.worlds.simulate import simulate
-from dasr.worlds.torch_world import TorchWorld
+from dasr.tasks.captured_task import CudaTask
+from dasr.worlds.process.world import TorchWorld
+from dasr.worlds.simulated import clusters
+from dasr.worlds.simulated.clusters import Compute
 
 CHUNK = 21
 SHAPES = {  # preset -> model, stored dimensions, tied states, frames in each of four synthetic shards

@@ -41,11 +41,11 @@ COMMANDS = {
     "track": ("dasr.tracking.command:track", "Write a comparison to MLflow."),
     "report": ("dasr.reporting.command:report", "Draw the figures and write report.html."),
     "simulate": (
-        "dasr.worlds.command:simulate",
+        "dasr.planning.command:simulate",
         "Run a strategy on virtual learners.",
     ),
     "calibrate": (
-        "dasr.worlds.command:calibrate",
+        "dasr.planning.command:calibrate",
         "Time compute and network here.",
     ),
     "doctor": ("dasr.doctor:doctor", "What can this machine do? What is missing?"),

@@ -55,9 +55,9 @@ def adapt(split: str, shard: int, config_path: str) -> None:
 
     Train is adapted along its transcripts, dev and test along what a first pass with the GMM hears."""
     config = dasr_config.load(config_path)
-    from dasr.decoding import adapted
+    from dasr.adaptation import features
 
-    manifest = adapted.make(Path(config["results"]), split, f"{shard:04d}")
+    manifest = features.make(Path(config["results"]), split, f"{shard:04d}")
     print(f"fmllr {split}/{shard:04d}: {manifest['num_utterances']} utterances", file=sys.stderr)
 
 

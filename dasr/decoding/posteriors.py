@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from dasr.config import Config
 from dasr.errors import UserError
-from dasr.features.layout import model_shards
+from dasr.results.layout import model_shards
 
 if TYPE_CHECKING:
     from dasr.models.acoustic import AcousticModel

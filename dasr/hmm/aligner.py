@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from dasr.adaptation.fmllr import adapted, fmllr, identity
 from dasr.errors import UserError
-from dasr.hmm.adaptation import adapted, fmllr, identity
 from dasr.hmm.frontend import Frontend
 from dasr.hmm.gmm import Gmm, extended
 from dasr.hmm.material import Material

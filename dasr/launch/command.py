@@ -66,7 +66,7 @@ def train(
 
     Ctrl-C and SIGTERM let the job save and end it. After SIGKILL the job goes on, and the same command
     finds it."""
-    from dasr.launch.loss import Policy
+    from dasr.launch.failures import Policy
     from dasr.launch.resources import Resources
     from dasr.strategies import registry
 
@@ -97,7 +97,7 @@ def dispatch(
 ) -> None:
     """Run Python with `command` as `learners` learners of one job, to its end. Raises UserError."""
     from dasr.launch.dispatcher import Dispatcher, Signals, find_again, say
-    from dasr.launch.job import JobRecord, Owner
+    from dasr.launch.job_record import JobRecord, Owner
     from dasr.launch.jobs import submit
     from dasr.launch.lock import dispatching
     from dasr.launch.supervisor import Supervise

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dasr.errors import UserError
-from dasr.launch.awake import Awake
-from dasr.launch.job import JobRecord, Outcome
-from dasr.launch.loss import Loss, Member, Policy, first_cause
+from dasr.launch.active_clock import Awake
+from dasr.launch.failures import Loss, Member, Policy, first_cause
+from dasr.launch.heartbeats import Pulses
+from dasr.launch.job_record import JobRecord, Outcome
 from dasr.launch.membership import EXIT_DONE, EXIT_MISTAKE, EXIT_SAVED, STOP, generation_prefix, lost_key
-from dasr.launch.pulse import Pulses
 from dasr.launch.rendezvous import Address, Line, Message, candidate_hosts, host_store, listening_socket
 
 if TYPE_CHECKING:

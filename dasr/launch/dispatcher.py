@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 from dasr.errors import UserError
-from dasr.launch.job import JobRecord, Outcome
+from dasr.launch.job_record import JobRecord, Outcome
 from dasr.launch.jobs import Job, attach
 from dasr.launch.slurm import JobState
 from dasr.progress import Meter

@@ -15,7 +15,7 @@ import submitit
 
 from dasr.errors import UserError
 from dasr.launch import slurm
-from dasr.launch.job import JobRecord
+from dasr.launch.job_record import JobRecord
 from dasr.launch.resources import Layout, Resources
 from dasr.launch.slurm import JobState
 from dasr.launch.supervisor import Supervise

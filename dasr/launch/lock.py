@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dasr.errors import UserError
-from dasr.launch.job import Owner
+from dasr.launch.job_record import Owner
 
 
 @contextlib.contextmanager

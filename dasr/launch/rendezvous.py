@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from dasr.files import write_json
-from dasr.launch.awake import Awake
+from dasr.launch.active_clock import Awake
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import TCPStore

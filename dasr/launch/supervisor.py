@@ -21,8 +21,8 @@ import submitit
 from dasr.launch.child import Child
 from dasr.launch.coordinator import Coordinator
 from dasr.launch.environment import learner_environment
-from dasr.launch.job import JobRecord
-from dasr.launch.loss import Policy
+from dasr.launch.failures import Policy
+from dasr.launch.job_record import JobRecord
 from dasr.launch.membership import Membership
 from dasr.launch.rendezvous import Message, connect
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dasr.models import fast_kernels
+from dasr.cuda import kernels
 from dasr.models.fast_recurrence import product_into
 
 CHUNK_ROWS = 10_752  # 688 MB of bf16 logits for 32,000 states
@@ -27,9 +27,9 @@ def softmax_gradient_(logits: Tensor, labels: Tensor, scale: float, losses: Tens
     """
     rows, columns = logits.shape
     kernel_possible = columns <= COLUMNS_AT_MOST and logits.dtype == torch.bfloat16
-    if kernel_possible and fast_kernels.available(logits.device):
+    if kernel_possible and kernels.available(logits.device):
         index = logits.device.index or 0
-        kernel = fast_kernels.softmax_gradient(columns, index)
+        kernel = kernels.softmax_gradient(columns, index)
         blocks = torch.cuda.get_device_properties(index).multi_processor_count
         partial = torch.empty(blocks, logits.stride(0), dtype=torch.float32, device=logits.device)
         kernel(blocks, logits, labels, losses, partial, rows, float(scale))

@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from dasr.models import fast_kernels
+from dasr.cuda import kernels
 
 TILE = 64  # sequences that a block of the kernels carries at once
 
@@ -105,7 +105,7 @@ class PersistentLayer:
         self.groups = min(room, self.tiles)
         self.blocks = 2 * blocks * self.groups
         self.team = team or (128 if self.tiles > self.groups else 256)
-        self.kernel_forward, self.kernel_backward = fast_kernels.recurrence(cells, self.team, index)
+        self.kernel_forward, self.kernel_backward = kernels.recurrence(cells, self.team, index)
 
     def scratch_elements(self) -> int:
         """bf16 elements through which blocks exchange partial sums in the backward pass."""
@@ -160,8 +160,4 @@ class PersistentLayer:
 def persistent_possible(cells: int, device: torch.device, dtype: torch.dtype) -> bool:
     """Whether PersistentLayer serves that width, on that device, in that type."""
     fits = cells % 64 == 0 and 64 <= cells <= 512 and dtype == torch.bfloat16
-    return (
-        fits
-        and fast_kernels.available(device)
-        and torch.cuda.get_device_capability(device) == fast_kernels.HOPPER
-    )
+    return fits and kernels.available(device) and torch.cuda.get_device_capability(device) == kernels.HOPPER

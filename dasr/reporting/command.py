@@ -21,8 +21,8 @@ def compare(show: bool, config_path: str) -> None:
     """Gather all runs of the comparison into comparison.tsv, and print the table."""
     config = dasr_config.load(config_path)
     results = Path(config["results"])
-    from dasr.reporting import comparison
-    from dasr.tracking import records, store
+    from dasr.results import comparison, records
+    from dasr.tracking import store
 
     if not show:
         found = records.read_comparison(config)
@@ -40,8 +40,8 @@ def compare(show: bool, config_path: str) -> None:
 def report(config_path: str) -> None:
     """Draw the figures (R/figures, svg and png) and write report.html, one file that needs nothing else."""
     config = dasr_config.load(config_path)
-    from dasr.reporting import comparison, page
-    from dasr.tracking import records
+    from dasr.reporting import page
+    from dasr.results import comparison, records
 
     found = records.read_comparison(config)
     for note in found.notes:

@@ -8,7 +8,7 @@ import numpy as np
 
 from dasr.reporting import palette
 from dasr.reporting.palette import Group
-from dasr.tracking.records import time_split
+from dasr.results.records import time_split
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

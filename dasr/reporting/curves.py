@@ -8,7 +8,7 @@ import numpy as np
 
 from dasr.reporting import palette
 from dasr.reporting.palette import Group, Look
-from dasr.tracking.records import RunRecord, finite
+from dasr.results.records import RunRecord, finite
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,10 +15,11 @@ import yaml
 from dasr import __version__
 from dasr.config import Config
 from dasr.files import atomic, write_text
-from dasr.reporting import comparison, costs, curves, palette, set_aside, speedup
-from dasr.reporting.comparison import Row
+from dasr.reporting import costs, curves, palette, speedup
 from dasr.reporting.palette import Group
-from dasr.tracking.records import Records
+from dasr.results import comparison, rejected
+from dasr.results.comparison import Row
+from dasr.results.records import Records
 from dasr.tracking.store import flat
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def write(config: Config, records: Records, table: list[Row]) -> Path:
     results = Path(config["results"])
     all_groups = palette.groups(records.runs)
     notes = list(records.notes)
-    aside = set_aside.gather(results, notes)
+    aside = rejected.gather(results, notes)
     look = palette.looks(all_groups)
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from dasr.tracking.records import RunRecord
+from dasr.results.records import RunRecord
 
 COLOURS = {
     "single": "#4d4d4d",

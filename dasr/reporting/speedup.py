@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dasr.reporting import palette
 from dasr.reporting.palette import Group
-from dasr.tracking.records import Record, finite, read_lines
+from dasr.results.records import Record, finite, read_lines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -19,8 +19,8 @@ from typing import Any
 
 from torch import Tensor
 
-from dasr.strategies.averaging import ModelMean
-from dasr.strategies.strategy import Learner, Strategy
+from dasr.strategies.base import Learner, Strategy
+from dasr.strategies.parts.means import ModelMean
 
 
 class Bmuf(Strategy):

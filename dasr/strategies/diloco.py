@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from dasr.errors import UserError
-from dasr.strategies.averaging import Mean
-from dasr.strategies.strategy import Learner, Strategy
+from dasr.strategies.base import Learner, Strategy
+from dasr.strategies.parts.means import Mean
 
 
 class Diloco(Strategy):

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dasr.strategies.averaging import ModelMean
-from dasr.strategies.gradient_mean import GradientMean
-from dasr.strategies.strategy import Learner, Strategy
+from dasr.strategies.base import Learner, Strategy
+from dasr.strategies.parts.gradient_mean import GradientMean
+from dasr.strategies.parts.means import ModelMean
 
 
 class Local(Strategy):

@@ -15,9 +15,9 @@ from typing import Any
 
 import dasr.strategies
 from dasr.errors import UserError, nearest
-from dasr.strategies.strategy import Learner, Strategy
+from dasr.strategies.base import Learner, Strategy
 
-NOT_STRATEGIES = {"registry", "strategy"}
+NOT_STRATEGIES = {"registry", "base"}
 
 
 def names() -> list[str]:

@@ -5,7 +5,7 @@
 Robbins & Monro 1951.
 """
 
-from dasr.strategies.strategy import Strategy
+from dasr.strategies.base import Strategy
 
 
 class Single(Strategy):

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from dasr.errors import UserError
-from dasr.strategies.averaging import Mean
-from dasr.strategies.strategy import Learner, Strategy
+from dasr.strategies.base import Learner, Strategy
+from dasr.strategies.parts.means import Mean
 
 
 class SlowMo(Strategy):

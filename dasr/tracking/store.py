@@ -18,8 +18,8 @@ from typing import Any
 
 from dasr.config import Config
 from dasr.errors import UserError
+from dasr.results.records import Record, RunRecord
 from dasr.tracking.database import make_whole, sqlite_file
-from dasr.tracking.records import Record, RunRecord
 
 BATCH = 1000  # metrics in one log_batch: the server's limit
 POINTS = 2000  # of the training curve of a run: longer ones are thinned

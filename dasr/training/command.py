@@ -40,7 +40,7 @@ def _learn(run: str, config_path: str) -> bool:
 
     from dasr.launch.membership import Membership, Presence
     from dasr.training.run import train
-    from dasr.worlds import torch_world
+    from dasr.worlds.process.world import connect
 
     membership = Membership.from_environment()
     config = configuration.load(config_path)
@@ -50,7 +50,7 @@ def _learn(run: str, config_path: str) -> bool:
         torch.cuda.set_device(membership.device)
     device = membership.device
     with Presence(membership) as presence:
-        world = torch_world.connect(
+        world = connect(
             membership.store(), membership.rank, membership.size, membership.nodes, device, PATIENCE_S
         )
         finished = world.run(
@@ -73,8 +73,8 @@ def _learn(run: str, config_path: str) -> bool:
 @click.option("--config", "config_path", default="config.yaml", show_default=True, help="The configuration.")
 def evaluate(run: str, config_path: str) -> None:
     """Held-out loss of RUN's consensus model, and of its learners' own, at every snapshot (on dev)."""
+    from dasr.tasks.data import AlignedShards
     from dasr.training import heldout
-    from dasr.training.data import AlignedShards
 
     config = configuration.load(config_path)
     wanted = configuration.find_run(config, run)

@@ -7,12 +7,12 @@ from typing import Any
 
 from dasr import config as configuration
 from dasr.errors import UserError
+from dasr.learner import schedule
+from dasr.learner.learner import Budget
+from dasr.learner.schedule import Schedule
 from dasr.models import config as model_config
 from dasr.strategies import registry
-from dasr.training import schedule
-from dasr.training.augment import AugmentConfig
-from dasr.training.learner import Budget
-from dasr.training.schedule import Schedule
+from dasr.tasks.augment import AugmentConfig
 
 
 @dataclass(frozen=True)

@@ -12,19 +12,19 @@ from pathlib import Path
 import torch
 
 from dasr.config import Config, Run
+from dasr.learner import optimizer
+from dasr.learner.learner import Learner
 from dasr.models import acoustic
 from dasr.strategies import registry
-from dasr.strategies.strategy import Strategy
+from dasr.strategies.base import Strategy
+from dasr.tasks.autograd_task import CorpusTask
+from dasr.tasks.captured_task import CudaTask
+from dasr.tasks.data import AlignedShards
 from dasr.training import config as training_config
-from dasr.training import optimizer
+from dasr.training.callbacks import RunKeeper
 from dasr.training.checkpoint import KEPT, Checkpoints, mean_of_others
-from dasr.training.corpus_task import CorpusTask
-from dasr.training.cuda_task import CudaTask
-from dasr.training.data import AlignedShards
-from dasr.training.keeper import RunKeeper
-from dasr.training.learner import Learner
 from dasr.training.metrics import Clock, Metrics, learner_record, pack, summary, unpack
-from dasr.training.record import identity, write_record
+from dasr.training.run_metadata import identity, write_record
 from dasr.worlds.interface import Accounts, World
 
 STOP_REACHES_ALL_S = 2.0  # a request to stop is read once a second

@@ -17,9 +17,9 @@ from torch.distributed import HashStore
 from benchmarks.throughput_clock import Slowed, Timer
 from dasr.models.acoustic import AcousticModel
 from dasr.models.config import ModelConfig
-from dasr.training.cuda_task import CudaTask
-from dasr.training.task import TakesWeights
-from dasr.worlds.torch_world import connect
+from dasr.tasks.captured_task import CudaTask
+from dasr.tasks.task import TakesWeights
+from dasr.worlds.process.world import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -16,7 +16,7 @@ from dasr.corpora import splits
 from dasr.corpora.command import make
 from dasr.corpora.datadir import Entry
 from dasr.errors import UserError
-from tests.corpora.common import SPLITS, config, table
+from tests.support.corpora import SPLITS, config, table
 
 AN4 = Path(__file__).parents[2] / "corpora" / "an4"
 

@@ -22,7 +22,7 @@ from dasr.corpora.datadir import read_data_dir
 from dasr.corpora.language import LanguageModel, Lexicon
 from dasr.corpora.rejects import Rejects
 from dasr.errors import UserError
-from tests.corpora.common import SPLITS, config, table
+from tests.support.corpora import SPLITS, config, table
 
 
 def test_the_schema_names_exactly_the_fields_of_the_dataclass() -> None:

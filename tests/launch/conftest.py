@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from dasr.launch import supervisor
-from dasr.launch.job import JobRecord, Outcome, Owner
-from dasr.launch.loss import Policy
+from dasr.launch.failures import Policy
+from dasr.launch.job_record import JobRecord, Outcome, Owner
 
-LEARNER = Path(__file__).with_name("learner_of_tests.py")
+LEARNER = Path(__file__).parents[1] / "support" / "learner_of_tests.py"
 
 
 @dataclass

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def start(folder: Path, steps: int, *silence: str) -> subprocess.Popen[str]:
     """The head, in a process group of its own, as a shell starts it."""
-    script = ROOT / "tests" / "launch" / "dispatch_for_tests.py"
+    script = ROOT / "tests" / "support" / "dispatch_for_tests.py"
     return subprocess.Popen(
         [sys.executable, str(script), str(folder), str(steps), *silence],
         cwd=ROOT,

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from dasr.errors import UserError
 from dasr.launch import slurm
-from dasr.launch.awake import Awake
+from dasr.launch.active_clock import Awake
 from dasr.launch.child import describe_exit
 from dasr.launch.dispatcher import Follower
 from dasr.launch.environment import learner_environment
-from dasr.launch.job import JobRecord, Owner
+from dasr.launch.heartbeats import Pulses
+from dasr.launch.job_record import JobRecord, Owner
 from dasr.launch.lock import dispatching
 from dasr.launch.membership import Membership
-from dasr.launch.pulse import Pulses
 from dasr.launch.resources import Resources
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from dasr.models import fast_kernels
+from dasr.cuda import kernels
 from dasr.models.fast_head import linear_cross_entropy
 
 LAUNCHER = """
@@ -29,10 +29,10 @@ def test_softmax_kernel_equals_autograd_and_leaves_out_uncounted_rows(
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("needs g++")
-    kernel = "".join((fast_kernels.SOURCES / name).read_text() for name in ("vectors.cuh", "head.cu"))
+    kernel = "".join((kernels.SOURCES / name).read_text() for name in ("vectors.cuh", "head.cu"))
     text = f"#define COLUMNS {columns}\n#include <emulated_gpu.h>\n{kernel}{LAUNCHER}"
     (tmp_path / "head.cpp").write_text(text)
-    include = f"-I{Path(__file__).parent}"
+    include = f"-I{Path(__file__).parents[1] / 'support'}"
     command = [compiler, "-O1", "-std=c++17", "-shared", "-fPIC", include, "-o", "head.so", "head.cpp"]
     subprocess.run(command, cwd=tmp_path, check=True)
     launch = ctypes.CDLL(str(tmp_path / "head.so")).launch

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dasr.models import fast_kernels
+from dasr.cuda import kernels
 
 CELLS, BLOCKS = 64, 2  # cells a direction; blocks of 32 of them
 LAUNCHERS = """
@@ -36,14 +36,12 @@ def emulated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     if compiler is None:
         pytest.skip("needs g++")
     folder = tmp_path_factory.mktemp("emulated")
-    kernels = "".join(
-        (fast_kernels.SOURCES / name).read_text() for name in ("vectors.cuh", *fast_kernels.RECURRENCE)
-    )
+    texts = "".join((kernels.SOURCES / name).read_text() for name in ("vectors.cuh", *kernels.RECURRENCE))
     defines = f"#define HIDDEN {CELLS}\n#define TEAM {request.param}\n"
     products = "#define MMA_HALF multiply\n#define mma_128 multiply\n#include <emulated_gpu.h>\n"
-    text = defines + products + kernels + LAUNCHERS
+    text = defines + products + texts + LAUNCHERS
     (folder / "blstm.cpp").write_text(text)
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1] / "support"
     command = [compiler, "-O2", "-std=c++17", "-shared", "-fPIC", f"-I{here}", "-o", "blstm.so", "blstm.cpp"]
     subprocess.run(command, cwd=folder, check=True)
     library = ctypes.CDLL(str(folder / "blstm.so"))

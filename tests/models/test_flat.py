@@ -6,7 +6,7 @@ from torch.nn import functional
 from dasr.models.acoustic import AcousticModel
 from dasr.models.config import ModelConfig
 from dasr.models.flat import FlatModule
-from dasr.training.corpus_task import buckets
+from dasr.tasks.autograd_task import buckets
 
 CONFIG = ModelConfig(layers=2, cells=6, bottleneck=5, subsampling=1)
 

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from dasr import config as dasr_config
 from dasr.reporting import palette
 from dasr.reporting.command import report
-from dasr.tracking import records
-from tests import synthetic
+from dasr.results import records
+from tests.support import synthetic
 
 
 @pytest.mark.slow

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.cluster import CannotRun, Cluster
-from tests.slurm.soak import SMALL
+from tests.support.slurm.cluster import CannotRun, Cluster
+from tests.support.slurm.soak import SMALL
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

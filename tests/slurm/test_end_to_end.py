@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import snakemake
-from tests.slurm.trial import Trial
+from tests.support.slurm.cluster import Cluster
+from tests.support.slurm.trial import Trial
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(1800)]
 RUNS = ["sc-allreduce-L4-B32-S0", "sd-L4-B32-S0", "ad-L4-B32-S0"]

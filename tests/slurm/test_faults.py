@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm import faults, soak
-from tests.slurm.cluster import Cluster
+from tests.support.slurm import faults, soak
+from tests.support.slurm.cluster import Cluster
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(900)]
 SOON = [fault for fault in faults.SYNCHRONOUS if fault is not faults.suspended]

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import environment, snakemake
-from tests.slurm.soak import SMALL
-from tests.slurm.trial import stray_processes
+from tests.support.slurm.cluster import Cluster
+from tests.support.slurm.soak import SMALL
+from tests.support.slurm.trial import stray_processes
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(900)]
 

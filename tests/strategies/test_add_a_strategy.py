@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from dasr.worlds.processes import run_processes
-from dasr.worlds.torch_world import TorchWorld
-from tests.strategies import oracles, trial
-from tests.strategies.both_worlds import train
+from dasr.worlds.process.local_launch import run_processes
+from dasr.worlds.process.world import TorchWorld
+from tests.support import oracles, recursion_trial
+from tests.support.both_worlds import train
 
 DOC = Path(__file__).parents[2] / "docs" / "add-a-strategy.md"
 SIZE, STEPS = 3, 6
@@ -20,7 +20,7 @@ OPTIONS = {"tau": 2, "half": 4}
 
 
 def in_a_process(name: str, world: TorchWorld) -> Any:
-    return world.run(train(world, [(name, OPTIONS)], trial.Wavy, plain=True))
+    return world.run(train(world, [(name, OPTIONS)], recursion_trial.Wavy, plain=True))
 
 
 def test_the_documented_strategy_runs_in_both_worlds(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_the_documented_strategy_runs_in_both_worlds(tmp_path: Path) -> None:
         w = w - oracles.A * oracles.g(w, k)
         if (k + 1) % max(1, 2 // 2 ** (k // 4)) == 0:
             w = oracles.mean(w)
-    simulated = trial.run(name, SIZE, STEPS, **OPTIONS).weights
+    simulated = recursion_trial.run(name, SIZE, STEPS, **OPTIONS).weights
     np.testing.assert_allclose(simulated, w, rtol=0, atol=1e-12)
 
     real = [results[0][0] for results in run_processes(SIZE, partial(in_a_process, name))]

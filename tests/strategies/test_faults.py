@@ -8,26 +8,26 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dasr.planning.simulate import simulate
 from dasr.strategies import registry
-from dasr.worlds import clusters
-from dasr.worlds.clusters import Death, Pause, Slow
-from dasr.worlds.simulate import simulate
-from dasr.worlds.simulation import LearnerLost
-from tests.strategies import trial
+from dasr.worlds.simulated import clusters
+from dasr.worlds.simulated.clusters import Death, Pause, Slow
+from dasr.worlds.simulated.simulation import LearnerLost
+from tests.support import recursion_trial
 
 SYNCHRONOUS = [name for name in registry.names() if not registry.find(name).asynchronous]
 COMMUNICATING = [name for name in SYNCHRONOUS if name != "single"]
-DETECT_S = trial.SECOND.detect_s
+DETECT_S = recursion_trial.SECOND.detect_s
 
 
 @pytest.mark.parametrize("strategy", COMMUNICATING)
 def test_a_synchronous_strategy_stops_with_a_clear_error_in_bounded_time(strategy: str) -> None:
-    cluster = trial.cluster_of(deaths=(Death(2, 7.5),))
+    cluster = recursion_trial.cluster_of(deaths=(Death(2, 7.5),))
     options = {"tau": 2} if "tau" in registry.options(strategy) else {}
     options |= {"period": 4} if "period" in registry.options(strategy) else {}
     options |= {"switch": 3} if strategy == "post-local" else {}
     with pytest.raises(LearnerLost, match=r"learner 2 died at 7.5 s") as error:
-        trial.run(strategy, 5, 40, cluster=cluster, **options)
+        recursion_trial.run(strategy, 5, 40, cluster=cluster, **options)
     at = float(str(error.value).split(" s of virtual")[0].rsplit(" ", 1)[1])
     assert at <= 7.5 + DETECT_S + 4  # until the next step in which it is missed
 
@@ -35,7 +35,7 @@ def test_a_synchronous_strategy_stops_with_a_clear_error_in_bounded_time(strateg
 @pytest.mark.parametrize("strategy", SYNCHRONOUS)
 def test_a_pause_delays_a_synchronous_strategy_and_changes_nothing(strategy: str) -> None:
     still, paused = (
-        trial.run(strategy, 5, 20, cluster=trial.cluster_of(pauses=pauses))
+        recursion_trial.run(strategy, 5, 20, cluster=recursion_trial.cluster_of(pauses=pauses))
         for pauses in ((), (Pause(1, 6.5, 9.0),))
     )
     assert np.array_equal(still.weights, paused.weights)
@@ -45,8 +45,8 @@ def test_a_pause_delays_a_synchronous_strategy_and_changes_nothing(strategy: str
 @pytest.mark.parametrize("factor", [2, 10, 100])
 @pytest.mark.parametrize("strategy", COMMUNICATING)
 def test_a_slow_learner_sets_the_pace_of_a_synchronous_strategy(strategy: str, factor: int) -> None:
-    cluster = trial.cluster_of(slow=(Slow(3, factor),))
-    assert trial.run(strategy, 5, 10, cluster=cluster).seconds == pytest.approx(10.0 * factor)
+    cluster = recursion_trial.cluster_of(slow=(Slow(3, factor),))
+    assert recursion_trial.run(strategy, 5, 10, cluster=cluster).seconds == pytest.approx(10.0 * factor)
 
 
 @pytest.mark.parametrize("factor", [2, 10, 100])
@@ -54,7 +54,9 @@ def test_a_slow_learner_sets_the_pace_of_a_synchronous_strategy(strategy: str, f
 def test_a_slow_learner_does_not_hold_an_asynchronous_strategy(strategy: str, factor: int) -> None:
     """A learner of speed 1/factor holds the end up by one of its gradients at most."""
     size, steps = 5, 60
-    result = trial.run(strategy, size, steps, cluster=trial.cluster_of(slow=(Slow(3, factor),)))
+    result = recursion_trial.run(
+        strategy, size, steps, cluster=recursion_trial.cluster_of(slow=(Slow(3, factor),))
+    )
     ideal = size * steps / (size - 1 + 1 / factor)
     assert result.seconds <= ideal + factor + 1
     spread = np.abs(result.weights - result.weights.mean(axis=0)).max()
@@ -91,7 +93,9 @@ def test_survivors_go_on_and_mix_doubly_stochastically(
     """The rest of the budget is spent by those that are left, and their models come together."""
     per_node = 2 if strategy == "h-ad" else 1
     deaths = tuple(Death(rank, 6.3 + 0.4 * place) for place, rank in enumerate(dead))
-    result = trial.run(strategy, 6, 50, cluster=trial.cluster_of(per_node, deaths=deaths), **options)
+    result = recursion_trial.run(
+        strategy, 6, 50, cluster=recursion_trial.cluster_of(per_node, deaths=deaths), **options
+    )
     left = [rank for rank in range(6) if rank not in dead]
     leads = [rank for rank in left if strategy == "ad" or result.strategies[rank].node.leads]  # type: ignore[attr-defined]
     for rank in leads:
@@ -107,15 +111,17 @@ def test_survivors_go_on_and_mix_doubly_stochastically(
 
 
 def test_a_server_goes_on_without_a_lost_learner_and_the_run_ends_when_the_server_is_lost() -> None:
-    result = trial.run("ac-ps", 5, 30, cluster=trial.cluster_of(deaths=(Death(2, 6.5),)))
+    result = recursion_trial.run("ac-ps", 5, 30, cluster=recursion_trial.cluster_of(deaths=(Death(2, 6.5),)))
     assert sum(learner.steps for learner in result.learners) >= 5 * 30 - 1
     np.testing.assert_array_equal(result.weights[0], result.weights[4])
     with pytest.raises(LearnerLost, match="learner 0 died"):
-        trial.run("ac-ps", 5, 30, cluster=trial.cluster_of(deaths=(Death(0, 6.5),)))
+        recursion_trial.run("ac-ps", 5, 30, cluster=recursion_trial.cluster_of(deaths=(Death(0, 6.5),)))
 
 
 @pytest.mark.parametrize("strategy", ["ad", "ac-ps"])
 def test_a_pause_of_one_costs_an_asynchronous_strategy_its_share_only(strategy: str) -> None:
-    result = trial.run(strategy, 5, 60, cluster=trial.cluster_of(pauses=(Pause(3, 10.5, 20.0),)))
+    result = recursion_trial.run(
+        strategy, 5, 60, cluster=recursion_trial.cluster_of(pauses=(Pause(3, 10.5, 20.0),))
+    )
     assert sum(learner.steps for learner in result.learners) == 5 * 60
     assert result.seconds <= 60 + 20 / 5 + 3

@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from tests.strategies import mixing_oracles, oracles, trial
+from tests.support import mixing_oracles, oracles, recursion_trial
 
 SIZES = range(1, 18)
 STEPS = 9
@@ -111,17 +111,19 @@ for kind in ("ring", "random-ring", "random-pairs", "uniform", "exponential"):
 def test_a_strategy_follows_its_recursion(case: str) -> None:
     strategy, options, oracle = CASES[case]
     for size in SIZES:
-        result = trial.run(strategy, size, STEPS, **options)
+        result = recursion_trial.run(strategy, size, STEPS, **options)
         np.testing.assert_allclose(
             result.weights, oracle(size), rtol=0, atol=1e-12, err_msg=f"{size} learners"
         )
         if size in (1, 4, 5):
-            rough = trial.run(strategy, size, STEPS, dtype=torch.float32, **options)
+            rough = recursion_trial.run(strategy, size, STEPS, dtype=torch.float32, **options)
             np.testing.assert_allclose(rough.weights, oracle(size), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(("nodes", "per_node"), [(1, 4), (2, 2), (3, 2), (5, 3), (4, 4)])
 def test_h_ad_is_ad_of_super_learners(nodes: int, per_node: int) -> None:
-    result = trial.run("h-ad", nodes * per_node, STEPS, cluster=trial.cluster_of(per_node))
+    result = recursion_trial.run(
+        "h-ad", nodes * per_node, STEPS, cluster=recursion_trial.cluster_of(per_node)
+    )
     expected = oracles.hierarchical(nodes, per_node, STEPS, mixing_oracles.mixing("ring", nodes))
     np.testing.assert_allclose(result.weights, expected, rtol=0, atol=1e-12)

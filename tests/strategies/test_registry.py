@@ -8,7 +8,7 @@ import pytest
 
 from dasr.errors import UserError
 from dasr.strategies import registry
-from tests.strategies import trial
+from tests.support import recursion_trial
 
 TABLE = [
     "single",
@@ -52,7 +52,7 @@ def test_every_strategy_of_the_table_is_there() -> None:
 )
 def test_a_mistake_is_an_error_that_says_what_to_do(name: str, options: dict[str, object], says: str) -> None:
     with pytest.raises(UserError, match=says):
-        trial.run(name, 2, 1, **options)
+        recursion_trial.run(name, 2, 1, **options)
 
 
 def test_a_file_that_cannot_be_loaded_or_lacks_the_class_is_an_error(tmp_path: Path) -> None:
@@ -67,4 +67,4 @@ def test_a_file_that_cannot_be_loaded_or_lacks_the_class_is_an_error(tmp_path: P
 
 
 def test_float_options_take_whole_numbers() -> None:
-    assert trial.run("bmuf", 2, 2, eta=0, zeta=1).seconds == 2.0
+    assert recursion_trial.run("bmuf", 2, 2, eta=0, zeta=1).seconds == 2.0

@@ -14,17 +14,17 @@ import numpy as np
 import torch
 from torch.distributed import TCPStore
 
+from dasr.learner.learner import Budget, Learner
 from dasr.strategies import registry
-from dasr.training.learner import Budget, Learner
 from dasr.worlds.interface import Ready
-from dasr.worlds.torch_world import connect
-from tests.strategies import trial
+from dasr.worlds.process.world import connect
+from tests.support import recursion_trial
 
 SIZE, MORTAL, LIFE, SECOND_LIFE = 4, 2, 15, 60  # lives in gradients
 OLD_MODEL = 5.0  # added to what a replacement starts from: far from where the others are
 
 
-class Task(trial.Wavy):
+class Task(recursion_trial.Wavy):
     """A gradient takes 10 ms; the mortal's first process is killed in one."""
 
     def __init__(self, rank: int, mortal: bool, replaces: bool):
@@ -65,7 +65,9 @@ def life(rank: int, port: int, mortal: bool, replaces: bool, pipe: Connection) -
     task = Task(rank, mortal, replaces)
     budget = Budget(10**6, SIZE, SIZE)
     keeper = Keeper(store, replaces)
-    learner = Learner(world, task, trial.Recorder, lambda samples: trial.RATE, budget, keeper)
+    learner = Learner(
+        world, task, recursion_trial.Recorder, lambda samples: recursion_trial.RATE, budget, keeper
+    )
     strategy = registry.make("ad", learner, mixing="ring", roll_call_every=4)
     world.run(strategy.run())
     pipe.send((learner.weights.tolist(), task.steps, task.jump))
@@ -103,5 +105,5 @@ def test_a_replacement_takes_its_neighbours_mean_and_does_not_spoil_theirs() -> 
     assert results[-1][1] == SECOND_LIFE
     assert np.abs(weights - weights.mean(axis=0)).max() < 0.3
     assert max(one[2] for one in results[:-1]) < 1.0 < OLD_MODEL / 3, "others took a share of the old model"
-    undisturbed = trial.run("ad", SIZE, 200).weights.mean(axis=0)
+    undisturbed = recursion_trial.run("ad", SIZE, 200).weights.mean(axis=0)
     assert np.abs(weights.mean(axis=0) - undisturbed).max() < 0.4

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from dasr.learner import optimizer
+from dasr.learner.learner import Learner
 from dasr.strategies import registry
-from dasr.strategies.strategy import Strategy
-from dasr.training import optimizer
-from dasr.training.learner import Learner
-from tests.strategies import trial
+from dasr.strategies.base import Strategy
+from tests.support import recursion_trial
 
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in registry.names() if not registry.find(name).asynchronous),
@@ -77,8 +77,8 @@ def test_a_resumed_run_equals_one_never_stopped(strategy: str, options: dict[str
             learner.load_state_dict(state[0])
             one.load_state_dict(state[1])
 
-        whole = trial.run(strategy, SIZE, STEPS, prepare=keep, **options)
-        resumed = trial.run(strategy, SIZE, STEPS, prepare=restore, **options)
+        whole = recursion_trial.run(strategy, SIZE, STEPS, prepare=keep, **options)
+        resumed = recursion_trial.run(strategy, SIZE, STEPS, prepare=restore, **options)
         assert resumed.learners[0].steps == STEPS
         assert np.array_equal(resumed.weights, whole.weights), f"stopped before step {stop}"
 
@@ -96,9 +96,9 @@ def test_an_asynchronous_strategy_goes_on_from_its_state(strategy: str) -> None:
         one.load_state_dict(state[1])
         learner.world.simulation.counters["batches"] = 4 * SIZE  # type: ignore[attr-defined]
 
-    cluster = trial.cluster_of(2)
-    whole = trial.run(strategy, SIZE, STEPS, cluster=cluster, prepare=keep)
-    resumed = trial.run(strategy, SIZE, STEPS, cluster=cluster, prepare=restore)
+    cluster = recursion_trial.cluster_of(2)
+    whole = recursion_trial.run(strategy, SIZE, STEPS, cluster=cluster, prepare=keep)
+    resumed = recursion_trial.run(strategy, SIZE, STEPS, cluster=cluster, prepare=restore)
     assert [one.steps for one in resumed.learners] == [STEPS] * SIZE
     np.testing.assert_allclose(resumed.weights.mean(0), whole.weights.mean(0), atol=0.1)
 
@@ -131,9 +131,9 @@ def test_the_learners_of_a_node_are_equal_after_a_restart_though_they_saved_at_d
             learner.world.simulation.counters["batches"] = first * SIZE  # type: ignore[attr-defined]
             learner.keeper = First(one, seen)
 
-        cluster, kind = trial.cluster_of(2), optimizer.Momentum
-        trial.run("h-ad", SIZE, STEPS, cluster=cluster, prepare=keep, optimizer_=kind)
-        resumed = trial.run("h-ad", SIZE, STEPS, cluster=cluster, prepare=restore, optimizer_=kind)
+        cluster, kind = recursion_trial.cluster_of(2), optimizer.Momentum
+        recursion_trial.run("h-ad", SIZE, STEPS, cluster=cluster, prepare=keep, optimizer_=kind)
+        resumed = recursion_trial.run("h-ad", SIZE, STEPS, cluster=cluster, prepare=restore, optimizer_=kind)
         for rank in range(SIZE):  # nothing is lost: they go on from what the other one has
             farthest = torch.load(io.BytesIO(saved[rank // 2 * 2 + 1 - behind]), weights_only=True)[0]
             expected = [farthest["weights"], farthest["optimizer"]["momentum"]]
@@ -144,6 +144,8 @@ def test_the_learners_of_a_node_are_equal_after_a_restart_though_they_saved_at_d
 
 def test_the_learners_of_a_node_take_the_same_steps_while_the_learning_rate_changes() -> None:
     """Each claims batches of its own, so it would be elsewhere in the schedule."""
-    cluster = trial.cluster_of(2)
-    result = trial.run("h-ad", SIZE, STEPS, cluster=cluster, rate=lambda samples: 0.01 + 1e-3 * samples)
+    cluster = recursion_trial.cluster_of(2)
+    result = recursion_trial.run(
+        "h-ad", SIZE, STEPS, cluster=cluster, rate=lambda samples: 0.01 + 1e-3 * samples
+    )
     assert np.array_equal(result.weights[::2], result.weights[1::2])

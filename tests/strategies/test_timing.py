@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dasr.strategies import registry
-from dasr.worlds.clusters import Cluster, Compute, Death, Link, Slow
-from tests.strategies import trial
+from dasr.worlds.simulated.clusters import Cluster, Compute, Death, Link, Slow
+from tests.support import recursion_trial
 
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in registry.names()),
@@ -58,13 +58,13 @@ def test_every_gradient_is_applied_once_and_mixing_conserves_the_mean_for_any_ti
     strategy: str, options: dict[str, Any], data: st.DataObject
 ) -> None:
     size = data.draw(st.integers(1, 5 if options.get("pace") == 0.01 else 17))
-    recorders: list[trial.Recorder] = []
+    recorders: list[recursion_trial.Recorder] = []
 
-    def recorder(weights: Any) -> trial.Recorder:
-        recorders.append(trial.Recorder(weights))
+    def recorder(weights: Any) -> recursion_trial.Recorder:
+        recorders.append(recursion_trial.Recorder(weights))
         return recorders[-1]
 
-    result = trial.run(
+    result = recursion_trial.run(
         strategy, size, 4, cluster=data.draw(clusters()), optimizer_=recorder, world_seed=size, **options
     )
     assert sum(learner.task.steps for learner in result.learners) == 4 * size  # type: ignore[attr-defined]
@@ -72,7 +72,7 @@ def test_every_gradient_is_applied_once_and_mixing_conserves_the_mean_for_any_ti
     assert applied == sum(learner.steps for learner in result.learners)
     if strategy != "h-ad":  # there a node shares its last batches
         assert applied == 4 * size
-    start = trial.start(7)
+    start = recursion_trial.start(7)
     moved = np.stack([np.sum(one.updates, axis=0) if one.updates else 0 * start for one in recorders])
     if strategy in KEEP_THE_MEAN:  # of super-learners, in h-ad: a column a node
         nodes = list(result.learners[0].world.nodes)
@@ -87,17 +87,17 @@ def test_every_gradient_is_applied_once_and_mixing_conserves_the_mean_for_any_ti
 @pytest.mark.parametrize("strategy", ["ad", "h-ad"])
 def test_nobody_spends_the_budget_before_the_last_learner_is_there(strategy: str) -> None:
     """Slow imports, a slow file system: learner 2 comes when the others could have finished long ago."""
-    result = trial.run(strategy, 4, 10, late={2: 1000.0})
+    result = recursion_trial.run(strategy, 4, 10, late={2: 1000.0})
     assert [learner.steps for learner in result.learners] == [10] * 4
     assert all(learner.world.accounts.mixes > 0 for learner in result.learners)
 
 
 @pytest.mark.parametrize("strategy", ["ad", "h-ad"])
 def test_nobody_waits_for_a_learner_that_dies_before_it_is_there(strategy: str) -> None:
-    dead = trial.cluster_of(deaths=(Death(2, 5.0),))
-    result = trial.run(strategy, 4, 10, cluster=dead, late={2: 1000.0})
+    dead = recursion_trial.cluster_of(deaths=(Death(2, 5.0),))
+    result = recursion_trial.run(strategy, 4, 10, cluster=dead, late={2: 1000.0})
     assert sum(learner.steps for learner in result.learners) == 40
-    assert result.seconds < 5 + trial.SECOND.detect_s + 40 / 3 + 2
+    assert result.seconds < 5 + recursion_trial.SECOND.detect_s + 40 / 3 + 2
 
 
 BITS = """
@@ -118,7 +118,7 @@ def hashes() -> str:
     )
     digest = hashlib.sha256()
     for strategy, options in VARIANTS:
-        digest.update(trial.run(strategy, 5, 4, cluster=cluster, **options).hash.encode())
+        digest.update(recursion_trial.run(strategy, 5, 4, cluster=cluster, **options).hash.encode())
     return digest.hexdigest()
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from tests import synthetic
+from tests.support import synthetic
 
 
 @pytest.fixture(scope="package")

@@ -8,11 +8,11 @@ from click.testing import CliRunner
 
 from dasr import config as dasr_config
 from dasr.errors import UserError
-from dasr.tracking import records
+from dasr.results import records
 from dasr.tracking.command import track
 from dasr.tracking.database import sqlite_file
 from dasr.tracking.store import Store
-from tests import synthetic
+from tests.support import synthetic
 
 
 @pytest.fixture(scope="module")

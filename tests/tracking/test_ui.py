@@ -20,10 +20,10 @@ import pytest
 from click.testing import CliRunner
 
 from dasr import config as dasr_config
-from dasr.tracking import records
+from dasr.results import records
 from dasr.tracking.command import track
 from dasr.tracking.store import tracking_uri
-from tests import synthetic
+from tests.support import synthetic
 
 pytestmark = pytest.mark.slow
 FLAGS = [

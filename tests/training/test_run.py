@@ -10,14 +10,15 @@ import pytest
 import torch
 import yaml
 
+from dasr.planning import workloads
+from dasr.planning.simulate import simulate
+from dasr.tasks.data import AlignedShards
 from dasr.training import config as training_config
 from dasr.training import snapshots
-from dasr.training.data import AlignedShards
 from dasr.training.heldout import HeldOut, evaluate
-from dasr.worlds import clusters, tasks
-from dasr.worlds.processes import run_processes
-from dasr.worlds.simulate import simulate
-from tests.training import lives
+from dasr.worlds.process.local_launch import run_processes
+from dasr.worlds.simulated import clusters
+from tests.support import lives
 from tests.training.conftest import small_config
 
 
@@ -99,7 +100,7 @@ def test_a_simulated_run_of_the_corpus_ends_with_the_bits_of_the_real_one(lived,
     config = small_config(lived / "undisturbed", snapshots=3)
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(config))
-    workload, training = tasks.corpus(path, 12, 0), training_config.from_config(config)
+    workload, training = workloads.corpus(path, 12, 0), training_config.from_config(config)
     data = AlignedShards.of(config, "train")
     chunks = data.feed(data.model(config), 7, 6, 0, 2, 0).num_chunks
     budget = training.budget(chunks, 12, 2)

@@ -1,0 +1,250 @@
+"""One learner: flat weights, a task that gives gradients, a local optimizer, boundaries between steps.
+
+The same class serves processes and virtual time. Another activity (mixing) may change the weights at any
+moment, through add(); so the gradient is computed on a copy, and every change is made under one lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from dasr.cuda.linear_combination import combine_
+from dasr.errors import UserError
+from dasr.learner.losses import Losses
+from dasr.learner.optimizer import Optimizer
+from dasr.learner.weights import Weights
+from dasr.strategies.base import Terms
+from dasr.tasks.task import TakesWeights, Task
+from dasr.worlds.interface import ALL, Make, Ready, World
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much all learners of a run compute together: the same for every strategy."""
+
+    steps: int  # batches of all learners together
+    batch: int  # samples (chunks) in such a batch
+    learners: int
+
+    def __post_init__(self) -> None:
+        if self.batch % self.learners:
+            raise UserError(
+                f"a batch of {self.batch} chunks cannot be shared equally by {self.learners} learners: "
+                "choose comparison.batch as a multiple of the learners"
+            )
+
+    @property
+    def share(self) -> int:
+        """Samples in one learner's batch."""
+        return self.batch // self.learners
+
+    @property
+    def claims(self) -> int:
+        """Learners' batches in the whole run."""
+        return self.steps * self.learners
+
+    @property
+    def samples(self) -> int:
+        return self.steps * self.batch
+
+
+class Keeper(Protocol):
+    """What happens at step boundaries besides training: metrics, snapshots, checkpoints, the stop flag."""
+
+    async def boundary(self, learner: Learner, together: bool) -> bool:
+        """False: stop here. `together`: all learners are at the boundary of the same step."""
+        ...
+
+    def at(self, step: int, doing: str) -> None:
+        """Told what the learner does now: compute, wait (for others) and so on."""
+        ...
+
+
+class Learner:
+    """The Learner of `dasr.strategies.base`, over any Task."""
+
+    def __init__(
+        self,
+        world: World,
+        task: Task,
+        optimizer: Callable[[Tensor], Optimizer],
+        schedule: Callable[[int], float],
+        budget: Budget,
+        keeper: Keeper | None = None,
+    ):
+        """`schedule`: samples seen by all learners -> learning rate; `keeper`: None in simulation."""
+        self.world = world
+        self.task = task
+        self._weights = Weights(task.initial())
+        # Where the gradient is taken; a task on a GPU keeps such a copy itself, in its own type.
+        self._taking = task if isinstance(task, TakesWeights) else None  # asked once: it takes 40 us
+        kind = self.weights.dtype if self._taking is None else self._taking.gradient_dtype
+        self.gradient = world.shared(torch.empty_like(self.weights, dtype=kind))
+        self.optimizer = optimizer(self.weights)
+        self.schedule = schedule
+        self.budget = budget
+        self.keeper = keeper
+        self.steps = 0
+        self.samples = 0  # seen by all learners together when the current batch began
+        self._point = torch.empty_like(self.weights) if self._taking is None else None
+        self._ahead = False  # updating() makes, or has made, this step's update
+        self._taken: object = None  # the weights' state, where take_ahead() has copied all of them
+        self._to_take = 0  # elements that it has not copied yet
+        self._losses = Losses(world.rank)
+        self._claimed = 0  # index of the last batch taken from the shared budget
+        self._unrecorded = False  # the last update's staleness is not known yet
+
+    @property
+    def weights(self) -> Tensor:
+        return self._weights.tensor
+
+    async def more(self) -> bool:
+        """Step boundary of a synchronous strategy; False when the budget is spent or a stop was agreed on."""
+        self.samples = self.steps * self.budget.batch
+        if self.steps >= self.budget.steps:
+            return False
+        return self.keeper is None or await self.keeper.boundary(self, together=True)
+
+    async def claim(self) -> bool:
+        """Step boundary of an asynchronous strategy: take the next batch of the shared budget."""
+        if self.keeper is not None and not await self.keeper.boundary(self, together=False):
+            return False
+        index = await self.world.count("batches", 1)
+        if self._unrecorded:
+            self.record(max(0, min(index, self.budget.claims) - self._claimed - 1))
+        self._claimed = index
+        self.samples = min(index, self.budget.claims) * self.budget.share
+        return index < self.budget.claims
+
+    async def compute(self, ready: Ready | None = None) -> None:
+        """Gradient of the next local batch at the weights as they are now. Raises UserError for NaN."""
+        if self.keeper is not None:
+            self.keeper.at(self.steps, "compute")
+        await self.world.compute(self._compute, ready)
+        if self.keeper is not None:
+            self.keeper.at(self.steps, "wait")
+
+    def _compute(self, ready: Ready) -> None:
+        with self._weights.alone():
+            self._weights.settle()
+            point = self.weights if self._point is None else self._point.copy_(self.weights)
+            if self._taking is not None and self._taken != self._weights.state():
+                self._taking.take(point, self.gradient)
+            self._taken = None
+        loss = self.task.gradient(point, self.gradient, ready)
+        self._losses.add(self.steps, loss, self.task.describe_batch())
+
+    def look_at_losses(self) -> None:
+        """Raise UserError naming the first loss that is not finite."""
+        self._losses.look()
+
+    def mean_loss(self) -> float:
+        """Mean of the losses since this was last asked. Raises UserError if one is not finite."""
+        return self._losses.mean()
+
+    def update(self, gradient: Tensor | None = None, staleness: int | None = 0, mixed: Terms = ()) -> None:
+        """Add `mixed`, apply the local optimizer, both in place, and count the step. `staleness` None: it is
+        told by record(), or else the next claim(): how many gradients others claimed meanwhile."""
+        gradient = self.gradient if gradient is None else gradient
+        held = self._weights
+        with held.alone():
+            mixed, rate = (*held.soon(), *mixed), self.learning_rate()
+            if not self._ahead:
+                held.tensor = self.optimizer.step(held.tensor, gradient, rate, mixed, held.room())
+            elif mixed:
+                held.change(mixed)
+            self._ahead = False
+        self.steps += 1
+        self._unrecorded = staleness is None
+        if staleness is not None:
+            self.record(staleness)
+
+    @property
+    def by_parts(self) -> bool:
+        return self.optimizer.by_parts
+
+    def share(self) -> Tensor:
+        return self._weights.share(self.world.shared) if self.by_parts else self.gradient
+
+    @contextlib.contextmanager
+    def updating(self, factor: float) -> Iterator[Make]:
+        held, new = self._weights, None
+
+        def make(where: slice, gradients: Sequence[Tensor]) -> Tensor:
+            nonlocal new
+            mean = [(factor / len(gradients), gradient) for gradient in gradients]
+            if not self._ahead:
+                return combine_(self.gradient[where], mean)
+            new = held.room() if new is None else new  # not earlier: a gradient may be taken here first
+            return self.optimizer.step_part(held.tensor[where], mean, rate, new[where])
+
+        with held.alone():
+            rate, self._ahead = self.learning_rate(), self.by_parts
+            self._to_take = len(self.gradient)
+            yield make
+            held.tensor = held.tensor if new is None else new
+
+    def take_ahead(self, where: slice) -> None:
+        if self._taking is None or not self.by_parts or self._to_take <= 0:
+            return
+        with self._weights.lock:  # the caller's stream has waited for these weights, others are on their way
+            self._taking.take(self.weights, self.gradient, where)
+            self._to_take -= where.stop - where.start
+            self._taken = self._weights.state() if self._to_take == 0 else None
+
+    def record(self, staleness: int) -> None:
+        """Enter the staleness of the last update, where update() was not told."""
+        self._unrecorded = False
+        histogram = self.world.accounts.staleness
+        histogram[staleness] = histogram.get(staleness, 0) + 1
+
+    def learning_rate(self) -> float:
+        return self.schedule(self.samples)
+
+    def optimizer_state(self) -> list[Tensor]:
+        return list(self.optimizer.state.values())
+
+    def copy(self) -> Tensor:
+        return self._weights.copy()
+
+    def lend(self, patience_s: float = 0.0) -> Tensor:
+        return self._weights.lend(patience_s)
+
+    def become(self, model: Tensor, where: slice = ALL) -> None:
+        self._weights.become(model, where)
+
+    def add(self, delta: Terms) -> None:
+        self._weights.add(delta)
+
+    def combine(self, out: Tensor, terms: Terms) -> Tensor:
+        return combine_(out, terms)
+
+    def add_soon(self, delta: Terms) -> None:
+        self._weights.add_soon(delta)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that this learner's next step depends on, as copies."""
+        with self._weights.alone():
+            self._weights.settle()
+            return {
+                "weights": self.weights.clone(),
+                "optimizer": self.optimizer.state_dict(),
+                "task": self.task.state_dict(),
+                "steps": self.steps,
+                "samples": self.samples,
+                "losses": self._losses.state(),
+            }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.add(())
+        self.weights.copy_(state["weights"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.task.load_state_dict(state["task"])
+        self.steps, self.samples = int(state["steps"]), int(state["samples"])
+        self._losses.load_state(state["losses"])

@@ -1,0 +1,208 @@
+"""`dasr calibrate`: times compute, exchange, all-reduce and the store here, and fits a cluster description.
+
+exchange of n bytes           latency + n / rate
+ring all-reduce of n bytes    2 (L - 1) (latency' + n / L / rate')
+"""
+
+from __future__ import annotations
+
+import functools
+import statistics
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from dasr.errors import UserError
+from dasr.planning.probe import Times, Work, probe
+from dasr.worlds.interface import Ready
+from dasr.worlds.process.activities import ignore
+from dasr.worlds.process.world import TorchWorld
+from dasr.worlds.simulated.clusters import Cluster, Compute, Link
+
+if TYPE_CHECKING:
+    from dasr.features.feed import Batch
+
+STEPS_TIMED = 12
+CHUNK, DIM = 21, 260  # frames of a sample and features of the paper's model
+AT_ONCE = 10  # steps that a GPU is given before it is waited for
+
+
+def fit_link(times: Times, hops: int = 1, part: float = 1.0) -> Link:
+    """The link over which `hops` messages of `part` of the bytes, one after another, take these times:
+
+        seconds = hops latency + max(0, hops part bytes - burst) / rate
+
+    Least squares of the relative errors, for the burst (a token bucket's) that fits best."""
+    size = np.array(list(times), dtype=np.float64) * hops * part
+    seconds = np.array(list(times.values()), dtype=np.float64)
+    best: tuple[float, Link] | None = None
+    for burst in [0.0, *(float(1 << power) for power in range(13, 23) if 1 << power <= size[-1] / 8)]:
+        carried = np.maximum(size - burst, 0.0)
+        columns = np.stack([np.full_like(size, hops), carried], axis=1) / seconds[:, None]
+        (latency, per_byte), *_ = np.linalg.lstsq(columns, np.ones_like(size), rcond=None)
+        if per_byte <= 0 or latency <= 0:
+            continue
+        error = float(np.square(columns @ [latency, per_byte] - 1).sum())
+        if best is None or error < 0.9 * best[0]:  # a burst must earn its place
+            best = error, Link(float(8e-9 / per_byte), float(latency * 1e6), burst_bytes=burst)
+    if best is None:
+        raise UserError("the times do not grow with the size of messages: run with a larger --max-mb")
+    return best[1]
+
+
+def fit(
+    name: str, measured: Sequence[dict[str, Any]], compute: Compute, nodes: Sequence[int], note: str
+) -> Cluster:
+    """The description of the cluster on which `measured` (one entry a learner) was taken."""
+    size = len(measured)
+    link = fit_link(_as_times(measured[0]["exchange"]))
+    ring = fit_link(_as_times(measured[0]["all_reduce"]), 2 * (size - 1), 1 / size)
+    return Cluster(
+        name=name,
+        learners_per_node=max(1, sum(node == nodes[0] for node in nodes)),
+        own_links=True,
+        inside=link,
+        between=link,
+        collectives=ring,
+        crowding=_typical(measured, "crowding"),
+        all_reduce="ring",
+        store_us=max(one["store"] for one in measured) * 1e6,
+        store_busy_us=statistics.median(one["store_busy"] for one in measured) * 1e6,
+        drag=_typical(measured, "drag"),
+        drag_jitter=_typical(measured, "drag_jitter"),
+        stretch=_typical(measured, "stretch"),
+        compute=compute,
+        note=note,
+    )
+
+
+def _typical(measured: Sequence[dict[str, Any]], what: str) -> float:
+    return round(float(statistics.median(one[what] for one in measured)), 2)
+
+
+def _as_times(found: dict[Any, float]) -> Times:
+    return {int(size): seconds for size, seconds in found.items()}  # JSON turns keys into strings
+
+
+def measure(
+    name: str,
+    processes: int,
+    step_seconds: float | None,
+    share: int,
+    max_mb: float,
+    repeats: int,
+    device: str = "cpu",
+) -> Cluster:
+    """Calibrate with `processes` learners on this host, on CPUs or GPUs. Raises UserError where they cannot
+    run."""
+    from dasr.worlds.process.local_launch import ProcessFailed, run_processes
+
+    learner = functools.partial(
+        _calibrate_process,
+        max_bytes=int(max_mb * 2**20),
+        repeats=repeats,
+        share=share,
+        step_seconds=step_seconds,
+    )
+    if device == "cuda" and torch.cuda.device_count() < processes:
+        raise UserError(f"{processes} learners need as many GPUs, and here are {torch.cuda.device_count()}")
+    try:
+        measured = run_processes(processes, learner, timeout_s=600, device=device)
+    except ProcessFailed as error:
+        raise UserError(f"calibration failed: {error}") from None
+    if step_seconds is None:
+        step_seconds = max(one["step"] for one in measured)
+        model = "paper's model" if device == "cuda" else "demo model"
+        compute, what = Compute(per_sample_s=step_seconds / share), f"{model}, {share} samples"
+    else:
+        compute, what = Compute(fixed_s=step_seconds), "gradient time as given"
+    over = "GPUs" if device == "cuda" else "processes"
+    note = f"{processes} {over} of one host; {what}: {1000 * step_seconds:.1f} ms a gradient"
+    return fit(name, measured, compute, [0] * processes, note)
+
+
+def _calibrate_process(
+    world: TorchWorld, max_bytes: int, repeats: int, share: int, step_seconds: float | None
+) -> dict[str, Any]:
+    """One learner. A gradient time that is given is another device's: it leaves this processor alone."""
+    torch.set_num_threads(1)
+    on_gpu = world.device.type == "cuda"
+    step = gpu_step if on_gpu else demo_step
+    work = step(share) if step_seconds is None or on_gpu else _sleeping(step_seconds)
+    found = world.run(probe(world, max_bytes, repeats, work))
+    if step_seconds is None:
+        times = []
+        for _ in range(STEPS_TIMED):  # all learners compute at once
+            start = time.perf_counter()
+            for _ in range(AT_ONCE if on_gpu else 1):  # a GPU is given the next before the last is done
+                work(ignore)
+            if on_gpu:
+                torch.cuda.synchronize()
+            times.append((time.perf_counter() - start) / (AT_ONCE if on_gpu else 1))
+        found["step"] = statistics.median(times[2:])
+    return found
+
+
+class SameBatch:
+    """A feed that costs nothing: one batch for ever."""
+
+    def __init__(self, given: Batch):
+        self._given, self.batch = given, len(given.frames)
+
+    def next(self) -> Batch:
+        return self._given
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": 0, "position": self.batch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """There is only one."""
+
+
+def _sleeping(seconds: float) -> Work:
+    return lambda ready: time.sleep(seconds)
+
+
+def gpu_step(share: int, pdfs: int = 32_000) -> Work:
+    """Gradient and update of the paper's model on random features, put on the current GPU's stream."""
+    from dasr.features.feed import Batch
+    from dasr.models import config as model_config
+    from dasr.models.acoustic import AcousticModel
+    from dasr.tasks.captured_task import CudaTask
+
+    config = model_config.from_config({"preset": "swb2000"})
+    frames = torch.randn(share, CHUNK + 2 * config.margin, DIM).half()
+    labels = torch.randint(pdfs, (share, CHUNK), dtype=torch.int32)
+    batch = Batch(frames, torch.zeros(share, DIM), torch.ones(share, DIM), labels)
+    task = CudaTask(AcousticModel(config, DIM, pdfs), SameBatch(batch), 0)
+    weights = task.initial()
+    gradient = torch.zeros_like(weights)
+
+    def step(ready: Ready) -> None:
+        task.take(weights, gradient)
+        task.gradient(weights, gradient, ready)
+        weights.add_(gradient, alpha=-1e-6)
+
+    step(ignore)
+    return step
+
+
+def demo_step(share: int, frames: int = 21, pdfs: int = 400) -> Work:
+    """Forward, backward and update of the demo model on random features."""
+    from dasr.models import config as model_config
+    from dasr.models.acoustic import AcousticModel
+
+    config = model_config.from_config({"preset": "demo"})
+    model = AcousticModel(config, 40, pdfs)
+    inputs = torch.randn(share, frames + 2 * config.margin, 40)
+    optimizer = torch.optim.SGD(model.parameters(), 1e-6)
+
+    def step(ready: Ready) -> None:
+        optimizer.zero_grad()
+        model(inputs).square().mean().backward()
+        optimizer.step()
+
+    return step

@@ -1,0 +1,216 @@
+"""`dasr simulate` and `dasr calibrate`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import yaml
+
+from dasr.errors import UserError
+from dasr.files import atomic
+
+if TYPE_CHECKING:
+    from dasr.planning.simulate import SimulationResult
+    from dasr.worlds.simulated.clusters import Cluster
+
+SPEEDUP_STEPS = 32
+
+
+@click.command(context_settings={"show_default": True})
+@click.option(
+    "--strategy",
+    "strategies",
+    multiple=True,
+    help="A strategy; several: --strategy sd --strategy ad. [default: all]",
+)
+@click.option(
+    "-o",
+    "--option",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Option of the strategies, say mixing=random-ring.",
+)
+@click.option(
+    "--learners",
+    multiple=True,
+    type=click.IntRange(1),
+    default=[8],
+    help="How many; may be given several times.",
+)
+@click.option("--steps", type=click.IntRange(1), default=100, help="Batches of all learners together.")
+@click.option("--share", type=click.IntRange(1), default=128, help="Samples (chunks) in one learner's batch.")
+@click.option("--cluster", default="ethernet-25g", help="A preset, or a file as `dasr calibrate` writes it.")
+@click.option(
+    "--task",
+    type=click.Choice(["timing", "quadratic", "corpus"]),
+    default="timing",
+    help="What they train: nothing (timing only), a noisy quadratic, the configured model and corpus.",
+)
+@click.option("--timing-only", is_flag=True, help="The same as --task timing.")
+@click.option(
+    "--parameters", type=click.IntRange(1), default=43_154_944, help="Size of the model, timing only."
+)
+@click.option("--learning-rate", type=float, default=0.1, help="Of the quadratic.")
+@click.option("--config", "config_path", default="config.yaml", help="The configuration, for --task corpus.")
+@click.option("--seed", "seeds", multiple=True, type=int, default=[0], help="May be given several times.")
+@click.option(
+    "--slow", multiple=True, metavar="RANK:FACTOR", help="A learner that computes FACTOR times slower."
+)
+@click.option("--pause", multiple=True, metavar="RANK:AT:SECONDS", help="A learner that stops for a while.")
+@click.option("--dead", multiple=True, metavar="RANK:AT", help="A learner that dies.")
+@click.option(
+    "--speedup", is_flag=True, help="Timing of all strategies (or those given) for 1, 2, 4 ... learners."
+)
+@click.option("--max-learners", type=click.IntRange(1), default=1024, help="Where --speedup ends.")
+@click.option("--jobs", type=click.IntRange(1), default=1, help="Simulations at once, each a process.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="JSON lines; the figure is put beside it (.svg). [default: to stdout, no figure]",
+)
+def simulate(
+    strategies: tuple[str, ...],
+    options: tuple[str, ...],
+    learners: tuple[int, ...],
+    steps: int,
+    share: int,
+    cluster: str,
+    task: str,
+    timing_only: bool,
+    parameters: int,
+    learning_rate: float,
+    config_path: str,
+    seeds: tuple[int, ...],
+    slow: tuple[str, ...],
+    pause: tuple[str, ...],
+    dead: tuple[str, ...],
+    speedup: bool,
+    max_learners: int,
+    jobs: int,
+    out: Path | None,
+) -> None:
+    """Run strategies on virtual learners: what would this cluster give me?
+
+    Timing only, to thousands of learners: speed-up, waiting, bytes. With a task, convergence too: all
+    learners train for real in this process, under a virtual clock. The same seed gives the same bits.
+    A table on a terminal; JSON lines into a pipe, and into --out.
+    """
+    from dasr.planning import figures, workloads
+    from dasr.planning.sweep import Sweep
+    from dasr.progress import progress
+    from dasr.strategies import registry
+    from dasr.worlds.simulated import clusters
+
+    where = _with_faults(clusters.load(cluster), slow, pause, dead)
+    given = _options(options)
+    names = list(strategies) or [name for name in registry.names() if name != "single"]
+    for name in names:
+        registry.check(name, given)
+    if speedup:
+        learners, steps, task = tuple(_powers(max_learners)), min(steps, SPEEDUP_STEPS), "timing"
+    if timing_only:
+        task = "timing"
+    points = [(name, count, seed) for name in names for count in learners for seed in seeds]
+    sweep = Sweep(where, given, steps, share, parameters, task, learning_rate, config_path)
+    results: list[SimulationResult] = []
+    reader = sys.stdout.isatty()  # rather than a program
+    for result in progress(sweep.run(points, jobs), "simulate", len(points)):
+        results.append(result)
+        if out is None and not reader:
+            print(json.dumps(result.record()), flush=True)
+    loss = workloads.LOSS.get(task, "loss")
+    if reader:
+        print(figures.table(results, loss))
+    if out is not None:
+        _write(results, out)
+        figures.draw(results, out.with_suffix(".svg"), loss)
+        print(f"{len(results)} simulations in {out}, figure in {out.with_suffix('.svg')}", file=sys.stderr)
+
+
+@click.command(context_settings={"show_default": True})
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("cluster.yaml"), help="The description to write."
+)
+@click.option("--name", default="calibrated", help="The cluster's name in it.")
+@click.option("--processes", type=click.IntRange(2), default=2, help="Learners on this host.")
+@click.option(
+    "--step-seconds", type=float, help="Time of one gradient. [default: measured, the demo model on this CPU]"
+)
+@click.option("--share", type=click.IntRange(1), default=16, help="Samples of the gradient that is measured.")
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    help="cuda: a GPU for each learner; the gradient is that of the paper's model.",
+)
+@click.option("--max-mb", type=float, default=16.0, help="Largest message that is timed.")
+@click.option("--repeats", type=click.IntRange(3), default=7, help="Of each measurement; medians are kept.")
+def calibrate(
+    out: Path,
+    name: str,
+    processes: int,
+    step_seconds: float | None,
+    share: int,
+    device: str,
+    max_mb: float,
+    repeats: int,
+) -> None:
+    """Time compute, exchange and all-reduce here; write a cluster description for `dasr simulate
+    --cluster`."""
+    from dasr.planning.calibration import measure
+    from dasr.worlds.simulated import clusters
+
+    cluster = measure(name, processes, step_seconds, share, max_mb, repeats, device)
+    clusters.save(cluster, out)
+    print(f"{out}: {cluster.note}", file=sys.stderr)
+
+
+def _write(results: Sequence[SimulationResult], out: Path) -> None:
+    with atomic(out) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        for result in results:
+            stream.write(json.dumps(result.record()) + "\n")
+            for point in result.curve:
+                place = {"label": result.label, "strategy": result.strategy, "seed": result.seed}
+                stream.write(json.dumps({"kind": "curve", **place, **point}) + "\n")
+
+
+def _powers(most: int) -> Iterator[int]:
+    count = 1
+    while count <= most:
+        yield count
+        count *= 2
+
+
+def _options(given: Sequence[str]) -> dict[str, Any]:
+    pairs = [one.partition("=") for one in given]
+    for key, sign, _ in pairs:
+        if not sign:
+            raise UserError(f"-o {key}: write KEY=VALUE, as in -o mixing=random-ring")
+    return {key: yaml.safe_load(value) for key, _, value in pairs}
+
+
+def _with_faults(cluster: Cluster, slow: Sequence[str], pause: Sequence[str], dead: Sequence[str]) -> Cluster:
+    from dasr.worlds.simulated.clusters import Death, Pause, Slow
+
+    slows = tuple(Slow(int(r), f) for r, f in _numbers(slow, 2, "--slow RANK:FACTOR"))
+    pauses = tuple(Pause(int(r), at, s) for r, at, s in _numbers(pause, 3, "--pause RANK:AT:SECONDS"))
+    deaths = tuple(Death(int(r), at) for r, at in _numbers(dead, 2, "--dead RANK:AT"))
+    return dataclasses.replace(
+        cluster, slow=cluster.slow + slows, pauses=cluster.pauses + pauses, deaths=cluster.deaths + deaths
+    ).check(cluster.name)
+
+
+def _numbers(given: Sequence[str], count: int, form: str) -> Iterator[list[float]]:
+    for one in given:
+        parts = one.split(":")
+        if len(parts) != count or not all(re.fullmatch(r"\d+(\.\d*)?|\.\d+", part) for part in parts):
+            raise UserError(f"'{one}' is not {form}")
+        yield [float(part) for part in parts]

@@ -1,0 +1,78 @@
+"""What simulated learners can train: a noisy quadratic, or the acoustic model on the corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dasr.planning.simulate import MakeTask
+from dasr.tasks.task import Quadratic, Task
+from dasr.worlds.interface import World
+
+LOSS = {"quadratic": "excess loss", "corpus": "held-out cross-entropy (nats a frame)"}
+"""What `evaluate` gives, for the figure."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A task for each learner, the loss of a model outside virtual time, the learning rate over samples."""
+
+    task: MakeTask
+    evaluate: Callable[[Tensor], float]
+    schedule: Callable[[int], float]
+    bytes_scale: int = 1  # parameters on the wire that each one of the task stands for
+    momentum: float = 0.0
+    clip: float | None = None  # longest gradient that is applied as it is
+
+
+def quadratic(rate: float = 0.1, parameters: int = 64, dimension: int = 64) -> Workload:
+    """f(w) = E|w - t|^2 / 2 with targets t around 0: its excess loss is |w|^2 / 2.
+
+    On the wire it is as large as a model of `parameters`."""
+
+    def task(world: World, batch: int, seed: int) -> Task:
+        place = {"rank": world.rank, "size": world.size}
+        return Quadratic(dimension, batch=batch, seed=seed, dtype=torch.float32, **place)
+
+    def evaluate(weights: Tensor) -> float:
+        return float(weights.square().sum() / 2)
+
+    scale = max(1, round(parameters / dimension))
+    return Workload(task, evaluate, lambda samples: rate, scale)
+
+
+def corpus(
+    config_path: Path | str, batch: int, seed: int, utterances: int = 100, device: str = "cpu"
+) -> Workload:
+    """The configured model on the configured corpus; cross-entropy on `utterances` of dev. Raises UserError.
+
+    The stages before training must have run; schedule and sizes are those of the config's `training`."""
+    from dasr import config as configuration
+    from dasr.tasks.autograd_task import CorpusTask
+    from dasr.tasks.data import AlignedShards
+    from dasr.training import config as training_config
+    from dasr.training.heldout import HeldOut
+
+    config: dict[str, Any] = configuration.load(config_path)
+    training = training_config.from_config(config)
+    train, dev = AlignedShards.of(config, "train"), AlignedShards.of(config, "dev")
+    kept = [pair for pair, _ in zip(dev.utterances(), range(utterances), strict=False)]
+    held_out = HeldOut(train.model(config), kept)
+    chunks = train.feed(train.model(config), training.chunk_frames, 1, 0, 1, seed).num_chunks
+
+    def task(world: World, batch: int, seed: int) -> Task:
+        model = train.model(config)
+        share = batch // world.size
+        feed = train.feed(model, training.chunk_frames, share, world.rank, world.size, seed)
+        return CorpusTask(model, feed, seed, world.rank, device, training.augment)
+
+    def evaluate(weights: Tensor) -> float:
+        return held_out.score(weights)[0]
+
+    rates = training.rates(chunks, batch)
+    return Workload(task, evaluate, rates, momentum=training.momentum, clip=training.clip)

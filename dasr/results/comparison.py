@@ -1,0 +1,150 @@
+"""comparison.tsv: one row a run, the columns fixed."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from dasr.decoding.transcripts import read_trn
+from dasr.errors import UserError
+from dasr.files import write_text
+from dasr.results.records import Records, RunRecord
+
+COLUMNS = [
+    "strategy", "learners", "batch", "seed", "samples", "seconds", "frames_per_s", "heldout_ce",
+    "wer_unigram", "wer_ngram", "wer_low", "wer_high", "p_vs_sc_allreduce",
+    "mb_sent_per_learner", "wait_fraction", "staleness_mean",
+]  # fmt: skip
+FILE = "comparison.tsv"
+BASELINE = "sc-allreduce"
+SUMMARY_FORMATS = {
+    "samples": ".0f",
+    "seconds": ".2f",
+    "frames_per_s": ".1f",
+    "mb_sent_per_learner": ".3f",
+    "wait_fraction": ".4f",
+    "staleness_mean": ".3f",
+}
+Row = dict[str, str]
+
+
+def rows(records: Records, results: Path) -> list[Row]:
+    """The table; a value that is not there is an empty cell. wer_low, wer_high and p refer to the unigram
+    LM."""
+    return [_row(record, records, results) for record in records.runs]
+
+
+def _row(record: RunRecord, records: Records, results: Path) -> Row:
+    run = record.run
+    row = dict.fromkeys(COLUMNS, "")
+    row |= {
+        "strategy": run.label,
+        "learners": str(run.learners),
+        "batch": str(run.batch),
+        "seed": str(run.seed),
+    }
+    for name, form in SUMMARY_FORMATS.items():
+        row[name] = _number(record.summary.get(name), form)
+    row["heldout_ce"] = _number(record.heldout_ce, ".4f")
+    for lm, score in record.scores.items():
+        row[f"wer_{lm}"] = _number(score["wer"], ".2f")
+    if "unigram" in record.scores:
+        row["wer_low"] = _number(record.scores["unigram"]["wer_low"], ".2f")
+        row["wer_high"] = _number(record.scores["unigram"]["wer_high"], ".2f")
+        reference = baseline(record, records)
+        if reference is not None and reference is not record:
+            row["p_vs_sc_allreduce"] = f"{_p_value(results, record, reference):.4f}"
+    return row
+
+
+def baseline(record: RunRecord, records: Records) -> RunRecord | None:
+    """The `sc-allreduce` run (no options) of the same learners, batch and seed that has been scored.
+
+    `single` has one learner: where no baseline has, it is compared with the one of the fewest learners."""
+    same = [
+        one
+        for one in records.runs
+        if one.run.label == BASELINE
+        and (one.run.batch, one.run.seed) == (record.run.batch, record.run.seed)
+        and "unigram" in one.scores
+    ]
+    exact = [one for one in same if one.run.learners == record.run.learners]
+    if exact:
+        return exact[0]
+    return min(same, key=lambda one: one.run.learners, default=None) if record.run.learners == 1 else None
+
+
+def _p_value(results: Path, record: RunRecord, reference: RunRecord) -> float:
+    from dasr.decoding.scoring import paired_p_value
+
+    ours, theirs = (results / "decode" / one.run.name / "unigram" for one in (record, reference))
+    references, system, other = (
+        read_trn(ours / "ref.trn"),
+        read_trn(ours / "test.trn"),
+        read_trn(theirs / "test.trn"),
+    )
+    if set(references) != set(other):
+        raise UserError(
+            f"{ours} and {theirs} were scored on different utterances: decode and score both again"
+        )
+    return paired_p_value(references, system, other)
+
+
+def _number(value: Any, form: str) -> str:
+    return format(value, form) if isinstance(value, int | float) else ""
+
+
+def write(table: list[Row], results: Path) -> Path:
+    """Write comparison.tsv atomically."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, COLUMNS, delimiter="\t", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    write_text(results / FILE, stream.getvalue())
+    return results / FILE
+
+
+def read(results: Path) -> list[Row]:
+    """The table as written. Raises UserError."""
+    path = results / FILE
+    try:
+        with open(path, encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream, delimiter="\t")
+            table = list(reader)
+    except OSError as error:
+        raise UserError(f"no table at {path} ({error.strerror}): run `dasr compare` first") from None
+    if reader.fieldnames != COLUMNS:
+        raise UserError(f"{path} has other columns than this version writes: run `dasr compare` again")
+    return table
+
+
+def pretty(table: list[Row]) -> str:
+    """The table for a terminal: columns that are the same in every row move into a line above it."""
+    from tabulate import tabulate
+
+    several = [row for row in table if row["strategy"] != "single"] or table
+    names = ("learners", "batch", "seed", "samples")
+    constant = [name for name in names if len({row[name] for row in several}) == 1]
+    headline = ", ".join(f"{name} {several[0][name]}" for name in constant)
+    headers = {
+        "strategy": "strategy", "learners": "L", "batch": "batch", "seed": "seed", "samples": "samples",
+        "seconds": "s", "frames_per_s": "frames/s", "heldout_ce": "held-out\nCE, nats",
+        "wer_unigram": "WER %\nunigram", "interval": "95 %\ninterval", "wer_ngram": "WER %\nn-gram",
+        "p_vs_sc_allreduce": "p vs sc-\nallreduce", "mb_sent_per_learner": "MB sent/\nlearner",
+        "wait_fraction": "waiting\n%", "staleness_mean": "stale-\nness",
+    }  # fmt: skip
+    shown = [name for name in headers if name not in constant]
+    body = []
+    for row in table:
+        cells = dict(row)
+        cells["interval"] = f"{row['wer_low']} - {row['wer_high']}" if row["wer_low"] else ""
+        cells["wait_fraction"] = f"{100 * float(row['wait_fraction']):.1f}" if row["wait_fraction"] else ""
+        cells["frames_per_s"] = f"{float(row['frames_per_s']):,.0f}" if row["frames_per_s"] else ""
+        body.append([cells[name] or "-" for name in shown])
+    align = ["left", *["right"] * (len(shown) - 1)]
+    text = tabulate(
+        body, [headers[n] for n in shown], disable_numparse=True, colalign=align, tablefmt="simple"
+    )
+    return f"{headline}\n{text}" if headline else text

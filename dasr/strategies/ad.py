@@ -1,0 +1,71 @@
+"""`ad`: asynchronous decentralised parallel SGD (AD-PSGD).
+
+    W_{k+1} = W_k T_k - a_k G(Phi_k)
+
+One activity mixes all the time, another computes gradients all the time: Phi_k holds the weights when each
+gradient began, T_k is what was mixed since. Nobody waits for a slow learner, and no update is overwritten.
+Lian et al. 2018 (arXiv 1710.06952); for acoustic models Zhang et al. 2019 (arXiv 1904.04956).
+"""
+
+from __future__ import annotations
+
+from dasr.strategies.base import Learner, Strategy
+from dasr.strategies.parts.gossip import Gossip
+from dasr.strategies.parts.rounds import Rounds
+from dasr.strategies.parts.topology import Mixing
+from dasr.strategies.sd import check_order
+
+PATIENCE_S = 1.0  # a round waits no longer for an update that adds what the last one mixed
+
+
+class Ad(Strategy):
+    """A gradient loop beside a mixing loop."""
+
+    name = "ad"
+    asynchronous = True
+    replaceable = True
+
+    def __init__(
+        self,
+        learner: Learner,
+        *,
+        mixing: str = "ring",
+        pairs: bool = False,
+        order: str = "mix-then-update",
+        pace: float = 1.0,
+        roll_call_every: int = 8,
+        compression: str = "fp32",
+        seed: int = 0,
+    ):
+        """`pace`: gradients of the fastest learner that a mixing round takes at least.
+
+        `order`: with update-then-mix a gradient begins only when the last update has been mixed."""
+        super().__init__(learner)
+        self.order = check_order(order)
+        everyone = tuple(range(self.world.size))
+        self.gossip = Gossip(self.world, Mixing(mixing, everyone, pairs, seed), compression, tolerant=True)
+        self.rounds = Rounds(self.world, pace, roll_call_every)
+        self.mixed = self.world.event()  # a round that began after the last update has ended
+
+    async def run(self) -> None:
+        learner, world = self.learner, self.world
+        mixing = await self.rounds.begin(self.mix)
+        while await learner.claim():
+            began = world.now()
+            await learner.compute()
+            learner.update(staleness=None)
+            self.rounds.gradient_seconds = world.now() - began
+            if self.order == "update-then-mix":
+                self.mixed.clear()
+                await self.mixed.wait()
+        self.rounds.done = True
+        await mixing
+        learner.add(())  # what was to be added soon
+
+    async def mix(self, round_: int, members: tuple[int, ...]) -> None:
+        self.gossip.mixing = self.gossip.mixing.among(members)
+        patience_s = 0.0 if self.rounds.done else min(PATIENCE_S, 2 * self.rounds.gradient_seconds)
+        weights, updates = self.learner.lend(patience_s), self.learner.steps
+        self.learner.add_soon(await self.gossip.start(round_, weights, self.rounds.fresh))
+        if updates == self.learner.steps:
+            self.mixed.set()

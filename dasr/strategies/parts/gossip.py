@@ -1,0 +1,143 @@
+"""Weights exchanged with the partners of a round. What comes out is W T - W, to be *added* (as terms that one
+pass adds): a gradient that another activity applied meanwhile is not overwritten, and since partners add
+opposite differences the mean is conserved.
+
+    w_i <- w_i + gamma sum_j T_ij (x_j - x_i)      x: what both ends know of the weights that were sent
+
+Without compression x are the weights themselves and gamma = 1. With it (CHOCO, Koloskova et al. 2019, arXiv
+1902.00340) x are public copies, and what travels is C(w - x):   x <- x + decode(C(w - x)) at both ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from torch import Tensor
+
+from dasr.strategies.base import Terms
+from dasr.strategies.parts.codecs import Encoded, codec
+from dasr.strategies.parts.topology import Mixing
+from dasr.worlds.interface import Payload, PeerLost, World
+
+GAMMA = {"sign": 0.3, "topk": 0.3, "powersgd": 0.03}  # consensus step size of the codecs that lose much
+
+
+class Deferred:
+    """An awaitable whose coroutine is made when it is awaited: one that never is leaves nothing behind."""
+
+    def __init__(self, make: Callable[[], Coroutine[Any, Any, Terms]]):
+        self.make = make
+
+    def __await__(self) -> Generator[Any, Any, Terms]:
+        return self.make().__await__()
+
+
+class Track:
+    """One direction of a link: the sender's vector as both ends know it, updated by compressed differences.
+
+    Only sender and receiver of the same messages agree; with an exact codec nothing is kept."""
+
+    def __init__(self, spec: str):
+        self.codec = codec(spec)
+        self.known: Tensor | None = None
+
+    def send(self, vector: Tensor) -> Encoded:
+        """What to send so that the other end knows `vector` (about); `known` is then what it knows."""
+        if self.codec.exact:
+            self.known = vector
+            return (vector,)
+        difference = vector if self.known is None else vector - self.known
+        payload = self.codec.encode(difference)
+        self.receive(payload, vector)
+        return payload
+
+    def receive(self, payload: Payload, like: Tensor) -> Tensor:
+        """The vector as this end knows it after the message."""
+        decoded = self.codec.decode(payload if isinstance(payload, tuple) else (payload,), like)
+        self.known = decoded if self.codec.exact or self.known is None else self.known + decoded
+        return self.known
+
+    def state_dict(self) -> dict[str, Any]:
+        known = None if self.codec.exact else self.known
+        return {"known": known, "codec": self.codec.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.known = state["known"]
+        self.codec.load_state_dict(state["codec"])
+
+
+class Gossip:
+    """Mixes one learner's weights with its partners', round after round."""
+
+    def __init__(self, world: World, mixing: Mixing, compression: str = "fp32", tolerant: bool = False):
+        """`tolerant`: a partner that is lost is left out of its round, instead of ending the run."""
+        self.world, self.mixing, self.spec, self.tolerant = world, mixing, compression, tolerant
+        self.gamma = GAMMA.get(compression.partition(":")[0], 1.0)
+        self.links: dict[int, tuple[Track, Track]] = {}  # peer -> (mine as it knows it, its as I know it)
+        codec(compression)
+
+    def start(self, round_: int, weights: Tensor, fresh: AbstractSet[int] = frozenset()) -> Awaitable[Terms]:
+        """Start the round with `weights`, which nobody may change until this ends: this learner's W T - W.
+
+        A `fresh` learner's model is no good yet: it takes its partners' mean, and they leave it out."""
+        partners = self.mixing.partners(round_, self.world.rank)
+        if self.mixing.kind == "uniform" and self.spec == "fp32":
+            reduction = self.world.all_reduce(weights.clone(), self.mixing.members)
+            return Deferred(lambda: self._all_reduced(weights, reduction))
+        exchanges = []
+        for peer in partners:
+            if peer in fresh or self.world.rank in fresh:
+                self.links.pop(peer, None)
+            if peer not in self.links:
+                self.links[peer] = (Track(self.spec), Track(self.spec))
+            mine, its = self.links[peer]
+            payload = mine.send(weights)
+            sent = mine.known
+            assert sent is not None
+            exchange = self.world.exchange(payload[0] if len(payload) == 1 else payload, peer)
+            exchanges.append((peer, its, sent, exchange))
+        others = max(1, len(set(partners) - fresh))
+        scale = 1 / others if self.world.rank in fresh else self.gamma / (1 + len(partners))
+        return Deferred(lambda: self._differences(weights, exchanges, fresh, scale))
+
+    async def _differences(
+        self,
+        weights: Tensor,
+        exchanges: list[tuple[int, Track, Tensor, Awaitable[Payload]]],
+        fresh: AbstractSet[int],
+        scale: float,
+    ) -> Terms:
+        terms: list[tuple[float, Tensor]] = []
+        for peer, its, sent, exchange in exchanges:
+            try:
+                theirs = its.receive(await exchange, weights)
+                if peer not in fresh:
+                    terms += [(scale, theirs), (-scale, sent)]
+            except PeerLost:
+                if not self.tolerant:
+                    raise
+                self.links.pop(peer, None)
+        self.world.accounts.mixes += 1
+        return terms
+
+    async def _all_reduced(self, weights: Tensor, reduction: Awaitable[Tensor]) -> Terms:
+        try:
+            mean = await reduction
+        except PeerLost:
+            if not self.tolerant:
+                raise
+            return ()
+        self.world.accounts.mixes += 1
+        return [(1.0, mean), (-1.0, weights)]
+
+    def state_dict(self) -> dict[str, Any]:
+        pairs = {} if codec(self.spec).exact else self.links
+        return {"links": {peer: [track.state_dict() for track in pair] for peer, pair in pairs.items()}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for peer, pair in state["links"].items():
+            tracks = self.links.setdefault(int(peer), (Track(self.spec), Track(self.spec)))
+            for track, kept in zip(tracks, pair, strict=True):
+                track.load_state_dict(kept)

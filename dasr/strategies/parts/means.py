@@ -1,0 +1,171 @@
+"""Means over learners, compressed where asked.
+
+with error feedback:   v' = v + e;   sent = C(v');   e = v' - decode(sent);   result = mean of what was sent
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Any, cast
+
+from torch import Tensor
+
+from dasr.strategies.base import Learner, Terms
+from dasr.strategies.parts.buckets import Buckets
+from dasr.strategies.parts.codecs import Cast, Encoded, PowerSGD, codec
+from dasr.strategies.parts.gossip import Deferred
+from dasr.worlds.interface import ALL, World
+
+
+class Feedback:
+    """Encodes a vector again and again; what a lossy codec did not send is added to the next value."""
+
+    def __init__(self, spec: str):
+        self.spec, self.codec = spec, codec(spec)
+        self.residual: Tensor | None = None
+
+    def corrected(self, vector: Tensor) -> Tensor:
+        return vector if self.residual is None else vector + self.residual
+
+    def encode(self, vector: Tensor) -> Encoded:
+        vector = self.corrected(vector)
+        payload = self.codec.encode(vector)
+        if self.codec.feedback:
+            self.residual = vector - self.codec.decode(payload, vector)
+        return payload
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"residual": self.residual, "codec": self.codec.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.residual = state["residual"]
+        self.codec.load_state_dict(state["codec"])
+
+
+class Mean:
+    """The mean of a vector over a group of learners, in place; parts of a vector may be reduced separately.
+
+    fp32, bf16, fp16 and PowerSGD (it is linear) go through all-reduces, the others through an all-gather."""
+
+    def __init__(self, world: World, compression: str = "fp32", group: Sequence[int] | None = None):
+        self.world, self.spec, self.group = world, compression, group
+        chosen = codec(compression)
+        self.exact, self.narrow = chosen.exact, chosen.dtype if isinstance(chosen, Cast) else None
+        self.feedback: dict[int, Feedback] = {}
+
+    def start(self, part: Tensor, offset: int = 0) -> Awaitable[object]:
+        """Start reducing `part`, a vector or the slice of one at `offset`; await this before reading it."""
+        if self._as_it_is(part):
+            return self.world.all_reduce(part, self.group)
+        feedback = self.feedback.setdefault(offset, Feedback(self.spec))
+        if isinstance(feedback.codec, Cast):
+            buffer = part.to(feedback.codec.dtype)
+            return self._cast(part, self.world.all_reduce(buffer, self.group))
+        if isinstance(feedback.codec, PowerSGD):
+            vector = feedback.corrected(part)
+            matrix, p = feedback.codec.start(vector)
+            return self._low_rank(part, feedback, matrix, self.world.all_reduce(p, self.group))
+        return self._gathered(part, feedback, self.world.all_gather(feedback.encode(part), self.group))
+
+    def _as_it_is(self, part: Tensor) -> bool:
+        """Whether nothing is to be compressed: a gradient may have 16 bits already."""
+        return self.exact or part.dtype == self.narrow
+
+    async def _cast(self, part: Tensor, reduced: Awaitable[Tensor]) -> None:
+        part.copy_(await reduced)
+
+    async def _low_rank(self, part: Tensor, feedback: Feedback, matrix: Tensor, p: Awaitable[Tensor]) -> None:
+        power = feedback.codec
+        assert isinstance(power, PowerSGD)
+        basis, q = power.finish(matrix, await p)
+        power.q = await self.world.all_reduce(q.contiguous(), self.group)
+        mean = power.decode((basis, power.q), part)
+        feedback.residual = matrix.reshape(-1)[: part.numel()] - mean
+        part.copy_(mean)
+
+    async def _gathered(self, part: Tensor, feedback: Feedback, gathering: Awaitable[list[Any]]) -> None:
+        payloads = await gathering
+        vectors = [feedback.codec.decode(payload, part) for payload in payloads]
+        part.copy_(sum(vectors[1:], start=vectors[0].clone()).div_(len(vectors)))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"feedback": {offset: feedback.state_dict() for offset, feedback in self.feedback.items()}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for offset, kept in state["feedback"].items():
+            self.feedback.setdefault(offset, Feedback(self.spec)).load_state_dict(kept)
+
+
+class ModelMean(Mean):
+    """The mean of models, in a vector of its own: it is there until the next one is asked for.
+
+    A lossy codec is given w - (the last mean): small, and all know that mean."""
+
+    def __init__(self, learner: Learner, compression: str):
+        super().__init__(learner.world, compression)
+        self.learner, self.buckets = learner, Buckets(learner)
+        self.mean = learner.world.shared(learner.weights) if self.exact else None
+        self.last = None if self.exact else learner.copy()
+
+    @property
+    def vector(self) -> Tensor:
+        return self.mean if self.mean is not None else cast(Tensor, self.last)
+
+    def of(self, weights: Tensor, part: slice = ALL) -> Awaitable[Tensor]:
+        """Start averaging (that part of) `weights`, which must not change until this ends."""
+        if self.mean is not None:
+            return self.world.all_reduce(weights[part], out=self.mean[part])
+        return self._of_differences(weights[part] - self.vector[part], self.vector[part], part.start or 0)
+
+    def in_parts(self, weights: Tensor) -> list[tuple[slice, Awaitable[Tensor]]]:
+        """Start averaging `weights`: each part can be read while the next is on its way."""
+        middle = len(weights) // 2 // 64 * 64
+        parts = [slice(0, middle), slice(middle, len(weights))][not middle :]
+        return [(part, self.of(weights, part)) for part in parts]
+
+    async def of_updated(self) -> list[tuple[slice, Awaitable[Tensor]]]:
+        """The learner's next step, and the mean of the models after it. A part of them is on its way as soon
+        as its gradient is there, where the optimizer needs no more of that: while others are computed."""
+        learner, mean, started = self.learner, self.mean, list[tuple[slice, Awaitable[Tensor]]]()
+        if mean is None or not learner.by_parts:
+            await learner.compute()
+            learner.update()
+            return self.in_parts(learner.weights)
+        with learner.updating(1.0) as make:
+
+            def send(part: slice) -> None:
+                updated = make(part, [learner.gradient[part]])
+                started.append((part, self.world.all_reduce(updated, out=mean[part])))
+
+            await self.buckets.compute(send)
+        learner.update()
+        return started
+
+    def difference(self, weights: Tensor) -> Awaitable[Terms]:
+        """Start averaging `weights`, which must not change until this ends: the mean - weights.
+
+        Two learners exchange theirs: none adds up anything for the other."""
+        if self.exact and self.world.size == 2:
+            theirs = self.world.exchange(weights, 1 - self.world.rank)
+            return Deferred(lambda: self._apart(0.5, weights, theirs))
+        mean = self.of(weights)
+        return Deferred(lambda: self._apart(1.0, weights, mean))
+
+    async def _apart(self, factor: float, weights: Tensor, coming: Awaitable[Any]) -> Terms:
+        return [(factor, await coming), (-factor, weights)]
+
+    def _of_differences(self, difference: Tensor, last: Tensor, offset: int) -> Awaitable[Tensor]:
+        averaging = self.start(difference, offset)
+
+        async def finish() -> Tensor:
+            await averaging
+            return last.add_(difference)
+
+        return finish()
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"last": self.last}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.last = state["last"]

@@ -1,0 +1,91 @@
+"""`sgp`: stochastic gradient push on a directed graph. A learner keeps x, a push weight v, and z = x / v.
+
+    x <- x - a g(z)                           the gradient at the de-biased model
+    x_i <- sum_j P_ij x_j,   v_i <- sum_j P_ij v_j,   z_i = x_i / v_i
+
+P is column-stochastic: each sends shares of what it has and needs nothing back. `exponential`: half to the
+learner 2^k further; `complete`: equal shares to all. Assran et al. 2019 (arXiv 1811.10792).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from dasr.errors import UserError, nearest
+from dasr.strategies.base import Learner, Strategy
+from dasr.strategies.parts.gossip import Track
+from dasr.strategies.parts.means import Mean
+
+GRAPHS = ("exponential", "complete")
+
+
+class Sgp(Strategy):
+    """Push-sum; `learner.weights` hold z."""
+
+    name = "sgp"
+
+    def __init__(self, learner: Learner, *, graph: str = "exponential", compression: str = "fp32"):
+        super().__init__(learner)
+        if graph not in GRAPHS:
+            raise UserError(f"no graph '{graph}'{nearest(graph, GRAPHS)} (known: {', '.join(GRAPHS)})")
+        self.graph, self.spec = graph, compression
+        self.push = torch.ones_like(learner.weights[:1], dtype=torch.float64)  # v
+        self.mean = Mean(self.world, compression)
+        self.tracks: dict[
+            int, tuple[Track, Track]
+        ] = {}  # distance -> (what was sent there, what came from there)
+
+    async def step(self) -> None:
+        learner = self.learner
+        await learner.compute()
+        x = learner.weights * (self.push - 1).to(learner.weights)  # so that x + z' = v z - a g
+        learner.update()
+        x += learner.weights
+        if self.graph == "complete":
+            await self.to_everyone(x)
+        elif self.world.size > 1:
+            await self.to_one(x, self.learner.steps - 1)
+        learner.weights.copy_(x / self.push)
+
+    async def to_everyone(self, x: torch.Tensor) -> None:
+        reductions = [self.mean.start(x), self.world.all_reduce(self.push)]
+        for reduction in reductions:
+            await reduction
+
+    async def to_one(self, x: torch.Tensor, k: int) -> None:
+        """Send half of x and v to the learner 2^k further, receive the same from as far back."""
+        world = self.world
+        distance = 1 << k % (world.size - 1).bit_length()
+        to, source = (world.rank + distance) % world.size, (world.rank - distance) % world.size
+        out, back = self.tracks.setdefault(distance, (Track(self.spec), Track(self.spec)))
+        half = self.push / 2
+        payload = (*out.send(x / 2), half)
+        assert out.known is not None
+        x.sub_(out.known)  # what is not sent is kept, so that nothing is lost
+        sending = world.send(payload, to)
+        received = await world.receive(payload, source)
+        *share, weight = received
+        x.add_(back.receive(tuple(share), x))
+        self.push = self.push - half + weight
+        await sending
+
+    async def finish(self) -> None:
+        """The exact average of all x, on everyone."""
+        x = self.learner.weights * self.push.to(self.learner.weights)
+        await self.world.all_reduce(x)
+        self.learner.weights.copy_(x)
+        self.push.fill_(1.0)
+
+    def state_dict(self) -> dict[str, Any]:
+        tracks = {d: [track.state_dict() for track in pair] for d, pair in self.tracks.items()}
+        return {"push": self.push, "mean": self.mean.state_dict(), "tracks": tracks}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.push = state["push"].clone()
+        self.mean.load_state_dict(state["mean"])
+        for distance, pair in state["tracks"].items():
+            tracks = self.tracks.setdefault(int(distance), (Track(self.spec), Track(self.spec)))
+            for track, kept in zip(tracks, pair, strict=True):
+                track.load_state_dict(kept)

@@ -1,0 +1,108 @@
+"""The acoustic model on a learner's share of a corpus, by PyTorch's autograd (CPU or GPU)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dasr.features.feed import Feed
+from dasr.models import frontend
+from dasr.models.acoustic import AcousticModel
+from dasr.models.flat import FlatModule
+from dasr.tasks.augment import AugmentConfig, augment
+from dasr.worlds.interface import Ready
+
+
+class CorpusTask:
+    """Cross-entropy of the tied states on chunks of frames."""
+
+    def __init__(
+        self,
+        model: AcousticModel,
+        feed: Feed,
+        seed: int,
+        rank: int = 0,
+        device: str = "cpu",
+        augmentation: AugmentConfig | None = None,
+    ):
+        """`feed`: this learner's, with the margin as context; `seed`: of weights, dropout, augmentation."""
+        self.model = model.to(device).train()
+        self.model.network.initialise(seed)
+        self.flat = FlatModule(model, buckets(model))
+        self.feed = feed
+        self.augmentation = augmentation or AugmentConfig()
+        self.device = torch.device(device)
+        self.num_parameters = self.flat.weights.numel()
+        self._random = _random_state(self.device, seed * 100_003 + rank)
+
+    def initial(self) -> Tensor:
+        return self.flat.weights.clone()
+
+    def gradient(self, weights: Tensor, gradient: Tensor, ready: Ready) -> Tensor | float:
+        self.flat.weights.copy_(weights)
+        self.flat.point_gradients_at(gradient)
+        batch = self.feed.next()
+        frames, mean, istd, labels = (part.to(self.device, non_blocking=True) for part in batch)
+        frames = frontend.normalise(frames, mean, istd)
+        with self._own_randomness():
+            if self.augmentation:
+                frames, labels = augment(frames, labels, self.augmentation)
+            logits = self.model(frames)
+        targets = frontend.middle_labels(labels, self.model.config).long()
+        total = functional.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), ignore_index=-1, reduction="sum"
+        )
+        # Divided by the outputs of the batch, counted or not: so the mean of the learners' gradients is the
+        # gradient of their batches taken together.
+        self.flat.backward(total / targets.numel(), ready)
+        loss = total.detach() / (targets >= 0).sum().clamp_min(1)
+        return float(loss) if self.device.type == "cpu" else loss
+
+    def finish(self, weights: Tensor) -> AcousticModel:
+        """The model with these weights, for saving and decoding."""
+        self.flat.weights.copy_(weights)
+        return self.model
+
+    def describe_batch(self) -> str:
+        place = self.feed.state_dict()
+        last = place["position"]
+        return f"of chunks {last - self.feed.batch} to {last - 1} of epoch {place['epoch']} of its share"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"feed": self.feed.state_dict(), "random": self._random.clone()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.feed.load_state_dict(state["feed"])
+        self._random = state["random"].clone()
+
+    @contextlib.contextmanager
+    def _own_randomness(self) -> Iterator[None]:
+        """This learner's own random numbers, whoever else draws in this process."""
+        if self.model.config.dropout == 0 and not self.augmentation:
+            yield
+            return
+        on_gpu = self.device.type == "cuda"
+        with torch.random.fork_rng(devices=[self.device] if on_gpu else []):
+            if on_gpu:
+                torch.cuda.set_rng_state(self._random, self.device)
+            else:
+                torch.set_rng_state(self._random)
+            yield
+            self._random = torch.cuda.get_rng_state(self.device) if on_gpu else torch.get_rng_state()
+
+
+def _random_state(device: torch.device, seed: int) -> Tensor:
+    return torch.Generator(device=device).manual_seed(seed).get_state()
+
+
+def buckets(model: AcousticModel) -> list[list[nn.Parameter]]:
+    """Parameters whose gradients become final together: each LSTM layer; the layers behind the LSTM."""
+    lstm = list(model.network.lstm.parameters())
+    per_layer = len(lstm) // model.config.layers
+    layers = [lstm[i : i + per_layer] for i in range(0, len(lstm), per_layer)]
+    return [*layers, list(model.parameters())[len(lstm) :]]

@@ -1,0 +1,169 @@
+"""What learners whose GPUs are in one host send each other: it comes to lie in a window in the partner's
+memory, one of two in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from dasr.cuda.streams import marked, wait_for
+from dasr.worlds.interface import Payload, Ready
+from dasr.worlds.peer_memory.host_path import HostPair
+from dasr.worlds.peer_memory.signals import EXCHANGE
+from dasr.worlds.process.wire import parts_of
+
+if TYPE_CHECKING:
+    from dasr.worlds.peer_memory.region import PeerMemory
+
+ALIGNED = 16  # bytes: where parts begin
+UNDISTURBED = 3  # exchanges begin when one in so many of a gradient's parts, its first, are under way
+
+
+@dataclass
+class _Exchange:
+    payload: Payload
+    peer: int
+    place: int  # of the peer on the host
+    turn: int
+    host: HostPair | None = None  # the way that it takes; None: over the link
+    sent: torch.cuda.Event | None = None
+    arrived: torch.cuda.Event | None = None
+
+
+class Windows:
+    """Two windows for each other learner of the host, here and in its memory.
+
+    One exchange with a partner is under way at a time. Who has what it sent in one has seen it begin that,
+    so it has read what came in the one before, and the next but one may go into that window."""
+
+    def __init__(self, memory: PeerMemory):
+        self.memory = memory
+        self._turns: dict[int, int] = {}  # exchanges with each partner
+        self._under_way: set[int] = set()  # partners
+        self._waiting: list[_Exchange] = []  # those that have not been started
+        self._exchanging: str | None = None  # the activity whose the windows are
+        self._parts = 0  # that the last gradient was told in
+
+    def _windows_are(self, activity: str) -> bool:
+        self._exchanging = self._exchanging or activity
+        return self._exchanging == activity
+
+    def exchanges(self, payload: Payload, peer: int, activity: str) -> bool:
+        """Whether the payload can be put into the partner's window. Both ends come to the same answer."""
+        parts, memory = parts_of(payload), self.memory
+        if peer not in memory.ranks or peer in memory.replaced or not all(part.is_cuda for part in parts):
+            return False
+        if peer in self._under_way:
+            return False
+        return self._windows_are(activity) and _size(payload) <= memory.window_bytes
+
+    def exchange(self, payload: Payload, peer: int) -> Callable[[], Payload]:
+        """Start (see begin); what it gives waits (the stream, not the thread) and gives the partner's."""
+        memory = self.memory
+        way = memory.ways.to(peer, _size(payload), parts_of(payload)[0].is_cuda)
+        coming = _Exchange(payload, peer, memory.ranks.index(peer), self._turn(peer), way)
+        self._waiting.append(coming)
+        self._under_way.add(peer)
+
+        def finish() -> Payload:
+            self.begin()
+            self._under_way.discard(peer)
+            wait_for(coming.sent)
+            wait_for(coming.arrived)
+            return self.window(payload, peer, coming.turn)
+
+        return finish
+
+    def begin(self) -> None:
+        """Start the exchanges that were asked for. It is called when one of them is waited for, or in the
+        midst of a gradient: copies delay the many short kernels of its forward pass more than others."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        beside, signals = self.memory.beside, self.memory.signals
+        first = parts_of(waiting[0].payload)[0]
+        with beside("exchange", first.device):
+            for each in waiting:
+                self._put(each.payload, each.peer, each.turn, each.host)
+                signals.put([each.place], EXCHANGE)
+                each.sent = marked(first)
+        with beside("arrivals", first.device):
+            for each in waiting:
+                signals.wait([each.place], EXCHANGE)
+                if each.host is not None:
+                    self._fetch(each, each.host)
+                each.arrived = marked(first)
+
+    def begin_in(self, ready: Ready) -> Ready:
+        """Calls begin() in the midst of a gradient, before one of its slices is told."""
+        if not self._waiting:
+            return ready
+        last, self._parts = self._parts, 0
+
+        def told(part: Tensor) -> None:
+            if self._parts == last // UNDISTURBED:
+                self.begin()
+            self._parts += 1
+            ready(part)
+
+        return told
+
+    def push(self, payload: Payload, peer: int) -> int:
+        """Copy into the partner's window, to the end; which of the two it was."""
+        turn = self._turn(peer)
+        self._put(payload, peer, turn, None)
+        event = marked(parts_of(payload)[0])
+        if event is not None:
+            event.synchronize()
+        return turn
+
+    def _turn(self, peer: int) -> int:
+        turn = self._turns.get(peer, 0)
+        self._turns[peer] = 1 - turn
+        return turn
+
+    def _put(self, payload: Payload, peer: int, turn: int, host: HostPair | None) -> None:
+        memory = self.memory
+        if host is None:
+            there = self._views(payload, memory.ranks.index(peer), memory.rank, turn)
+        else:
+            there = _laid_out(payload, lambda begin, part: host.at(memory.rank > peer, turn, begin, part))
+        for target, part in zip(there, parts_of(payload), strict=True):
+            target.copy_(part, non_blocking=True)
+
+    def _fetch(self, each: _Exchange, host: HostPair) -> None:
+        """What came through the host goes where it would have come over the link."""
+        back = each.peer > self.memory.rank
+        arrived = _laid_out(each.payload, lambda begin, part: host.at(back, each.turn, begin, part))
+        here = parts_of(self.window(each.payload, each.peer, each.turn))
+        for target, part in zip(here, arrived, strict=True):
+            target.copy_(part, non_blocking=True)
+
+    def window(self, like: Payload, peer: int, turn: int) -> Payload:
+        """What the partner put into that window here. It may be overwritten once this learner begins its next
+        exchange with that partner."""
+        parts = self._views(like, self.memory.ranks.index(self.memory.rank), peer, turn)
+        return parts[0] if isinstance(like, Tensor) else tuple(parts)
+
+    def _views(self, like: Payload, place: int, source: int, turn: int) -> list[Tensor]:
+        """The parts of a payload from `source` in a window on the learner at `place`."""
+        memory = self.memory
+        base = (3 * memory.ranks.index(source) + 1 + turn) * memory.window_bytes
+        return _laid_out(like, lambda begin, part: memory.at(place, base + begin, part))
+
+
+def _laid_out(payload: Payload, at: Callable[[int, Tensor], Tensor]) -> list[Tensor]:
+    """The places of its parts, one after another: at(begin in bytes, the part)."""
+    begin, places = 0, []
+    for part in parts_of(payload):
+        places.append(at(begin, part))
+        begin += -(-part.nbytes // ALIGNED) * ALIGNED
+    return places
+
+
+def _size(payload: Payload) -> int:
+    return sum(-(-part.nbytes // ALIGNED) * ALIGNED for part in parts_of(payload))

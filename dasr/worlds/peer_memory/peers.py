@@ -1,0 +1,151 @@
+"""Which learners of this host can write into each other's GPUs, and the memory they do it in."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Awaitable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+
+from dasr.worlds.interface import Make, Payload, PeerLost
+from dasr.worlds.peer_memory.region import PeerMemory
+from dasr.worlds.peer_memory.sharded_update import Shares
+from dasr.worlds.peer_memory.signals import MEETING, Signals
+from dasr.worlds.peer_memory.symmetric import SymmetricMemory
+from dasr.worlds.process import wire
+from dasr.worlds.process.activities import Blocking, finish, raiser
+
+if TYPE_CHECKING:
+    from dasr.worlds.process.world import TorchWorld
+
+SWITCH = "DASR_PEER_MEMORY"  # 0: NCCL and the host do all of it; links: all goes over the GPUs' links
+LOOK_S = 1.0
+
+
+def meet(world: TorchWorld) -> PeerMemory | None:
+    """Meet the learners of this host, all of which call this. None where there are none, where one's GPU
+    cannot be reached, or where this learner replaces another. Raises PeerLost."""
+    ranks = tuple(rank for rank in range(world.size) if world.nodes[rank] == world.nodes[world.rank])
+    store = world.transport.store
+    if len(ranks) == 1 or world.transport.incarnation > 1 or os.environ.get(SWITCH) == "0":
+        return None
+    store.set(f"gpu/{world.rank}", _name(world.device))
+    gpus = [_answer(world, ranks, f"gpu/{rank}") for rank in ranks]
+    store.set(f"gpu-reaches/{world.rank}", str(_reaches(world.device, gpus)))
+    if not all(_answer(world, ranks, f"gpu-reaches/{rank}") == "True" for rank in ranks):
+        return None
+    place, node = ranks.index(world.rank), world.nodes[world.rank]
+    group = dist.ProcessGroup(PrefixStore(f"peers/{node}", store.clone()), place, len(ranks))
+    allocator = SymmetricMemory(group, world.device)
+    signals = _signals(allocator, place, len(ranks))
+    store.set(f"gpu-shares/{world.rank}", str(signals is not None))
+    if not all(_answer(world, ranks, f"gpu-shares/{rank}") == "True" for rank in ranks):
+        return None
+    assert signals is not None
+    board = None if os.environ.get(SWITCH) == "links" else StoreBoard(world)
+    return PeerMemory(allocator, ranks, world.rank, signals, board)
+
+
+def _signals(allocate: SymmetricMemory, place: int, places: int) -> Signals | None:
+    """None where the driver does not let processes share memory; some containers forbid it."""
+    try:
+        signals = Signals(allocate, places, place)
+        signals.put(range(places), MEETING)
+        signals.wait([place], MEETING)  # its own: another may have failed
+        torch.cuda.synchronize(allocate.device)
+    except (ImportError, RuntimeError) as error:
+        print(f"dasr: GPUs of this host do not share memory ({error}): NCCL instead", file=sys.stderr)
+        return None
+    return signals
+
+
+class StoreBoard:
+    """A Board in the run's store."""
+
+    def __init__(self, world: TorchWorld):
+        self.world = world
+
+    def say(self, key: str, value: str) -> None:
+        self.world.transport.store.set(f"{key}/{self.world.rank}", value)
+
+    def hear(self, key: str, ranks: tuple[int, ...]) -> list[str]:
+        return [_answer(self.world, ranks, f"{key}/{rank}") for rank in ranks]
+
+
+def exchange(
+    world: TorchWorld, memory: PeerMemory, payload: Payload, peer: int, tag: int, main: bool
+) -> Awaitable[Payload]:
+    """The gradient loop's stream (`main`) waits for the other's, its thread for nothing; other activities
+    tell each other when it is there, so that they can go on without a partner that is lost."""
+    if main:
+        return Blocking(world, memory.windows.exchange(payload, peer))
+    marker = torch.tensor([memory.windows.push(payload, peer)], dtype=torch.uint8)
+    try:
+        world.transport.send(peer, tag, wire.pack(marker))
+    except BaseException as error:
+        return Blocking(world, raiser(error))
+    told = world.receive(marker, peer, tag)
+
+    def received() -> Payload:
+        turn = finish(told)
+        assert isinstance(turn, Tensor)
+        return memory.windows.window(payload, peer, int(turn))
+
+    return Blocking(world, received, waits=False)  # `told` counts it
+
+
+def sharing(
+    world: TorchWorld, vector: Tensor, target: Tensor, members: tuple[int, ...]
+) -> PeerSharing | None:
+    """Where there is one in the memory of the GPUs."""
+    shares = None if world.peers is None else world.peers.shares(vector, target, members)
+    return None if shares is None else PeerSharing(world, shares)
+
+
+class PeerSharing:
+    """A Sharing of the gradient loop: its stream waits for the others', its thread for nothing."""
+
+    def __init__(self, world: TorchWorld, shares: Shares):
+        self.world, self.shares = world, shares
+
+    def send(self, part: slice) -> None:
+        self.world._account(self.shares.send(part), 2 * len(self.shares.others))
+
+    def update(self, making: AbstractContextManager[Make]) -> list[tuple[slice, Awaitable[None]]]:
+        return [(where, Blocking(self.world, there)) for where, there in self.shares.update(making)]
+
+
+def _name(device: torch.device) -> str:
+    return str(torch.cuda.get_device_properties(device).uuid)
+
+
+def _reaches(device: torch.device, gpus: list[str]) -> bool:
+    """Whether this process sees those GPUs, no two the same, and its own can write into the others."""
+    if len(set(gpus)) < len(gpus):
+        return False
+    here = {_name(torch.device("cuda", index)): index for index in range(torch.cuda.device_count())}
+    others = [gpu for gpu in gpus if gpu != _name(device)]
+    return all(gpu in here and torch.cuda.can_device_access_peer(device, here[gpu]) for gpu in others)
+
+
+def _answer(world: TorchWorld, ranks: tuple[int, ...], key: str) -> str:
+    """What a learner of this host wrote there, once it has."""
+    store, deadline, look = world.transport.store, time.monotonic() + world.transport.timeout_s, 0.0
+    while not store.check([key]):
+        time.sleep(1e-3)
+        if time.monotonic() > look:
+            look = time.monotonic() + LOOK_S
+            lost = world.registry.find_lost(ranks) if look > LOOK_S else None
+            if lost is not None:
+                raise PeerLost(lost)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no learner of this host has written '{key}'")
+    answer: str = store.get(key).decode()
+    return answer

@@ -1,0 +1,179 @@
+"""Learners whose GPUs are in one host write into each other's memory.
+
+A copy between GPUs is the copy engines' work: it takes no multiprocessor from the gradient's kernels, which
+the kernels of a collective wait for and hold up. A signal follows each copy on its stream, and a stream of
+the other end waits for it, so no thread does, and no kernel.
+
+all-reduce of L learners    slice s of mine -> learner s,   its owner adds up slice s,   slice s -> everyone
+exchange                    mine -> a window in the partner's memory, one of two in turn
+shares                      as an all-reduce, with an update between its two halves
+
+The memory is PyTorch's symmetric memory (without NVLink's multicast).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dasr.cuda import streams
+from dasr.cuda.streams import marked, wait_for
+from dasr.worlds.interface import RollCall
+from dasr.worlds.peer_memory.exchange import Windows
+from dasr.worlds.peer_memory.host_path import Board, Ways
+from dasr.worlds.peer_memory.sharded_update import Shares, cut_into
+from dasr.worlds.peer_memory.signals import GATHER, SCATTER, Signals
+from dasr.worlds.peer_memory.symmetric import Allocate
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One all-reduce, as this learner does it again and again. `peer`: a place on the host."""
+
+    mine: Tensor  # the slice that this learner adds up,
+    result: Tensor  # and where to
+    leaving: list[tuple[int, Tensor, Tensor]]  # (peer, its slice here, where it goes)
+    arriving: list[Tensor]  # others' parts of this learner's slice
+    returning: list[tuple[int, Tensor]]  # (peer, where it wants the result)
+
+
+class PeerMemory:
+    """What learner `rank` can write into, and what others write into."""
+
+    def __init__(
+        self,
+        allocate: Allocate,
+        ranks: Sequence[int],
+        rank: int,
+        signals: Signals,
+        board: Board | None = None,
+    ):
+        """`ranks`: the learners of this host, ascending; `board`: for ways through the host."""
+        self.allocate, self.ranks, self.rank, self.signals = allocate, tuple(ranks), rank, signals
+        self.replaced: set[int] = set()  # learners whose first process is gone, and its memory with it
+        self._shared: list[tuple[Tensor, list[Tensor]]] = []  # a vector here, and those of all learners
+        self._plans: dict[Any, _Plan] = {}
+        self.windows = Windows(self)
+        self.ways = Ways(rank, board)
+        self._all_shares: dict[Any, Shares] = {}
+        self.beside = streams.Streams()
+
+    def shared(self, like: Tensor) -> Tensor:
+        """Zeros like it (flat), which others write into when they reduce theirs."""
+        if not self._shared:
+            # For each learner: where its slices come to be added up, and two windows. Room for float32.
+            length = (like.numel() // 64 + 1) * 64
+            self.window_bytes = max(4, like.element_size()) * length
+            self._room, self.region = self.allocate(3 * len(self.ranks) * self.window_bytes, torch.uint8)
+        vector, region = self.allocate(like.numel(), like.dtype)
+        everyone = [region.get_buffer(place, like.shape, like.dtype) for place in range(len(self.ranks))]
+        self._shared.append((vector, everyone))
+        return vector
+
+    def look_at(self, call: RollCall) -> None:
+        """Who was replaced: all learners know it at the same round."""
+        lives = zip(call.members, call.lives, strict=False)
+        self.replaced = {rank for rank, life in lives if life > 1}
+
+    def reduces(self, target: Tensor, members: Sequence[int]) -> bool:
+        """Whether `all_reduce` can do it: into (a slice of) a shared vector, on this host."""
+        here = len(members) > 1 and all(rank in self.ranks for rank in members)
+        return here and self._place(target) is not None
+
+    def all_reduce(
+        self, buffer: Tensor, members: Sequence[int], op: str, out: Tensor | None = None
+    ) -> Callable[[], Tensor]:
+        """Start; what it gives waits (the stream, not the thread) and gives the result."""
+        target = buffer if out is None else out
+        key = (buffer.data_ptr(), target.data_ptr(), len(target), target.dtype, tuple(members))
+        if key not in self._plans:
+            self._plans[key] = self._plan(buffer, target, tuple(members))
+        plan, signals = self._plans[key], self.signals
+        others = [peer for peer, _ in plan.returning]
+        # Two streams: the next part's slices leave while this one's are waited for.
+        with self.beside("scatter", buffer.device):
+            for peer, part, there in plan.leaving:
+                there.copy_(part, non_blocking=True)
+                signals.put([peer], SCATTER)
+            left = marked(buffer)
+        with self.beside("gather", buffer.device):
+            signals.wait(others, SCATTER)
+            _add_up(plan.result, plan.mine, plan.arriving, op)
+            for peer, there in plan.returning:
+                there.copy_(plan.result, non_blocking=True)
+                signals.put([peer], GATHER)
+            signals.wait(others, GATHER)
+            done = marked(buffer)
+
+        def finish() -> Tensor:
+            wait_for(left)
+            wait_for(done)
+            return target
+
+        return finish
+
+    def _plan(self, buffer: Tensor, target: Tensor, members: tuple[int, ...]) -> _Plan:
+        """Where the slices of an all-reduce go. They come to lie where they lie in their vector, so that
+        parts of one vector that are under way together do not meet."""
+        place = self._place(target)
+        assert place is not None
+        everyone, offset = place
+        slices = dict(zip(members, cut_into(len(target), len(members)), strict=True))
+        own, mine = self.ranks.index(self.rank), slices[self.rank]
+        others = [(rank, self.ranks.index(rank)) for rank in members if rank != self.rank]
+        leaving = [
+            (peer, part := buffer[slices[rank]], self.staged(peer, own, offset + slices[rank].start, part))
+            for rank, peer in others
+        ]
+        arriving = [self.staged(own, peer, offset + mine.start, buffer[mine]) for _, peer in others]
+        returning = [(peer, everyone[peer][offset + mine.start : offset + mine.stop]) for _, peer in others]
+        return _Plan(buffer[mine], target[mine], leaving, arriving, returning)
+
+    def shares(self, vector: Tensor, target: Tensor, members: tuple[int, ...]) -> Shares | None:
+        """For an update of `target` with the gradients `vector`; None where they are not shared vectors, or
+        not all members are of this host. All of them come to the same answer."""
+        if not self.reduces(vector, members) or self._place(target) is None:
+            return None
+        key = (vector.data_ptr(), target.data_ptr(), members)
+        if key not in self._all_shares:
+            self._all_shares[key] = Shares(self, vector, target, members)
+        return self._all_shares[key]
+
+    def everyone(self, vector: Tensor) -> list[Tensor]:
+        """That shared vector on every learner of the host."""
+        place = self._place(vector)
+        assert place is not None
+        return place[0]
+
+    def staged(self, place: int, source: int, offset: int, like: Tensor) -> Tensor:
+        """Where the learner at `place` finds the slice of the one at `source` that it is to add up."""
+        begin = 3 * source * self.window_bytes
+        return self.at(place, begin + offset * like.element_size(), like)
+
+    def at(self, place: int, begin: int, like: Tensor) -> Tensor:
+        size = like.element_size()
+        return self.region.get_buffer(place, like.shape, like.dtype, begin // size)
+
+    def _place(self, target: Tensor) -> tuple[list[Tensor], int] | None:
+        """(that shared vector on every learner, offset of `target` in it), or None."""
+        for vector, everyone in self._shared:
+            offset = target.data_ptr() - vector.data_ptr()
+            if 0 <= offset < vector.nbytes and target.dtype == vector.dtype and target.is_contiguous():
+                return everyone, offset // vector.element_size()
+        return None
+
+
+def _add_up(target: Tensor, mine: Tensor, arrived: list[Tensor], op: str) -> None:
+    """target <- mine + all that arrived, or their mean."""
+    if op == "mean" and len(arrived) == 1:
+        torch.lerp(mine, arrived[0], 0.5, out=target)
+        return
+    torch.add(mine, arrived[0], out=target)
+    for vector in arrived[1:]:
+        target.add_(vector)
+    if op == "mean":
+        target.div_(1 + len(arrived))

@@ -1,0 +1,106 @@
+"""Learners as processes of this host: for tests, benchmarks and calibration. Training runs are launched by
+`dasr train`."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import torch
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+from dasr.worlds.process.world import TorchWorld, connect
+
+Activity = Callable[[TorchWorld], Any]
+"""A function of a module (not a closure): what one learner does with its world; its result is sent
+back."""
+
+
+class ProcessFailed(Exception):
+    """A learner process failed. The text has its rank and its traceback."""
+
+
+def run_processes(
+    size: int,
+    activity: Activity,
+    *,
+    nodes: Sequence[int] | None = None,
+    timeout_s: float = 120.0,
+    may_die: Sequence[int] = (),
+    device: str = "cpu",
+) -> list[Any]:
+    """Run `activity(world)` in `size` processes (`device` cuda: a GPU for each); results by rank.
+
+    The store lives here, so it outlives every learner. When one fails or `timeout_s` have passed, the others
+    are killed and ProcessFailed names the rank. Those in `may_die` may end as they like; their result is
+    None."""
+    limit = timedelta(seconds=timeout_s)
+    store = TCPStore("127.0.0.1", 0, None, is_master=True, wait_for_workers=False, timeout=limit)
+    context = multiprocessing.get_context("forkserver")  # torch is imported once, not in every process
+    context.set_forkserver_preload(["dasr.worlds.process.world"])
+    processes, pipes = [], {}
+    for rank in range(size):
+        mine, its = context.Pipe(duplex=False)
+        process = context.Process(
+            target=_learner,
+            args=(activity, rank, size, nodes, store.port, timeout_s, device, its),
+            daemon=True,
+        )
+        process.start()
+        its.close()
+        processes.append(process)
+        pipes[mine] = rank
+    results: list[Any] = [None] * size
+    deadline = time.monotonic() + timeout_s
+    try:
+        while pipes:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                late = sorted(pipes.values())
+                raise ProcessFailed(f"after {timeout_s:.0f} s learners {late} have not finished")
+            for pipe in wait(list(pipes), left):
+                assert isinstance(pipe, Connection)
+                rank = pipes.pop(pipe)
+                try:
+                    results[rank], failure = pipe.recv()
+                except EOFError:
+                    processes[rank].join(5)
+                    failure = f"it ended with exit code {processes[rank].exitcode}"
+                if failure and rank not in may_die:
+                    raise ProcessFailed(f"learner {rank} failed: {failure}")
+    finally:
+        for process in processes:
+            process.join(0.2 if pipes else 10)
+            if process.is_alive():
+                process.kill()
+    return results
+
+
+def _learner(
+    activity: Activity,
+    rank: int,
+    size: int,
+    nodes: Sequence[int] | None,
+    port: int,
+    timeout_s: float,
+    device: str,
+    pipe: Connection,
+) -> None:
+    try:
+        place = f"cuda:{rank}" if device == "cuda" else device
+        if device == "cuda":
+            torch.cuda.set_device(place)
+        store = TCPStore("127.0.0.1", port, None, is_master=False, timeout=timedelta(seconds=timeout_s))
+        world = connect(store, rank, size, nodes, place, timeout_s=timeout_s)
+        result = activity(world)
+        world.close()
+        pipe.send((result, None))
+    except BaseException:
+        pipe.send((None, traceback.format_exc()))
+    os._exit(0)  # threads of a lost collective must not hold the process

@@ -1,0 +1,132 @@
+"""What learner processes agree on through the shared store: counters, who is alive, roll calls."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dasr.worlds.interface import PeerLost, RollCall
+from dasr.worlds.process.transport import SLICE_S, dead_key, incarnation_at, left_key
+
+if TYPE_CHECKING:
+    from dasr.worlds.process.transport import Transport
+
+LAST_ROLL = "roll/last"  # the newest roll call that has been decided: where a replacement comes in
+LOOK_S = 1.0
+
+
+class Registry:
+    """One learner's dealings with the store. It answers every roll call from the one after its arrival."""
+
+    def __init__(self, transport: Transport, size: int) -> None:
+        self.transport = transport
+        self.size = size
+        self._store = transport.store.clone()  # a waiting thread holds its connection
+        self._next = incarnation_at(transport.store, LAST_ROLL)
+        self._looked = 0.0
+        self._lock = threading.Lock()
+
+    def count(self, name: str, amount: int) -> int:
+        """Add to a shared counter; its value before."""
+        return self.transport.store.add(f"count/{name}", amount) - amount
+
+    def is_dead(self, rank: int) -> bool:
+        """By what its connections or the supervisor say. A replacement is not dead."""
+        store = self.transport.store
+        incarnation = store.add(f"incarnation/{rank}", 0)
+        return store.check([f"lost/{rank}"]) or 0 < incarnation <= incarnation_at(store, dead_key(rank))
+
+    def is_lost(self, rank: int) -> bool:
+        """Dead, or finished."""
+        store = self.transport.store
+        incarnation = store.add(f"incarnation/{rank}", 0)
+        return self.is_dead(rank) or 0 < incarnation <= incarnation_at(store, left_key(rank))
+
+    def find_lost(self, members: tuple[int, ...]) -> int | None:
+        """A member that is lost, or None; one that died rather than one that left because of it."""
+        others = [rank for rank in members if rank != self.transport.rank]
+        for rank in others:
+            self.transport.connection(rank)  # a dead one refuses it
+        lost = [rank for rank in others if self.is_lost(rank)]
+        # Who leaves because somebody died has said so before: to ask for the dead last misses none.
+        dead = [rank for rank in others if self.is_dead(rank)] if lost else []
+        return next(iter(dead + lost), None)
+
+    def look(self) -> None:
+        """Pass on to the inbox whom the supervisor has given up (no more than once a second)."""
+        now = time.monotonic()
+        if now - self._looked < LOOK_S:
+            return
+        self._looked = now
+        store = self.transport.store
+        for rank in range(self.size):
+            if (
+                rank != self.transport.rank
+                and rank not in self.transport.inbox.lost
+                and store.check([f"lost/{rank}"])
+            ):
+                self.transport.lose(rank, store.add(f"incarnation/{rank}", 0))
+
+    def answer(self, yes: bool, value: float) -> int:
+        """Say yes or no to the next roll call; its number."""
+        with self._lock:
+            number = self._next
+            self._next += 1
+        self._store.set(f"roll/{number}/{self.transport.rank}", json.dumps([yes, value]))
+        self._store.add(f"roll/{number}/here", 1)
+        return number
+
+    def result(self, number: int, check: Callable[[], None]) -> RollCall:
+        """What all living learners agreed on: whoever sees first that all have answered writes it down.
+
+        A replacement may come too late for its first one, and gets the next."""
+        key = f"roll/{number}/result"
+        while True:
+            check()
+            if self._store.check([key]):
+                unanimous, smallest, members, lives = json.loads(self._store.get(key))
+                if self.transport.rank not in members:  # it was decided while this learner was on its way
+                    if self.is_lost(self.transport.rank):
+                        raise PeerLost(self.transport.rank)  # the others have gone on without it
+                    said = self._store.get(f"roll/{number}/{self.transport.rank}")
+                    number = self.answer(*json.loads(said))
+                    key = f"roll/{number}/result"
+                    continue
+                for rank in members:
+                    self.transport.revive(rank, self._store.add(f"incarnation/{rank}", 0))
+                return RollCall(unanimous, smallest, tuple(members), number, tuple(lives))
+            if not self._decide(number, key):
+                self._wait_for(key)
+
+    def _wait_for(self, key: str) -> None:
+        """Until the key is there, or it is time to look who is lost. (The store's own wait() complains in
+        the log.)"""
+        until, pause = time.monotonic() + SLICE_S, 1e-3
+        while not self._store.check([key]) and time.monotonic() < until:
+            time.sleep(pause)
+            pause = min(2 * pause, 0.02)
+
+    def _decide(self, number: int, key: str) -> bool:
+        """Write the result if all living learners have answered."""
+        members, answers = [], []
+        for rank in range(self.size):
+            place = f"roll/{number}/{rank}"
+            here = self._store.check([place])
+            if rank != self.transport.rank and not here:
+                self.transport.connection(rank)
+            if self.is_lost(rank):
+                if rank == self.transport.rank:
+                    raise PeerLost(rank)  # the others have gone on without this learner
+                continue
+            if not here:
+                return False
+            members.append(rank)
+            answers.append(json.loads(self._store.get(place)))
+        lives = [self._store.add(f"incarnation/{rank}", 0) for rank in members]
+        decided = [all(yes for yes, _ in answers), min(value for _, value in answers), members, lives]
+        self._store.compare_set(key, "", json.dumps(decided))
+        self._store.set(LAST_ROLL, str(number + 1))
+        return True

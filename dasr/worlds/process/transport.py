@@ -1,0 +1,240 @@
+"""Messages between learner processes: one TCP connection a direction and pair, opened when first needed.
+
+Why not gloo's send and receive: a message here needs no posted receive, "from anybody" is exact, two threads
+never block each other, the death of a peer is seen at once on its connection and touches no other, and a
+replacement of a lost learner is simply connected to. Bytes are raw tensors (never pickles), checked against
+what the receiver expects.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import secrets
+import socket
+import struct
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dasr.worlds.interface import PeerLost
+from dasr.worlds.process.inbox import Inbox
+from dasr.worlds.process.wire import Body
+
+if TYPE_CHECKING:
+    from torch.distributed.distributed_c10d import Store
+
+WINDOW = 4  # messages handed over to one peer that the kernel has not taken; the next send waits
+HELLO = struct.Struct("!16sII")  # token of the receiver, rank and incarnation of the sender
+FRAME = struct.Struct("!IQ")  # tag, bytes that follow
+BYE = 0xFFFFFFFF  # a tag: this learner has finished and sends no more
+SLICE_S = 0.5  # how often a waiting thread looks around
+
+
+class Transport:
+    """The connections of learner `rank`. Threads: one that accepts, one for each connection and direction."""
+
+    def __init__(self, store: Store, rank: int, host: str, timeout_s: float) -> None:
+        self.rank = rank
+        self.store = store
+        self.timeout_s = timeout_s
+        self.inbox = Inbox()
+        self.incarnation = store.add(f"incarnation/{rank}", 1)
+        self._token = secrets.token_bytes(16)
+        self._outgoing: dict[int, _Outgoing] = {}
+        self._incoming: set[int] = set()  # peers whose stream is open: its end says when they are gone
+        self._lock = threading.Lock()
+        self._server = socket.create_server((host, 0), backlog=1024)
+        port = self._server.getsockname()[1]
+        store.set(address_key(rank), f"{host} {port} {self._token.hex()} {self.incarnation}")
+        threading.Thread(target=self._accept, daemon=True, name="accept").start()
+
+    def connection(self, to: int) -> _Outgoing:
+        """The connection to that learner, opened in the background if it is new (or the one there is
+        lost)."""
+        with self._lock:
+            outgoing = self._outgoing.get(to)
+            if outgoing is None or (outgoing.dead and to not in self.inbox.lost):
+                outgoing = self._outgoing[to] = _Outgoing(self, to)
+            return outgoing
+
+    def send(self, to: int, tag: int, parts: Sequence[memoryview]) -> None:
+        """Hand a message over; blocks while WINDOW others wait. Raises PeerLost."""
+        self.connection(to).put(tag, parts)
+
+    def lose(self, rank: int, incarnation: int, died: bool = True) -> None:
+        """That learner died or left. Tells everybody, through the store, if it died."""
+        died = died and not self.has_left(rank, incarnation)
+        with self.inbox.changed:
+            if self.inbox.lost.get(rank, 0) >= incarnation:
+                return
+            self.inbox.lost[rank] = incarnation
+            if died:
+                self.inbox.died.add(rank)
+            self.inbox.changed.notify_all()
+        if died:
+            with contextlib.suppress(RuntimeError):  # where the store is gone too, the run ends anyway
+                self.store.set(dead_key(rank), str(incarnation))
+
+    def has_left(self, rank: int, incarnation: int) -> bool:
+        """Whether that learner said that it has finished."""
+        return incarnation_at(self.store, left_key(rank)) >= incarnation
+
+    def revive(self, rank: int, incarnation: int) -> None:
+        """A replacement has taken that learner's place."""
+        with self.inbox.changed:
+            if self.inbox.lost.get(rank, incarnation) < incarnation:
+                del self.inbox.lost[rank]
+                self.inbox.died.discard(rank)
+                for (source, _), waiting in self.inbox.messages.items():
+                    if source == rank:
+                        waiting.clear()
+
+    def close(self) -> None:
+        """Flush what was sent, say goodbye, close."""
+        with contextlib.suppress(RuntimeError):
+            self.store.set(left_key(self.rank), str(self.incarnation))
+        for outgoing in list(self._outgoing.values()):
+            outgoing.finish(deadline=time.monotonic() + min(30.0, self.timeout_s))
+        with contextlib.suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)  # close() alone leaves a thread in accept()
+        self._server.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._read, args=(connection,), daemon=True, name="read").start()
+
+    def _read(self, connection: socket.socket) -> None:
+        """One peer's messages into the inbox, until it says goodbye or is lost."""
+        connection.settimeout(30)
+        try:
+            token, source, incarnation = HELLO.unpack(_receive(connection, HELLO.size).data)
+        except OSError:
+            return
+        if not secrets.compare_digest(token, self._token):
+            connection.close()
+            return
+        connection.settimeout(None)
+        self.revive(source, incarnation)
+        self._incoming.add(source)
+        try:
+            while True:
+                tag, size = FRAME.unpack(_receive(connection, FRAME.size).data)
+                if tag == BYE:
+                    self.lose(source, incarnation, died=False)
+                    return
+                self.inbox.put(source, tag, _receive(connection, size))
+        except OSError:
+            self.lose(source, incarnation)
+        finally:
+            self._incoming.discard(source)
+            connection.close()
+
+
+class _Outgoing:
+    """The sending side of one connection: a queue, and a thread that empties it."""
+
+    def __init__(self, transport: Transport, to: int) -> None:
+        self.transport = transport
+        self.to = to
+        self.dead = False
+        self._finished = False  # we said goodbye: the peer closing this connection means nothing
+        self._queue: queue.Queue[tuple[int, Sequence[memoryview]]] = queue.Queue(WINDOW)
+        self._thread = threading.Thread(target=self._run, daemon=True, name=f"send to {to}")
+        self._thread.start()
+
+    def put(self, tag: int, parts: Sequence[memoryview]) -> None:
+        while True:
+            if self.dead or self.to in self.transport.inbox.lost:
+                raise PeerLost(self.to)
+            try:
+                return self._queue.put((tag, parts), timeout=SLICE_S)
+            except queue.Full:
+                continue
+
+    def finish(self, deadline: float) -> None:
+        try:
+            self._queue.put((BYE, ()), timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Full:
+            return
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _run(self) -> None:
+        transport, to = self.transport, self.to
+        incarnation = 1
+        try:
+            deadline = time.monotonic() + transport.timeout_s
+            while not transport.store.check([address_key(to)]):  # wait() would hold the store's connection
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"learner {to} has not come within {transport.timeout_s:.0f} s")
+                time.sleep(0.01)
+            host, port, token, number = transport.store.get(address_key(to)).decode().split()
+            incarnation = int(number)
+            with socket.create_connection((host, int(port)), timeout=30) as connection:
+                connection.settimeout(None)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                connection.sendall(HELLO.pack(bytes.fromhex(token), transport.rank, transport.incarnation))
+                threading.Thread(target=self._watch, args=(connection, incarnation), daemon=True).start()
+                while True:
+                    tag, parts = self._queue.get()
+                    self._finished = tag == BYE  # before it is sent: the peer closes once it has read it
+                    connection.sendall(FRAME.pack(tag, sum(part.nbytes for part in parts)))
+                    if self._finished:
+                        connection.shutdown(socket.SHUT_WR)
+                        return
+                    for part in parts:
+                        connection.sendall(part)
+        except (OSError, RuntimeError):  # refused or reset; RuntimeError: the store's time-out
+            self.dead = True
+            if to not in transport._incoming:
+                transport.lose(to, incarnation)
+
+    def _watch(self, connection: socket.socket, incarnation: int) -> None:
+        """Nothing ever comes back on this connection but its end: the peer is gone, even if it never wrote
+        to us."""
+        with contextlib.suppress(OSError):
+            connection.recv(1)
+        self.dead = True
+        # While its own stream is open, what it has sent is read to the end first.
+        if not self._finished and self.to not in self.transport._incoming:
+            self.transport.lose(self.to, incarnation)
+
+
+def address_key(rank: int) -> str:
+    return f"address/{rank}"
+
+
+def left_key(rank: int) -> str:
+    return f"left/{rank}"
+
+
+def dead_key(rank: int) -> str:
+    return f"dead/{rank}"
+
+
+def incarnation_at(store: Store, key: str) -> int:
+    """The incarnation written there, 0 if none."""
+    try:
+        return int(store.get(key)) if store.check([key]) else 0
+    except RuntimeError:
+        return 0
+
+
+def _receive(connection: socket.socket, size: int) -> Body:
+    """Exactly `size` bytes. Raises ConnectionError where the stream ends before."""
+    # A bytearray would be filled with zeros first, and the interpreter's lock held for that long.
+    body = np.empty(size, np.uint8)
+    view = body.data
+    while view:
+        count = connection.recv_into(view, len(view), socket.MSG_WAITALL)
+        if count == 0:
+            raise ConnectionError("the peer closed the connection")
+        view = view[count:]
+    return body

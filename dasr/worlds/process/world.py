@@ -1,0 +1,250 @@
+"""`TorchWorld`: learners are processes. Each activity has a thread of its own, and each await is a blocking
+call.
+
+    world = connect(store, rank, size, nodes, device)
+    world.run(main(world))
+    world.close()
+
+`store` is a c10d store that outlives any learner (hosted by a supervisor). Keys written into it:
+`incarnation/`, `address/`, `dead/`, `left/` and a rank; `count/` and a name; `roll/` and a number; `group/`.
+Read: `lost/` and a rank, which the supervisor sets for a learner that is gone though its connections may
+look alive (a dead node, a hung process).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from dasr.cuda import streams
+from dasr.worlds.interface import Accounts, Payload, Ready, RollCall, Sharing
+from dasr.worlds.peer_memory import peers
+from dasr.worlds.peer_memory.region import PeerMemory
+from dasr.worlds.process import wire
+from dasr.worlds.process.activities import Blocking, TorchEvent, finish, ignore, nothing, raiser
+from dasr.worlds.process.collectives import Collectives
+from dasr.worlds.process.store_client import Registry
+from dasr.worlds.process.transport import SLICE_S, Transport
+
+if TYPE_CHECKING:
+    from torch.distributed.distributed_c10d import Store
+
+T = TypeVar("T")
+
+
+def connect(
+    store: Store,
+    rank: int,
+    size: int,
+    nodes: Sequence[int] | None = None,
+    device: str | torch.device = "cpu",
+    timeout_s: float = 1800.0,
+) -> TorchWorld:
+    """Learner `rank` of `size`. `timeout_s`: a collective that lasts longer has failed."""
+    return TorchWorld(store, rank, size, nodes or [0] * size, torch.device(device), timeout_s)
+
+
+class TorchWorld:
+    """One learner's view of a run on processes; see `dasr.worlds.interface.World`."""
+
+    def __init__(
+        self, store: Store, rank: int, size: int, nodes: Sequence[int], device: torch.device, timeout_s: float
+    ) -> None:
+        self.rank = rank
+        self.size = size
+        self.nodes: Sequence[int] = list(nodes)
+        self.accounts = Accounts()
+        self.device = device
+        host = wire.own_address(store)
+        self.transport = Transport(store, rank, host, timeout_s)
+        self.transport.inbox.others = size - 1
+        self.registry = Registry(self.transport, size)
+        self.collectives = Collectives(self.transport, host, timeout_s, self.registry.find_lost)
+        self.failure: BaseException | None = None  # what a spawned activity raised
+        self.peers: PeerMemory | None = None  # the GPUs of this host, once something shared was asked for
+        self._met_peers = False
+        self._everyone = tuple(range(size))
+        self._activity = threading.local()
+        self._began = time.perf_counter()
+
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
+        """Drive the learner's main activity to its end, in this thread."""
+        return self._drive(main, "main")
+
+    def close(self) -> None:
+        """Send what was handed over, say goodbye. A world that is not closed counts as dead when its process
+        ends."""
+        self.transport.close()
+
+    def now(self) -> float:
+        return time.perf_counter() - self._began
+
+    def sleep(self, seconds: float) -> Awaitable[None]:
+        return Blocking(self, lambda: time.sleep(seconds), waits=False)
+
+    def caught_up(self) -> Awaitable[None]:
+        return Blocking(self, lambda: streams.synchronize(self.device), waits=False)
+
+    def compute(self, work: Callable[[Ready], None], ready: Ready | None = None) -> Awaitable[None]:
+        self._activity.computes = True
+        start = time.perf_counter()
+        ready = ready or ignore
+        work(ready if self.peers is None else self.peers.windows.begin_in(ready))
+        self.accounts.compute_seconds += time.perf_counter() - start
+        return Blocking(self, nothing, waits=False)
+
+    def send(self, payload: Payload, to: int, tag: int = 0) -> Awaitable[None]:
+        parts = wire.pack(payload)
+        self._account(sum(part.nbytes for part in parts), 1)
+        try:
+            self.transport.send(to, tag, parts)
+        except BaseException as error:
+            return Blocking(self, raiser(error))
+        return Blocking(self, nothing)
+
+    def receive(self, like: Payload, source: int, tag: int = 0) -> Awaitable[Payload]:
+        self.transport.connection(source)  # so that its death is seen
+        inbox = self.transport.inbox
+        return Blocking(self, lambda: wire.unpack(self._until(lambda: inbox.take(source, tag)), like, source))
+
+    def receive_any(self, like: Payload, tag: int = 0) -> Awaitable[tuple[int, Payload]]:
+        for rank in range(self.size):
+            if rank != self.rank:
+                self.transport.connection(rank)
+
+        def take() -> tuple[int, Payload]:
+            source, body = self._until(lambda: self.transport.inbox.take_any(tag))
+            return source, wire.unpack(body, like, source)
+
+        return Blocking(self, take)
+
+    def exchange(self, payload: Payload, peer: int, tag: int = 0) -> Awaitable[Payload]:
+        if self.peers is not None and self.peers.windows.exchanges(payload, peer, self._name()):
+            self._account(sum(part.nbytes for part in wire.parts_of(payload)), 1)
+            return peers.exchange(self, self.peers, payload, peer, tag, main=self._name() == "main")
+        if self._on_device(payload):
+            gathered = self._gather(payload, (min(self.rank, peer), max(self.rank, peer)))
+            return Blocking(self, lambda: gathered()[peer > self.rank])
+        sent = self.send(payload, peer, tag)
+        received = self.receive(payload, peer, tag)
+        # The two count their own waiting.
+        return Blocking(self, lambda: (finish(sent), finish(received))[1], waits=False)
+
+    def shared(self, like: Tensor) -> Tensor:
+        if like.is_cuda and not self._met_peers:
+            self._met_peers = True
+            self.peers = peers.meet(self)
+        return torch.zeros_like(like) if self.peers is None else self.peers.shared(like)
+
+    def _until(self, look: Callable[[], T | None]) -> T:
+        """What `look` finds in the inbox, as soon as it is there."""
+        while (found := self.transport.inbox.wait(look, SLICE_S)) is None:
+            self._check()
+            self.registry.look()
+        return found
+
+    def all_reduce(
+        self, buffer: Tensor, group: Sequence[int] | None = None, op: str = "mean", out: Tensor | None = None
+    ) -> Awaitable[Tensor]:
+        if op not in ("mean", "sum"):
+            raise ValueError(f"all_reduce knows 'mean' and 'sum', not '{op}'")
+        members = self._everyone if group is None else tuple(group)
+        size = 2 * (len(members) - 1) * buffer.numel() * buffer.element_size() / len(members)
+        self._account(size, 2 * (len(members) - 1))
+        over_nccl, target = self._on_device(buffer), buffer if out is None else out
+        if over_nccl and self.peers is not None and self.peers.reduces(target, members):
+            return Blocking(self, self.peers.all_reduce(buffer, members, op, out))
+        if out is not None:
+            buffer = out.copy_(buffer)
+        if len(members) == 1:
+            return Blocking(self, lambda: buffer)
+        try:
+            return Blocking(self, self.collectives.reduce(buffer, op, members, self._name(), over_nccl))
+        except BaseException as error:
+            return Blocking(self, raiser(error))
+
+    def sharing(self, vector: Tensor, target: Tensor, group: Sequence[int] | None = None) -> Sharing | None:
+        return peers.sharing(self, vector, target, self._everyone if group is None else tuple(group))
+
+    def all_gather(self, payload: Payload, group: Sequence[int] | None = None) -> Awaitable[list[Payload]]:
+        members = self._everyone if group is None else tuple(group)
+        try:
+            return Blocking(self, self._gather(payload, members))
+        except BaseException as error:
+            return Blocking(self, raiser(error))
+
+    def _on_device(self, payload: Payload) -> bool:
+        """Whether this goes over NCCL: tensors of the gradient loop, whose collectives have one order."""
+        return self._name() == "main" and all(part.is_cuda for part in wire.parts_of(payload))
+
+    def _gather(self, payload: Payload, members: tuple[int, ...]) -> Callable[[], list[Payload]]:
+        size = sum(part.nbytes for part in wire.parts_of(payload))
+        self._account((len(members) - 1) * size, len(members) - 1)
+        return self.collectives.gather(payload, members, self._name(), self._on_device(payload))
+
+    def _account(self, size: float, messages: int) -> None:
+        self.accounts.bytes_sent += round(size)
+        self.accounts.messages += messages
+
+    def spawn(self, activity: Coroutine[Any, Any, None], name: str) -> Awaitable[None]:
+        done = threading.Event()
+
+        def live() -> None:
+            try:
+                self._drive(activity, name)
+            except BaseException as error:
+                self.failure = self.failure or error
+            finally:
+                done.set()
+
+        threading.Thread(target=live, name=name, daemon=True).start()
+        return Blocking(self, lambda: self._wait_for(done))
+
+    def event(self) -> TorchEvent:
+        return TorchEvent(self)
+
+    def count(self, name: str, amount: int) -> Awaitable[int]:
+        before = self.registry.count(name, amount)
+        return Blocking(self, lambda: before)
+
+    def roll_call(self, yes: bool, value: float = 0.0) -> Awaitable[RollCall]:
+        number = self.registry.answer(yes, value)
+        return Blocking(self, lambda: self._seen(self.registry.result(number, self._check)))
+
+    def _seen(self, call: RollCall) -> RollCall:
+        if self.peers is not None:
+            self.peers.look_at(call)
+        return call
+
+    def _name(self) -> str:
+        return getattr(self._activity, "name", "main")
+
+    def _check(self) -> None:
+        """Raise what another activity of this learner raised: nobody may wait for it for ever."""
+        if self.failure is not None:
+            raise self.failure
+
+    def _wait_for(self, flag: threading.Event) -> None:
+        while not flag.wait(SLICE_S):
+            self._check()
+        self._check()
+
+    def _drive(self, activity: Coroutine[Any, Any, T], name: str) -> T:
+        self._activity.name = name
+        self._activity.computes = name == "main"
+        try:
+            with streams.stream(self.device, name):
+                activity.send(None)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        raise RuntimeError(f"activity '{name}' awaits something that is not of its world")
+
+    def _waited(self, seconds: float) -> None:
+        if getattr(self._activity, "computes", False):
+            self.accounts.wait_seconds += seconds

@@ -1,0 +1,218 @@
+"""`SimWorld`: what one learner of a `Simulation` sees. The interface is `dasr.worlds.interface.World`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from dasr.worlds.interface import Payload, Ready, RollCall
+from dasr.worlds.simulated.compute_time import Pace
+from dasr.worlds.simulated.scheduler import Activity, Future, Scheduler
+
+if TYPE_CHECKING:
+    from dasr.worlds.simulated.simulation import Simulation
+
+TIME = ("time",)
+DRAG_STEP = 1e-3  # of a gradient: what traffic delayed it by is not looked at more closely
+
+
+class SimEvent:
+    """A flag that activities of one learner pass between them."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._future = Future(("event",))
+
+    def set(self) -> None:
+        if not self._future.done:
+            self._scheduler.complete(self._future)
+
+    def clear(self) -> None:
+        if self._future.done:
+            self._future = Future(("event",))
+
+    def is_set(self) -> bool:
+        return self._future.done
+
+    def wait(self) -> Awaitable[None]:
+        return self._future
+
+
+class SimWorld:
+    """One learner's view of the simulation; see `dasr.worlds.interface.World`."""
+
+    def __init__(self, simulation: Simulation, rank: int, pace: Pace) -> None:
+        self.rank = rank
+        self.size = simulation.size
+        self.nodes: Sequence[int] = simulation.network.nodes
+        self.box = simulation.boxes[rank]
+        self.accounts = self.box.owner.accounts
+        self.simulation = simulation
+        self.pace = pace
+        self._scheduler = simulation.scheduler
+        self._post = simulation.post
+        self.computed_at = 0.0  # end of the last gradient
+        self.waited_before = 0.0  # seconds that the gradient loop had waited when the last gradient began
+
+    def now(self) -> float:
+        return self._scheduler.now
+
+    def sleep(self, seconds: float) -> Awaitable[None]:
+        future = Future(TIME)
+        self._scheduler.at(self._scheduler.now + seconds, self._complete, future)
+        return future
+
+    def caught_up(self) -> Awaitable[None]:
+        future = Future(TIME)
+        self._complete(future)
+        return future
+
+    def compute(self, work: Callable[[Ready], None], ready: Ready | None = None) -> Awaitable[None]:
+        scheduler = self._scheduler
+        activity = scheduler.current
+        assert activity is not None, "compute() is for activities"
+        activity.computes = True
+        slices: list[Tensor] = []
+        work(slices.append if ready is not None else _ignore)
+        start = scheduler.now
+        self.waited_before = self.accounts.wait_seconds
+        end = self.pace.finish(start)
+        if slices and ready is not None:
+            backward = start + (end - start) * self.pace.forward_fraction
+            total, done = sum(part.numel() for part in slices), 0
+            for part in slices:
+                done += part.numel()
+                ready_at = min(end, backward + (end - backward) * done / total)  # never after it, by rounding
+                scheduler.at(ready_at, self._slice_ready, (activity, ready, part))
+        future = Future(TIME)
+        self.accounts.compute_seconds += end - start
+        self.box.computes_until = end
+        if self.simulation.cluster.drag > 1.0:
+            scheduler.at(end, self._dragged, (future, self._carried(), self.pace.delay_factor()))
+        else:
+            scheduler.at(end, self._computed, future)
+        return future
+
+    def _dragged(self, what: tuple[Future, float, float]) -> None:
+        """A gradient is done, unless bytes that passed meanwhile held it up: then the rest is still to do."""
+        future, carried_before, factor = what
+        carried = self._carried()
+        left = factor * (carried - carried_before) * (1 - 1 / self.simulation.cluster.drag)
+        if left <= DRAG_STEP * self.pace.seconds:
+            self._computed(future)
+        else:
+            self.accounts.compute_seconds += left
+            self._scheduler.at(self._scheduler.now + left, self._dragged, (future, carried, 1.0))
+
+    def _carried(self) -> float:
+        """Seconds that bytes have passed on this learner's link so far."""
+        return self.simulation.network.carried(self.rank, self._scheduler.now)
+
+    def _computed(self, future: Future) -> None:
+        self.computed_at = self._scheduler.now
+        self._scheduler.complete(future)
+
+    def _slice_ready(self, what: tuple[Activity, Ready, Tensor]) -> None:
+        activity, ready, part = what
+        if self.box.owner.alive:
+            self._scheduler.current = activity
+            ready(part)
+            self._scheduler.current = None
+
+    def _complete(self, future: Future) -> None:
+        self._scheduler.complete(future)
+
+    def _captured(self, payload: Payload) -> tuple[Payload, int]:
+        """The payload as it is now, and its size in bytes on the wire."""
+        simulation = self.simulation
+        if isinstance(payload, Tensor):
+            size = payload.nbytes
+            return (payload if simulation.timing_only else payload.clone()), size * simulation.bytes_scale
+        size = sum(part.nbytes for part in payload)
+        kept = payload if simulation.timing_only else tuple(part.clone() for part in payload)
+        return kept, size * simulation.bytes_scale
+
+    def send(self, payload: Payload, to: int, tag: int = 0) -> Awaitable[None]:
+        kept, size = self._captured(payload)
+        self.accounts.bytes_sent += size
+        self.accounts.messages += 1
+        return self._post.send(self.rank, to, tag, kept, size)
+
+    def receive(self, like: Payload, source: int, tag: int = 0) -> Awaitable[Payload]:
+        return self._post.receive(self.rank, source, tag)
+
+    def receive_any(self, like: Payload, tag: int = 0) -> Awaitable[tuple[int, Payload]]:
+        return self._post.receive_any(self.rank, tag)
+
+    def exchange(self, payload: Payload, peer: int, tag: int = 0) -> Awaitable[Payload]:
+        self.send(payload, peer, tag)
+        return self._post.receive(self.rank, peer, tag)
+
+    def all_reduce(
+        self,
+        buffer: Tensor,
+        group: Sequence[int] | None = None,
+        op: str = "mean",
+        out: Tensor | None = None,
+    ) -> Awaitable[Tensor]:
+        if out is not None:
+            buffer = out.copy_(buffer)
+        size = buffer.nbytes * self.simulation.bytes_scale
+        return self.simulation.meetings.join(
+            self.rank, "all_reduce", group, self._activity(), op, buffer, size
+        )
+
+    def shared(self, like: Tensor) -> Tensor:
+        return torch.zeros_like(like)
+
+    def all_gather(self, payload: Payload, group: Sequence[int] | None = None) -> Awaitable[list[Payload]]:
+        kept, size = self._captured(payload)
+        return self.simulation.meetings.join(self.rank, "all_gather", group, self._activity(), "", kept, size)
+
+    def sharing(self, vector: Tensor, target: Tensor, group: Sequence[int] | None = None) -> None:
+        return None
+
+    def _activity(self) -> str:
+        current = self._scheduler.current
+        return current.name if current is not None else "main"
+
+    def spawn(self, activity: Coroutine[Any, Any, None], name: str) -> Awaitable[None]:
+        return self._scheduler.start(activity, self.box.owner, name).finished
+
+    def event(self) -> SimEvent:
+        return SimEvent(self._scheduler)
+
+    def count(self, name: str, amount: int) -> Awaitable[int]:
+        counters = self.simulation.counters
+        before = counters.get(name, 0)
+        counters[name] = before + amount
+        future = Future(("store",))
+        seconds, now = self.simulation.store_s, self._scheduler.now
+        if self.simulation.store_busy_s is not None and self.simulation.network.busy(self.rank, now):
+            seconds = self.simulation.store_busy_s
+        if seconds:
+            self._scheduler.at(now + seconds, _Deliver(self._scheduler, before), future)
+        else:
+            self._scheduler.complete(future, before)
+        return future
+
+    def roll_call(self, yes: bool, value: float = 0.0) -> Awaitable[RollCall]:
+        return self.simulation.meetings.roll_call(self.rank, yes, value)
+
+
+class _Deliver:
+    __slots__ = ("scheduler", "value")
+
+    def __init__(self, scheduler: Scheduler, value: Any) -> None:
+        self.scheduler = scheduler
+        self.value = value
+
+    def __call__(self, future: Future) -> None:
+        self.scheduler.complete(future, self.value)
+
+
+def _ignore(_: Tensor) -> None:
+    """A slice of the gradient that nobody asked for."""

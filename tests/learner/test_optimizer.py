@@ -1,0 +1,55 @@
+"""Local optimizers on flat buffers against torch.optim, and the schedule against the paper's description."""
+
+import math
+
+import pytest
+import torch
+
+from dasr.errors import UserError
+from dasr.learner import optimizer, schedule
+
+ORACLES = {
+    "sgd": (lambda w: torch.optim.SGD([w], lr=1), {}),
+    "momentum": (lambda w: torch.optim.SGD([w], lr=1, momentum=0.9), {"momentum": 0.9}),
+    "adamw": (lambda w: torch.optim.AdamW([w], lr=1, betas=(0.9, 0.95), weight_decay=0.1), {}),
+}
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_each_optimizer_steps_as_torchs_does_also_after_its_state_went_through_a_checkpoint(name):
+    make_oracle, options = ORACLES[name]
+    torch.manual_seed(0)
+    weights = torch.randn(20, dtype=torch.float64)
+    theirs = weights.clone().requires_grad_()
+    oracle, mine = make_oracle(theirs), optimizer.make(name, weights, **options)
+    for step in range(6):
+        gradient, rate = torch.randn(20, dtype=torch.float64), 0.1 / (step + 1)
+        oracle.param_groups[0]["lr"] = rate
+        theirs.grad = gradient.clone()
+        oracle.step()
+        mine.step(weights, gradient, rate)
+        state, mine = mine.state_dict(), optimizer.make(name, weights, **options)
+        mine.load_state_dict(state)
+    torch.testing.assert_close(weights, theirs.detach())
+
+
+def test_clipping_shortens_long_gradients_only_and_leaves_the_gradient_itself_alone():
+    weights, long, short = torch.zeros(2), torch.tensor([3.0, 4.0]), torch.tensor([0.3, 0.4])
+    sgd = optimizer.make("sgd", weights, clip=1.0)
+    sgd.step(weights, long, 1.0)
+    torch.testing.assert_close(weights, torch.tensor([-0.6, -0.8]))
+    assert torch.equal(long, torch.tensor([3.0, 4.0]))
+    sgd.step(weights, short, 1.0)
+    torch.testing.assert_close(weights, torch.tensor([-0.9, -1.2]))
+
+
+def test_the_papers_schedule_warms_up_then_stays_then_halves_every_two_epochs():
+    rate = schedule.make("warmup-anneal", 0.1, 1000, warmup_epochs=10, anneal_after_epochs=10, scale=10)
+    assert rate(0) == pytest.approx(0.1)  # of the baseline
+    assert rate(5_000) == pytest.approx(0.55)
+    assert rate(10_000) == pytest.approx(1.0)  # scaled with the batch
+    assert rate(11_000) == pytest.approx(1.0 / math.sqrt(2))
+    assert rate(16_000) == pytest.approx(0.125)
+    assert schedule.make("constant", 0.1, 1000, 1, 1)(99_000) == 0.1
+    with pytest.raises(UserError, match="did you mean 'constant'"):
+        schedule.make("constnt", 0.1, 1000, 1, 1)

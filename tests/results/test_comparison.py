@@ -1,0 +1,75 @@
+"""comparison.tsv: columns, values, baselines."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from dasr import config as dasr_config
+from dasr.decoding.scoring import paired_p_value
+from dasr.decoding.transcripts import read_trn
+from dasr.reporting.command import compare
+from dasr.results import comparison, records
+
+COLUMNS = """
+strategy learners batch seed samples seconds frames_per_s heldout_ce wer_unigram wer_ngram wer_low wer_high
+p_vs_sc_allreduce mb_sent_per_learner wait_fraction staleness_mean
+"""
+
+
+@pytest.fixture(scope="module")
+def output(made):
+    return CliRunner().invoke(compare, ["--config", str(made)], catch_exceptions=False).output
+
+
+def table(made):
+    with open(made.parent / "results" / "comparison.tsv", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+def test_the_table_has_the_columns_that_the_readme_promises_and_what_the_stages_wrote(made, output):
+    rows = table(made)
+    assert list(rows[0]) == COLUMNS.split()
+    config = dasr_config.load(made)
+    for row, run in zip(rows, dasr_config.runs(config), strict=True):
+        results = Path(config["results"])
+        score = json.loads((results / "decode" / run.name / "unigram" / "score.json").read_text())
+        assert (row["strategy"], int(row["seed"])) == (run.label, run.seed)
+        wer = float(row["wer_unigram"])
+        assert wer == pytest.approx(
+            100 * (score["subs"] + score["dels"] + score["ins"]) / score["words"], abs=0.005
+        )
+        assert float(row["wer_low"]) < wer < float(row["wer_high"])
+        assert run.label in output and row["wer_unigram"] in output
+
+
+def test_p_values_compare_with_the_all_reduce_run_of_the_same_size_and_seed(made, output):
+    results = made.parent / "results"
+    for row in table(made):
+        if row["strategy"] == "sc-allreduce":
+            assert row["p_vs_sc_allreduce"] == ""
+            continue
+        learners = row["learners"]
+        ours = results / "decode" / f"{row['strategy']}-L{learners}-B32-S{row['seed']}" / "unigram"
+        theirs = results / "decode" / f"sc-allreduce-L4-B32-S{row['seed']}" / "unigram"
+        expected = paired_p_value(
+            *(read_trn(p) for p in (ours / "ref.trn", ours / "test.trn", theirs / "test.trn"))
+        )
+        assert float(row["p_vs_sc_allreduce"]) == pytest.approx(expected, abs=1e-4)
+
+
+def test_show_prints_the_same_table_and_where_to_look(made, output):
+    shown = CliRunner().invoke(compare, ["--show", "--config", str(made)], catch_exceptions=False).output
+    assert shown.startswith(output.rstrip())
+    assert "mlflow server --backend-store-uri sqlite:///" in shown and "report.html" in shown
+
+
+def test_what_is_missing_is_an_empty_cell(made):
+    config = dasr_config.load(made)
+    found = records.read_comparison(config)
+    bare = records.RunRecord(found.runs[0].run, found.runs[0].folder, {}, [], [], [], {})
+    row = comparison.rows(records.Records([bare]), Path(config["results"]))[0]
+    assert {key for key, value in row.items() if value} == {"strategy", "learners", "batch", "seed"}
+    assert "-" in comparison.pretty([row])

@@ -1,0 +1,140 @@
+"""The step written out by hand (CPU path) against autograd: the same batches, losses, gradients and dropout
+positions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dasr.features.feed import Feed
+from dasr.features.store import Utterance, write_arrays, write_shard
+from dasr.files import write_json
+from dasr.models.acoustic import AcousticModel
+from dasr.models.config import ModelConfig
+from dasr.tasks.autograd_task import CorpusTask
+from dasr.tasks.captured_task import CudaTask
+
+PDFS, DIM = 37, 6
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[Path]]:
+    folder = tmp_path_factory.mktemp("shards")
+    rng = np.random.default_rng(1)
+    utterances = [
+        Utterance(f"u{i}", f"s{i % 3}", rng.normal(3, 2, (50 + i, DIM)).astype(np.float32)) for i in range(12)
+    ]
+    write_shard(folder / "f", utterances, "fbank", {"rejected": []})
+    offsets = np.cumsum([0, *(len(u.frames) for u in utterances)], dtype=np.int64)
+    labels = rng.integers(0, PDFS, offsets[-1]).astype(np.int32)
+    labels[100:120] = -1
+    write_arrays(folder / "a" / "labels.zarr", {"labels": labels, "offsets": offsets}, {})
+    write_json(folder / "a" / "manifest.json", {"rejected": []})
+    return [folder / "f"], [folder / "a"]
+
+
+def tasks(
+    config: ModelConfig, shards: tuple[list[Path], list[Path]], **options: int
+) -> tuple[CudaTask, CorpusTask]:
+    def feed() -> Feed:
+        return Feed(*shards, 21, 5, 0, 1, seed=3, context=config.margin, pin=False)
+
+    def model() -> AcousticModel:
+        return AcousticModel(config, DIM, PDFS)
+
+    return CudaTask(model(), feed(), 0, device="cpu", **options), CorpusTask(model(), feed(), 0)
+
+
+@pytest.mark.parametrize(
+    ("config", "chunk_rows"),
+    [
+        (ModelConfig(layers=3, cells=16, bottleneck=8, subsampling=1), 17),
+        (ModelConfig(layers=1, cells=8, bottleneck=8, deltas=2, splice=1, subsampling=3), 1000),
+    ],
+)
+def test_gradient_equals_autograd_and_every_element_is_announced_once(
+    config: ModelConfig, chunk_rows: int, shards: tuple[list[Path], list[Path]]
+) -> None:
+    fast, reference = tasks(config, shards, chunk_rows=chunk_rows)
+    weights = fast.initial()
+    assert torch.equal(weights, reference.initial())
+    gradient = torch.full_like(weights, torch.nan)
+    expected = torch.empty_like(weights)
+    for step in range(3):
+        announced = torch.zeros_like(weights, dtype=torch.int32)
+
+        def ready(part: Tensor, announced: Tensor = announced) -> None:
+            assert part.isfinite().all()
+            announced[part.storage_offset() : part.storage_offset() + part.numel()] += 1
+
+        fast.take(weights, gradient)
+        loss = fast.gradient(weights, gradient, ready)
+        assert loss == pytest.approx(reference.gradient(weights, expected, lambda _: None), rel=1e-5)
+        assert (announced == 1).all()
+        torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-7)
+        assert fast.describe_batch() == reference.describe_batch()
+        weights += 0.1 * step * torch.randn_like(weights)
+
+
+def test_a_16_bit_gradient_is_the_rounded_one(shards: tuple[list[Path], list[Path]]) -> None:
+    config = ModelConfig(layers=2, cells=8, bottleneck=8, subsampling=1)
+    narrow, _ = tasks(config, shards, gradient_dtype=torch.bfloat16, chunk_rows=17)
+    wide, _ = tasks(config, shards, chunk_rows=17)
+    weights = wide.initial()
+    rounded = torch.full_like(weights, torch.nan, dtype=torch.bfloat16)
+    exact = torch.empty_like(weights)
+    for task, gradient in ((narrow, rounded), (wide, exact)):
+        task.take(weights, gradient)
+        task.gradient(weights, gradient, lambda _: None)
+    assert torch.equal(rounded, exact.bfloat16())
+
+
+def test_a_restored_task_goes_on_with_the_next_batch_and_its_own_dropout(
+    shards: tuple[list[Path], list[Path]],
+) -> None:
+    config = ModelConfig(layers=2, cells=8, bottleneck=8, subsampling=1, dropout=0.4)
+    first, _ = tasks(config, shards)
+    second, _ = tasks(config, shards)
+    weights, gradient = first.initial(), torch.empty(first.num_parameters)
+
+    def step(task: CudaTask, into: Tensor) -> float:
+        task.take(weights, into)
+        return float(task.gradient(weights, into, lambda _: None))
+
+    step(first, gradient)
+    state = first.state_dict()
+    loss = step(first, gradient)
+    torch.manual_seed(99)
+    other = torch.empty_like(gradient)
+    second.load_state_dict(state)
+    assert step(second, other) == loss
+    assert torch.equal(gradient, other)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("cells", [16, 128])
+def test_captured_steps_follow_float32_autograd_on_a_gpu(
+    cells: int, shards: tuple[list[Path], list[Path]]
+) -> None:
+    """16 cells: cuDNN; 128: the persistent kernels, on a Hopper GPU."""
+    config = ModelConfig(layers=2, cells=cells, bottleneck=16, deltas=1, subsampling=1)
+
+    def feed() -> Feed:
+        return Feed(*shards, 21, 30, 0, 1, seed=3, context=config.margin)
+
+    fast = CudaTask(AcousticModel(config, DIM, PDFS), feed(), 0)
+    reference = CorpusTask(AcousticModel(config, DIM, PDFS), feed(), 0, device="cuda")
+    weights = fast.initial()
+    gradient, expected = torch.full_like(weights, torch.nan), torch.empty_like(weights)
+    for _ in range(4):
+        fast.take(weights, gradient)
+        loss = fast.gradient(weights, gradient, lambda _: None)
+        assert float(loss) == pytest.approx(
+            float(reference.gradient(weights, expected, lambda _: None)), rel=2e-3
+        )
+        assert (gradient - expected).norm() < 2e-2 * expected.norm()
+        weights -= 2.0 * gradient

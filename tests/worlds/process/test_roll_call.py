@@ -1,0 +1,57 @@
+"""Roll calls of real learners: who comes in between."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch.distributed as dist
+
+from dasr.worlds.interface import PeerLost
+from dasr.worlds.process.world import TorchWorld, connect
+
+
+@pytest.fixture
+def worlds():
+    store = dist.TCPStore("127.0.0.1", 0, 1, is_master=True, wait_for_workers=False)
+    made = [connect(dist.PrefixStore("run", store), rank, 2) for rank in range(2)]
+    yield made
+    for world in made:
+        world.close()
+
+
+def decided_without(world: TorchWorld, rank: int) -> None:
+    """Roll call 0 is over, as the other saw it while `rank` was being replaced."""
+    world.transport.store.set("roll/0/result", json.dumps([False, 1.0, [1 - rank], [1]]))
+
+
+def test_a_replacement_that_comes_too_late_for_a_roll_call_answers_the_next(worlds) -> None:
+    decided_without(worlds[0], 1)
+
+    async def early():
+        return [await worlds[0].roll_call(False, 3.0), await worlds[0].roll_call(False, 4.0)]
+
+    async def late():
+        return await worlds[1].roll_call(False, 2.0)
+
+    with ThreadPoolExecutor() as threads:
+        first, second = threads.submit(worlds[0].run, early()), threads.submit(worlds[1].run, late())
+        try:
+            mine = second.result(30)
+            (before, after) = first.result(30)
+        finally:
+            worlds[0].failure = RuntimeError("the test is over")  # ends what would wait for ever
+    assert (before.number, before.members) == (0, (0,))
+    assert after == mine and (mine.number, mine.members, mine.smallest) == (1, (0, 1), 2.0)
+
+
+def test_a_learner_that_was_given_up_is_told_so(worlds) -> None:
+    decided_without(worlds[0], 1)
+    worlds[1].transport.store.set("lost/1", "1")
+
+    async def late():
+        return await worlds[1].roll_call(False, 2.0)
+
+    with pytest.raises(PeerLost):
+        worlds[1].run(late())

@@ -1,0 +1,39 @@
+"""Messages between learners: who leaves is not taken for dead, and takes nobody for dead."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import torch
+from torch.distributed import HashStore
+
+from dasr.worlds.process.transport import Transport, dead_key
+
+
+def test_saying_goodbye_kills_nobody() -> None:
+    """The peer closes as soon as it has read the goodbye, before the sender does anything else."""
+    for _ in range(100):
+        store = HashStore()
+        leaving, staying = (Transport(store, rank, "127.0.0.1", 10.0) for rank in range(2))
+        leaving.send(1, 0, [memoryview(torch.ones(4).numpy())])
+        while staying.inbox.take(0, 0) is None:
+            time.sleep(1e-4)
+        leaving.close()
+        deadline = time.monotonic() + 5
+        while 0 not in staying.inbox.lost and time.monotonic() < deadline:
+            time.sleep(1e-4)
+        assert staying.inbox.lost == {0: 1}
+        assert not staying.inbox.died
+        assert not leaving.inbox.lost, "it took the one that stays for lost"
+        assert not store.check([dead_key(1)])
+        staying.close()
+
+
+def test_closing_leaves_no_thread_behind() -> None:
+    before = set(threading.enumerate())
+    for _ in range(5):
+        Transport(HashStore(), 0, "127.0.0.1", 10.0).close()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5.0)
+    assert set(threading.enumerate()) <= before
