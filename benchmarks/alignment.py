@@ -31,7 +31,7 @@ from dasr import config as configuration
 from dasr.corpora.rejects import Rejects
 from dasr.decoding.search import SearchConfig, best_path, read_graph, read_words
 from dasr.hmm import material
-from dasr.hmm.aligner import Acoustics, adapt_and_align, aligner
+from dasr.hmm.aligner import GmmAcousticModel, adapt_and_align, aligner
 from dasr.hmm.gmm import extended
 from dasr.hmm.system import HmmSystem
 
@@ -86,14 +86,14 @@ class GmmDecoder:
         assert first is not None
         self.first = first
 
-    def load(self, split: str) -> tuple[material.Material, list[list[str]]]:
+    def load(self, split: str) -> tuple[material.AlignmentData, list[list[str]]]:
         folders = [self.results / "features" / "mfcc" / split / f"{n:04d}" for n in range(self.shards[split])]
         text = self.results / "corpus" / split / "text"
         said = dict(line.split(maxsplit=1) for line in text.read_text().splitlines())
         given = material.listing(folders, text, self.system.words, Rejects("benchmark")).read()
         return given, [said[name].split() for name in given.utterances]
 
-    def search(self, model: Acoustics, given: material.Material, scale: float) -> list[list[int]]:
+    def search(self, model: GmmAcousticModel, given: material.AlignmentData, scale: float) -> list[list[int]]:
         pdfs, config = np.arange(self.system.num_pdfs), SearchConfig(beam=15.0)
         scores = (
             model.gmm.log_likelihoods(extended(model.features(given, n)), pdfs)
@@ -101,7 +101,7 @@ class GmmDecoder:
         )
         return [best_path(self.graph, x, scale, config).words for x in scores]
 
-    def adapted(self, given: material.Material, words: list[list[int]]) -> Acoustics:
+    def adapted(self, given: material.AlignmentData, words: list[list[int]]) -> GmmAcousticModel:
         """The adapted model with fMLLR maps found along `words`."""
         heard = replace(given, transcripts=words)
         with aligner(heard, self.system.lexicon_fst, 1) as pool:

@@ -28,8 +28,8 @@ from dasr.learner import optimizer
 from dasr.models import frontend
 from dasr.models.acoustic import AcousticModel
 from dasr.models.config import ModelConfig
-from dasr.tasks.autograd_task import CorpusTask
-from dasr.tasks.captured_task import CudaTask
+from dasr.tasks.autograd_task import AutogradTask
+from dasr.tasks.captured_task import CapturedTask
 
 CHUNK = 21
 
@@ -56,16 +56,16 @@ class HeldOut:
 
 
 def trained(
-    task: CorpusTask | CudaTask, steps: int, rate: float, clip: float, perturbation: float = 0.0
+    task: AutogradTask | CapturedTask, steps: int, rate: float, clip: float, perturbation: float = 0.0
 ) -> Tensor:
     """Flat weights after that many steps of SGD, from initial ones that are off by so much of themselves."""
     weights = task.initial()
     weights *= 1 + perturbation * torch.randn_like(weights)
-    kind = task.gradient_dtype if isinstance(task, CudaTask) else weights.dtype
+    kind = task.gradient_dtype if isinstance(task, CapturedTask) else weights.dtype
     gradient, point = torch.zeros_like(weights, dtype=kind), torch.empty_like(weights)
     sgd = optimizer.make("sgd", weights, clip=clip)
     for _ in range(steps):
-        if isinstance(task, CudaTask):
+        if isinstance(task, CapturedTask):
             task.take(weights, gradient)
         else:
             point.copy_(weights)
@@ -104,8 +104,12 @@ def main() -> None:
 
         heldout = HeldOut(feed(slice(-1, None), 256), AcousticModel(config, 40, pdfs), args.device)
         row: dict[str, float] = {"seed": seed}
-        narrow = functools.partial(CudaTask, gradient_dtype=torch.bfloat16)
-        ways: list[tuple[str, Any]] = [("float32", CorpusTask), ("perturbed", CorpusTask), ("fast", CudaTask)]
+        narrow = functools.partial(CapturedTask, gradient_dtype=torch.bfloat16)
+        ways: list[tuple[str, Any]] = [
+            ("float32", AutogradTask),
+            ("perturbed", AutogradTask),
+            ("fast", CapturedTask),
+        ]
         if args.device != "cpu":
             ways.append(("fast16", narrow))
         for name, kind in ways:

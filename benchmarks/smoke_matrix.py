@@ -39,10 +39,10 @@ from dasr.models.acoustic import AcousticModel
 from dasr.models.config import ModelConfig
 from dasr.strategies import registry
 from dasr.strategies.parts.codecs import CODECS
-from dasr.tasks.autograd_task import CorpusTask
-from dasr.tasks.captured_task import CudaTask
+from dasr.tasks.autograd_task import AutogradTask
+from dasr.tasks.captured_task import CapturedTask
 from dasr.tasks.task import TakesWeights
-from dasr.worlds.process.world import TorchWorld, connect
+from dasr.worlds.process.world import ProcessWorld, connect
 
 WARM_UP = 30  # steps
 ADAMW = 1 / 500  # of --rate: 1e-3, as usual. At five times that rounding alone moves a loss by 2 %
@@ -58,7 +58,7 @@ def cases() -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
-async def consensus(world: TorchWorld, learner: Learner, run: Any) -> tuple[Tensor, list[int]]:
+async def consensus(world: ProcessWorld, learner: Learner, run: Any) -> tuple[Tensor, list[int]]:
     """The mean of the learners' weights after `run`, which all begin together, compiled and captured, and the
     steps of each."""
     if isinstance(learner.task, TakesWeights):
@@ -118,7 +118,7 @@ def main() -> None:
         sort = registry.find(name).optimizer or "sgd"
         rate = ADAMW * args.rate if sort == "adamw" else args.rate
         narrow = device.type == "cuda" or args.narrow
-        kind = functools.partial(CudaTask, dtype=torch.bfloat16) if narrow else CorpusTask
+        kind = functools.partial(CapturedTask, dtype=torch.bfloat16) if narrow else AutogradTask
         task: Any = kind(model(), feed, seed, rank, str(device))
         slow = args.slow if rank == size - 1 else 1.0
         if narrow and (args.least_ms or slow > 1):

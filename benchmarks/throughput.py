@@ -32,7 +32,7 @@ from benchmarks.throughput_rows import (
 )
 from dasr.features.feed import Feed
 from dasr.planning.calibration import SameBatch
-from dasr.worlds.process.world import TorchWorld, connect
+from dasr.worlds.process.world import ProcessWorld, connect
 
 
 def show(rows: list[dict[str, Any]]) -> None:
@@ -140,7 +140,7 @@ def measure(
     def feed() -> Feed:
         return Feed(*data, CHUNK, batch, rank, size, seed=1, context=margin)
 
-    def world(row: int) -> TorchWorld:
+    def world(row: int) -> ProcessWorld:
         return connect(dist.PrefixStore(f"{batch}/{row}", store), rank, size, device=device)
 
     alone = dist.PrefixStore(f"alone/{rank}", store)

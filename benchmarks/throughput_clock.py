@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from dasr.learner.learner import Learner
-from dasr.tasks.captured_task import CudaTask
+from dasr.tasks.captured_task import CapturedTask
 from dasr.worlds.interface import ALL
-from dasr.worlds.process.world import TorchWorld
+from dasr.worlds.process.world import ProcessWorld
 
 
 class Slowed:
@@ -25,7 +25,7 @@ class Slowed:
     # pause of the host would let this learner run on as fast as it goes.
     MEASURED = range(3, 8)
 
-    def __init__(self, task: CudaTask, factor: float = 1.0, least_s: float = 0.0):
+    def __init__(self, task: CapturedTask, factor: float = 1.0, least_s: float = 0.0):
         self.task, self.factor, self.least_s = task, factor, least_s
         self.calls, self.alone, self.pause_s = 0, math.inf, 0.0
         self.cycles_a_second = 0.0
@@ -69,7 +69,7 @@ class Timer:
     """The learner's keeper: leaves out the first steps, reads the clock at each other, the accounts at both
     ends."""
 
-    def __init__(self, warm_up: int, steps: int, world: TorchWorld, profile: Path | None = None):
+    def __init__(self, warm_up: int, steps: int, world: ProcessWorld, profile: Path | None = None):
         self.warm_up, self.last, self.world, self.profile = warm_up, warm_up + steps, world, profile
         self.began = self.seconds = 0.0
         self.steps, self.mean_ms, self.spent = 0, math.nan, {"bytes_sent": 0, "wait_seconds": 0, "mixes": 0}

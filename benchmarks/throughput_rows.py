@@ -24,8 +24,8 @@ from dasr.models.acoustic import AcousticModel
 from dasr.models.config import PRESETS, ModelConfig
 from dasr.planning.simulate import simulate
 from dasr.strategies import registry
-from dasr.tasks.captured_task import CudaTask
-from dasr.worlds.process.world import TorchWorld
+from dasr.tasks.captured_task import CapturedTask
+from dasr.worlds.process.world import ProcessWorld
 from dasr.worlds.simulated import clusters
 from dasr.worlds.simulated.clusters import Compute
 
@@ -58,7 +58,7 @@ def synthetic(folder: Path, dim: int, pdfs: int, frames: int) -> tuple[list[Path
 
 
 def strategy_row(
-    world: TorchWorld, name: str, given: dict[str, Any], feed: Any, args: argparse.Namespace, share: int
+    world: ProcessWorld, name: str, given: dict[str, Any], feed: Any, args: argparse.Namespace, share: int
 ) -> dict[str, Any]:
     """Run a strategy for --steps steps of each learner; a row of the table."""
     shape, dim, pdfs, _ = SHAPES[args.preset]
@@ -68,7 +68,7 @@ def strategy_row(
         torch.cuda.reset_peak_memory_stats(world.device)
     model = AcousticModel(shape, dim, pdfs)
     kind = getattr(torch, args.gradients)
-    task: Any = CudaTask(model, feed, 0, world.rank, str(world.device), gradient_dtype=kind)
+    task: Any = CapturedTask(model, feed, 0, world.rank, str(world.device), gradient_dtype=kind)
     if args.slow > 1:
         task = Slowed(task, args.slow)
     timer = Timer(args.warm_up, args.steps, world, args.profile)
@@ -132,7 +132,7 @@ def memory(device: torch.device) -> dict[str, float]:
 
 
 def plain_row(
-    world: TorchWorld, feed: Feed, args: argparse.Namespace, share: int, ddp: bool
+    world: ProcessWorld, feed: Feed, args: argparse.Namespace, share: int, ddp: bool
 ) -> dict[str, Any]:
     """Plain PyTorch: autograd in eager mode, bf16 autocast, SGD; data already on the device, no loading."""
     shape, dim, pdfs, _ = SHAPES[args.preset]

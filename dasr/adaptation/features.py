@@ -17,13 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from dasr.adaptation import fmllr
 from dasr.corpora.rejects import Rejects
 from dasr.decoding.search import SearchConfig, best_path, read_graph
 from dasr.errors import UserError
 from dasr.features.store import Shard, Utterance, write_shard
-from dasr.hmm import material
-from dasr.hmm.aligner import Acoustics, Beams, aligner, speaker_maps
+from dasr.hmm import fmllr, material
+from dasr.hmm.aligner import Beams, GmmAcousticModel, aligner, speaker_maps
 from dasr.hmm.gmm import extended
 from dasr.hmm.system import HmmSystem
 
@@ -55,7 +54,9 @@ def make(results: Path, split: str, shard: str) -> dict[str, Any]:
     return write_shard(results / "features" / "fmllr" / split / shard, utterances, "fmllr", about)
 
 
-def heard(given: material.Material, model: Acoustics, graph: Any, num_pdfs: int) -> Sequence[list[int]]:
+def heard(
+    given: material.AlignmentData, model: GmmAcousticModel, graph: Any, num_pdfs: int
+) -> Sequence[list[int]]:
     """Words of each utterance as the speaker-independent GMM hears them."""
     pdfs = np.arange(num_pdfs)
     return [
@@ -69,7 +70,7 @@ def heard(given: material.Material, model: Acoustics, graph: Any, num_pdfs: int)
     ]
 
 
-def maps(given: material.Material, first: Acoustics, system: HmmSystem) -> Any:
+def maps(given: material.AlignmentData, first: GmmAcousticModel, system: HmmSystem) -> Any:
     """fMLLR of every speaker, float32 [speakers, dim, dim + 1]; the identity for one with no usable words."""
     found = fmllr.identity(given.num_speakers, system.acoustics.gmm.dim)
     usable = np.array([n for n, words in enumerate(given.transcripts) if words], int)

@@ -7,14 +7,14 @@ from torch import Tensor
 
 from dasr.cuda import kernels
 from dasr.strategies.base import Terms
-from dasr.worlds.simulated.placeholder import Sized
+from dasr.worlds.simulated.placeholder import PlaceholderTensor
 
 THREADS = 512  # in a block; each adds up one group of numbers
 
 
 def combine_(out: Tensor, terms: Terms) -> Tensor:
     """out <- sum of factor * vector, added in their order; `out` may be one of the vectors. Gives `out`."""
-    if isinstance(out, Sized):  # a timing-only simulation's
+    if isinstance(out, PlaceholderTensor):  # a timing-only simulation's
         return out
     vectors = [vector for _, vector in terms]
     if _one_pass_possible([out, *vectors]):

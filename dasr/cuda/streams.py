@@ -60,7 +60,7 @@ class Streams:
             torch.cuda.set_stream(before)
 
 
-def marked(tensor: Tensor) -> torch.cuda.Event | None:
+def record_event(tensor: Tensor) -> torch.cuda.Event | None:
     """A mark on the current stream that another can wait for."""
     return current().record_event() if tensor.is_cuda else None
 
@@ -71,7 +71,7 @@ def wait_for(event: torch.cuda.Event | None) -> None:
         current().wait_event(event)
 
 
-class Touch:
+class StreamMemoryOp:
     """What the front end of a stream does with an int32 in a GPU's memory: it writes the number, once all
     that the stream did before can be seen there, or waits until the cell has come to it, modulo 2^32."""
 
@@ -80,7 +80,7 @@ class Touch:
         self.operation: Any = None  # the driver's form of it
 
 
-def touch(touches: Sequence[Touch]) -> None:
+def submit_stream_ops(touches: Sequence[StreamMemoryOp]) -> None:
     """The current stream does these, one after another: one call, because a call takes a slow host 20 us.
     Raises RuntimeError."""
     from cuda.bindings import driver
@@ -91,7 +91,7 @@ def touch(touches: Sequence[Touch]) -> None:
         raise RuntimeError(f"cuStreamBatchMemOp: {code.name}")
 
 
-def _operation(one: Touch) -> Any:
+def _operation(one: StreamMemoryOp) -> Any:
     from cuda.bindings import driver
 
     if one.operation is None:

@@ -24,11 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from dasr.adaptation.fmllr import adapted, fmllr, identity
 from dasr.errors import UserError
+from dasr.hmm.fmllr import adapted, fmllr, identity
 from dasr.hmm.frontend import Frontend
 from dasr.hmm.gmm import Gmm, extended
-from dasr.hmm.material import Material
+from dasr.hmm.material import AlignmentData
 from dasr.hmm.topology import Transitions
 from dasr.workers import workers
 
@@ -40,7 +40,7 @@ Ids = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
-class Acoustics:
+class GmmAcousticModel:
     """A GMM acoustic model: frontend, mixtures, transitions, and the fMLLR map of each of a material's
     speakers.
     """
@@ -50,7 +50,7 @@ class Acoustics:
     transitions: Transitions
     maps: NDArray[np.float32] | None = None  # [speakers, dim, dim + 1]
 
-    def features(self, material: Material, index: int) -> NDArray[np.float32]:
+    def features(self, material: AlignmentData, index: int) -> NDArray[np.float32]:
         """What the GMM sees of one utterance, [num_frames, dim]."""
         frames = self.frontend(material.of(index))
         return frames if self.maps is None else adapted(frames, self.maps[material.speaker_of[index]])
@@ -65,7 +65,7 @@ class Beams:
 class Worker:
     """Aligns utterances of one material; lives in a worker process, or here when there is one job."""
 
-    def __init__(self, material: Material, lexicon_fst: Path) -> None:
+    def __init__(self, material: AlignmentData, lexicon_fst: Path) -> None:
         self.material = material
         self.lexicon_fst = kaldifst.StdVectorFst.read(str(lexicon_fst))
         if self.lexicon_fst is None:
@@ -77,12 +77,12 @@ class Worker:
             transitions.model, transitions.tree, self.lexicon_fst.copy(), [], options
         )
 
-    def align(self, model: Acoustics, beams: Beams, indices: Sequence[int]) -> list[Ids | None]:
+    def align(self, model: GmmAcousticModel, beams: Beams, indices: Sequence[int]) -> list[Ids | None]:
         """Transition ids of every frame of each utterance, None where there is no path."""
         compiler = self.compiler(model.transitions)
         return [self._align(compiler, model, beams, index) for index in indices]
 
-    def _align(self, compiler: Any, model: Acoustics, beams: Beams, index: int) -> Ids | None:
+    def _align(self, compiler: Any, model: GmmAcousticModel, beams: Beams, index: int) -> Ids | None:
         graph = compiler.compile_graph_from_text(self.material.transcripts[index])
         if graph.num_states == 0 or graph.start < 0:
             return None
@@ -137,7 +137,9 @@ def input_labels(graph: Any) -> NDArray[np.int64]:
     return np.array(sorted(labels - {0}), np.int64)
 
 
-def transition_scores(model: Acoustics, frames: NDArray[Any], ids: NDArray[np.int64]) -> NDArray[np.float32]:
+def transition_scores(
+    model: GmmAcousticModel, frames: NDArray[Any], ids: NDArray[np.int64]
+) -> NDArray[np.float32]:
     """Log-likelihood of each frame and transition id, [num_frames, num_transition_ids] (column id - 1); only
     `ids` filled.
     """
@@ -150,7 +152,7 @@ def transition_scores(model: Acoustics, frames: NDArray[Any], ids: NDArray[np.in
 _worker: Worker | None = None
 
 
-def _start(frames_file: str, material: Material, lexicon_fst: Path) -> None:
+def _start(frames_file: str, material: AlignmentData, lexicon_fst: Path) -> None:
     global _worker
     threadpool_limits(1)  # one core a worker
     frames = np.load(frames_file, mmap_mode="r")
@@ -168,7 +170,7 @@ class Aligner:
     def __init__(self, worker: Worker | None, pool: ProcessPoolExecutor | None, num_utterances: int) -> None:
         self._worker, self._pool, self._count = worker, pool, num_utterances
 
-    def align(self, model: Acoustics, beams: Beams) -> list[Ids | None]:
+    def align(self, model: GmmAcousticModel, beams: Beams) -> list[Ids | None]:
         return self._each("align", model, beams)
 
     def align_equally(self, transitions: Transitions, seed: int) -> list[Ids | None]:
@@ -184,8 +186,8 @@ class Aligner:
 
 
 def adapt_and_align(
-    pool: Aligner, material: Material, first: Acoustics, model: Acoustics
-) -> tuple[Acoustics, list[Ids | None]]:
+    pool: Aligner, material: AlignmentData, first: GmmAcousticModel, model: GmmAcousticModel
+) -> tuple[GmmAcousticModel, list[Ids | None]]:
     """Align with `first`, which is for features that are not adapted; find each speaker's fMLLR, first for
     it, then for `model`; align with `model`. Returns `model` with the maps, and the alignment.
     """
@@ -196,7 +198,9 @@ def adapt_and_align(
     return model, pool.align(model, Beams())
 
 
-def speaker_maps(model: Acoustics, material: Material, aligned: Sequence[Ids | None]) -> NDArray[np.float32]:
+def speaker_maps(
+    model: GmmAcousticModel, material: AlignmentData, aligned: Sequence[Ids | None]
+) -> NDArray[np.float32]:
     """fMLLR maps under `model` along an alignment, from the maps that it has."""
     lengths = np.diff(material.offsets)
     frames = np.concatenate([model.frontend(material.of(n)) for n in range(len(lengths))])
@@ -209,7 +213,7 @@ def speaker_maps(model: Acoustics, material: Material, aligned: Sequence[Ids | N
 
 
 @contextmanager
-def aligner(material: Material, lexicon_fst: Path, jobs: int) -> Iterator[Aligner]:
+def aligner(material: AlignmentData, lexicon_fst: Path, jobs: int) -> Iterator[Aligner]:
     """An `Aligner` on `jobs` processes (1: this one).
 
     BLAS runs on one thread meanwhile, here too: its bits depend on the number of threads, and early

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from dasr.errors import UserError
 from dasr.hmm import transforms
-from dasr.hmm.aligner import Acoustics, Aligner, Beams, Ids, adapt_and_align, speaker_maps
+from dasr.hmm.aligner import Aligner, Beams, GmmAcousticModel, Ids, adapt_and_align, speaker_maps
 from dasr.hmm.contexts import converted, frame_events
 from dasr.hmm.frontend import Frontend, spliced
 from dasr.hmm.gmm import Gmm, SortedFrames, accumulate, maximise, split
 from dasr.hmm.lexicon import Lexicon
-from dasr.hmm.material import Material
+from dasr.hmm.material import AlignmentData
 from dasr.hmm.topology import Transitions, bakis, parse_topology
 from dasr.hmm.tree import TreeBuilder, cluster_phones, gather
 
@@ -49,14 +49,16 @@ class HmmConfig:
 class Bootstrap:
     """Holds what every stage needs: the material, its aligner, and the newest alignment."""
 
-    def __init__(self, material: Material, lexicon: Lexicon, aligner: Aligner, config: HmmConfig) -> None:
+    def __init__(
+        self, material: AlignmentData, lexicon: Lexicon, aligner: Aligner, config: HmmConfig
+    ) -> None:
         self.material, self.lexicon, self.aligner, self.config = material, lexicon, aligner, config
         self.phones = list(range(1, len(lexicon.phones) + 1))
         self.topology = bakis(self.phones)
         self.rng = np.random.default_rng(SEED)
         self.ids: list[Ids | None] = []
 
-    def train(self) -> tuple[Acoustics, Acoustics]:
+    def train(self) -> tuple[GmmAcousticModel, GmmAcousticModel]:
         """(model for the first pass, whose features are not adapted; speaker-adapted model)."""
         model = self.triphones("triphones", self.monophones(), Frontend())
         model = self.triphones("triphones, LDA+MLLT", model, Frontend(self.lda(model)))
@@ -66,7 +68,7 @@ class Bootstrap:
         self.ids = adapt_and_align(self.aligner, self.material, first, model)[1]
         return first, model
 
-    def monophones(self) -> Acoustics:
+    def monophones(self) -> GmmAcousticModel:
         frontend = Frontend()
         tree = kaldi_hmm_gmm.monophone_context_dependency(
             self.phones, parse_topology(self.topology).get_phone_to_num_pdf_classes()
@@ -78,14 +80,18 @@ class Bootstrap:
         self.ids = self.aligner.align_equally(transitions, SEED)
         flat = np.ones((transitions.num_pdfs, 1))
         gmm = Gmm.single(flat * frames.mean(0, dtype=np.float64), flat * frames.var(0, dtype=np.float64))
-        model = Acoustics(frontend, gmm, transitions)
+        model = GmmAcousticModel(frontend, gmm, transitions)
         rounds = self.config.monophone_iterations
         realign = {n for n in range(2, rounds) if n <= 10 or n % 2 == 0}
         return self.em("monophones", model, frames, rounds, realign, MONOPHONE_GAUSSIANS)
 
     def triphones(
-        self, name: str, previous: Acoustics, frontend: Frontend, maps: NDArray[np.float32] | None = None
-    ) -> Acoustics:
+        self,
+        name: str,
+        previous: GmmAcousticModel,
+        frontend: Frontend,
+        maps: NDArray[np.float32] | None = None,
+    ) -> GmmAcousticModel:
         """A new tree on the features of `frontend` and `maps` along the newest alignment, and its GMM."""
         frames = self.features(replace(previous, frontend=frontend, maps=maps))
         events, kept = frame_events(previous.transitions, self.ids, self.material.offsets)
@@ -96,7 +102,7 @@ class Bootstrap:
         transitions = Transitions(tree.kaldi(), self.topology)
         self.ids = converted(self.ids, previous.transitions, transitions, events, self.material.offsets)
         order = SortedFrames.sort(frames, self.pdfs(transitions), transitions.num_pdfs)
-        model = Acoustics(frontend, _one_gaussian(frames, order), transitions, maps)
+        model = GmmAcousticModel(frontend, _one_gaussian(frames, order), transitions, maps)
         rounds = self.config.triphone_iterations
         realign = set(range(REALIGN_EVERY, rounds, REALIGN_EVERY))
         return self.em(name, model, frames, rounds, realign, self.config.gaussians)
@@ -104,12 +110,12 @@ class Bootstrap:
     def em(
         self,
         name: str,
-        model: Acoustics,
+        model: GmmAcousticModel,
         frames: NDArray[np.float32],
         rounds: int,
         realign: set[int],
         gaussians: int,
-    ) -> Acoustics:
+    ) -> GmmAcousticModel:
         """`rounds` iterations of EM; before those in `realign` the alignment is renewed."""
         growing = max(1, rounds * 2 // 3)
         begin = len(model.gmm.weights)
@@ -125,7 +131,7 @@ class Bootstrap:
             model = replace(model, gmm=maximise(model.gmm, statistics))
             if model.frontend.matrix is not None and n in TRANSFORM_AT:
                 if model.maps is None:
-                    model = self.turned(model, order)
+                    model = self.apply_mllt(model, order)
                 else:
                     model = replace(model, maps=speaker_maps(model, self.material, self.ids))
                 frames = self.features(model)
@@ -141,20 +147,20 @@ class Bootstrap:
         sizes = f"{gmm.num_pdfs} states, {len(gmm.weights)} Gaussians"
         print(f"{what}, {sizes}, log-likelihood {mean:.3f} a frame", file=sys.stderr, flush=True)
 
-    def turned(self, model: Acoustics, order: SortedFrames) -> Acoustics:
-        """The model with its feature space turned by one MLLT estimate."""
+    def apply_mllt(self, model: GmmAcousticModel, order: SortedFrames) -> GmmAcousticModel:
+        """The model with its feature space apply_mllt by one MLLT estimate."""
         assert model.frontend.matrix is not None
         turn = transforms.mllt(*transforms.mllt_statistics(model.gmm, order))
         gmm = Gmm(model.gmm.weights, model.gmm.means @ turn.T, model.gmm.variances, model.gmm.starts)
         matrix = (turn @ model.frontend.matrix).astype(np.float32)
         return replace(model, frontend=Frontend(matrix), gmm=gmm)
 
-    def lda(self, model: Acoustics) -> NDArray[np.float32]:
+    def lda(self, model: GmmAcousticModel) -> NDArray[np.float32]:
         material = self.material
         frames = np.concatenate([spliced(material.of(n)) for n in range(len(material.utterances))])
         return transforms.lda(frames, self.pdfs(model.transitions), LDA_DIM)
 
-    def realigned(self, model: Acoustics) -> Acoustics:
+    def realigned(self, model: GmmAcousticModel) -> GmmAcousticModel:
         """Renew the alignment; the model gets the transition probabilities that follow from it."""
         self.ids = self.aligner.align(model, Beams())
         done = [ids for ids in self.ids if ids is not None]
@@ -163,7 +169,7 @@ class Bootstrap:
         counts = np.bincount(np.concatenate(done), minlength=len(model.transitions.pdf_of))
         return replace(model, transitions=model.transitions.reestimated(counts))
 
-    def unadapted(self, model: Acoustics) -> Acoustics:
+    def unadapted(self, model: GmmAcousticModel) -> GmmAcousticModel:
         """The adapted model's Gaussians seen in features that are not adapted: one EM step on both
         (twofeats).
         """
@@ -172,7 +178,7 @@ class Bootstrap:
         orders = [SortedFrames.sort(self.features(one), pdfs, count) for one in (model, plain)]
         return replace(plain, gmm=maximise(model.gmm, accumulate(model.gmm, *orders)))
 
-    def features(self, model: Acoustics) -> NDArray[np.float32]:
+    def features(self, model: GmmAcousticModel) -> NDArray[np.float32]:
         """All frames as the GMM sees them, [num_frames, dim]."""
         return np.concatenate(
             [model.features(self.material, n) for n in range(len(self.material.utterances))]

@@ -18,14 +18,14 @@ from dasr.errors import UserError
 from dasr.features.store import checksum, write_arrays
 from dasr.files import write_json
 from dasr.hmm.aligner import Aligner, Beams, Ids, Worker, adapt_and_align, aligner
-from dasr.hmm.material import Material
+from dasr.hmm.material import AlignmentData
 from dasr.hmm.system import HmmSystem
 from dasr.hmm.topology import Transitions
 
 SET_ASIDE = -1
 
 
-def align(material: Material, system: HmmSystem, jobs: int, rejects: Rejects) -> list[Ids | None]:
+def align(material: AlignmentData, system: HmmSystem, jobs: int, rejects: Rejects) -> list[Ids | None]:
     """Transition ids of every utterance, None where there is no alignment; the reasons go to `rejects`."""
     usable = np.array([n for n, words in enumerate(material.transcripts) if words], int)
     found: list[Ids | None] = [None] * len(material.utterances)
@@ -41,14 +41,14 @@ def align(material: Material, system: HmmSystem, jobs: int, rejects: Rejects) ->
     return found
 
 
-def in_passes(pool: Aligner, material: Material, system: HmmSystem) -> list[Ids | None]:
+def in_passes(pool: Aligner, material: AlignmentData, system: HmmSystem) -> list[Ids | None]:
     """Align; where the system is speaker-adapted, once to find each speaker's fMLLR and once with it."""
     if system.speaker_independent is None:
         return pool.align(system.acoustics, Beams())
     return adapt_and_align(pool, material, system.speaker_independent, system.acoustics)[1]
 
 
-def _why(material: Material, index: int, system: HmmSystem) -> str:
+def _why(material: AlignmentData, index: int, system: HmmSystem) -> str:
     has = len(material.of(index))
     needs = Worker(material, system.lexicon_fst).shortest(system.transitions, index)
     if has < needs:

@@ -21,7 +21,7 @@ LACKS = "is not in the lexicon"
 
 
 @dataclass(frozen=True)
-class Material:
+class AlignmentData:
     """frames: float32 [num_frames, dim], mean-normalised MFCCs of all utterances one after another;
     offsets: int64 [num_utts + 1]; transcripts: word ids, empty where the utterance cannot be used."""
 
@@ -38,16 +38,16 @@ class Material:
     def of(self, index: int) -> NDArray[np.float32]:
         return self.frames[self.offsets[index] : self.offsets[index + 1]]
 
-    def only(self, chosen: NDArray[Any]) -> Material:
+    def only(self, chosen: NDArray[Any]) -> AlignmentData:
         parts = [self.of(n) for n in chosen]
         offsets = np.cumsum([0, *map(len, parts)])
         _, speakers = np.unique(self.speaker_of[chosen], return_inverse=True)
         names, said = [self.utterances[n] for n in chosen], [self.transcripts[n] for n in chosen]
-        return Material(names, np.concatenate(parts), offsets, said, speakers.reshape(-1))
+        return AlignmentData(names, np.concatenate(parts), offsets, said, speakers.reshape(-1))
 
 
 @dataclass(frozen=True)
-class Listing:
+class UtteranceIndex:
     """What there is to align in the shards of `folders`, before any frame is read. places: int64
     [num_utts, 2], the number of an utterance's shard and its place there; lengths: frames; transcripts: word
     ids, empty where the utterance cannot be used."""
@@ -58,25 +58,25 @@ class Listing:
     lengths: NDArray[np.int64]
     transcripts: Sequence[Sequence[int]]
 
-    def usable(self) -> Listing:
+    def usable(self) -> UtteranceIndex:
         """Without the utterances that have no transcript in known words. Raises UserError if none is left."""
         chosen = np.array([n for n, words in enumerate(self.transcripts) if words], int)
         if not len(chosen):
             raise UserError("there is no utterance whose words are all in the lexicon")
         return self.only(chosen)
 
-    def lasting(self, seconds: float, frame_s: float = 0.01) -> Listing:
+    def lasting(self, seconds: float, frame_s: float = 0.01) -> UtteranceIndex:
         """Utterances spread evenly, about `seconds` of speech in all (everything if there is less)."""
         keep = min(1.0, seconds / (frame_s * max(1, int(self.lengths.sum()))))
         count = max(1, int(keep * len(self.utterances)))
         chosen = np.unique(np.linspace(0, len(self.utterances) - 1, count).round().astype(int))
         return self.only(chosen) if keep < 1 else self
 
-    def only(self, chosen: NDArray[Any]) -> Listing:
+    def only(self, chosen: NDArray[Any]) -> UtteranceIndex:
         names, said = [self.utterances[n] for n in chosen], [self.transcripts[n] for n in chosen]
-        return Listing(self.folders, names, self.places[chosen], self.lengths[chosen], said)
+        return UtteranceIndex(self.folders, names, self.places[chosen], self.lengths[chosen], said)
 
-    def read(self) -> Material:
+    def read(self) -> AlignmentData:
         """Read the frames of these utterances, a shard at a time. Raises UserError."""
         offsets = np.cumsum([0, *self.lengths])
         frames: NDArray[np.float32] | None = None
@@ -95,7 +95,7 @@ class Listing:
             seen += len(shard.speakers)
         assert frames is not None
         _, numbers = np.unique(speakers, return_inverse=True)
-        return Material(self.utterances, frames, offsets, self.transcripts, numbers.reshape(-1))
+        return AlignmentData(self.utterances, frames, offsets, self.transcripts, numbers.reshape(-1))
 
 
 def listing(
@@ -104,7 +104,7 @@ def listing(
     words: Mapping[str, int],
     rejects: Rejects,
     unknown: int | None = None,
-) -> Listing:
+) -> UtteranceIndex:
     """MFCC shards and their transcripts, `unknown` in the place of words that are not in `words`. What cannot
     be aligned goes to `rejects`. Raises UserError."""
     transcripts = read_table(text, rejects)
@@ -119,7 +119,7 @@ def listing(
         ids += [_transcript(name, transcripts, words, text, rejects, unknown) for name in shard.utterances]
     if not utterances:
         raise UserError(f"no feature shards to align with {text}")
-    return Listing(shards, utterances, np.concatenate(places), np.concatenate(lengths), ids)
+    return UtteranceIndex(shards, utterances, np.concatenate(places), np.concatenate(lengths), ids)
 
 
 def advice(rejects: Rejects) -> str:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from dasr.errors import UserError
 from dasr.files import write_text
-from dasr.hmm.aligner import Acoustics
+from dasr.hmm.aligner import GmmAcousticModel
 from dasr.hmm.frontend import Frontend
 from dasr.hmm.kaldi_io import HEADER, Reader, Writer, read_vector_text, vector_text
 from dasr.hmm.lexicon import BACKOFF, BEGIN, END, EPSILON, Lexicon, symbol_table_text
@@ -108,7 +108,7 @@ class HmmSystem:
         return np.asarray(np.log(floored / floored.sum()), np.float32)
 
     @cached_property
-    def acoustics(self) -> Acoustics:
+    def acoustics(self) -> GmmAcousticModel:
         """The GMM with its frontend. Raises UserError if `final.mdl` has none."""
         if self._model.gmm is None:
             raise UserError(
@@ -116,10 +116,10 @@ class HmmSystem:
             )
         matrix = self.folder / "final.mat"
         frontend = Frontend(Reader(matrix).matrix()) if matrix.exists() else Frontend()
-        return Acoustics(frontend, self._model.gmm, self.transitions)
+        return GmmAcousticModel(frontend, self._model.gmm, self.transitions)
 
     @cached_property
-    def speaker_independent(self) -> Acoustics | None:
+    def speaker_independent(self) -> GmmAcousticModel | None:
         """For features that are not adapted: the model of the first pass; None if the GMM wants no
         adaptation.
         """
@@ -129,7 +129,7 @@ class HmmSystem:
         first = read_model(path, read_tree(self.folder / "tree"))
         if first.gmm is None:
             raise UserError(f"{path} holds no GMM")
-        return Acoustics(self.acoustics.frontend, first.gmm, first.transitions)
+        return GmmAcousticModel(self.acoustics.frontend, first.gmm, first.transitions)
 
     @property
     def lexicon_fst(self) -> Path:
@@ -160,7 +160,11 @@ def write_lang(folder: Path, lexicon: Lexicon) -> None:
 
 
 def write_system(
-    folder: Path, lexicon: Lexicon, first: Acoustics, model: Acoustics, pdf_counts: NDArray[np.int64]
+    folder: Path,
+    lexicon: Lexicon,
+    first: GmmAcousticModel,
+    model: GmmAcousticModel,
+    pdf_counts: NDArray[np.int64],
 ) -> None:
     """Write everything but the manifest into `folder`."""
     write_lang(folder, lexicon)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-class Awake:
+class ActiveClock:
     """A clock that stands still while its process does: stopped (Ctrl-Z, SIGSTOP), its job suspended
     (`scontrol suspend`, PreemptMode=SUSPEND), its container or virtual machine paused."""
 

@@ -66,7 +66,7 @@ def train(
 
     Ctrl-C and SIGTERM let the job save and end it. After SIGKILL the job goes on, and the same command
     finds it."""
-    from dasr.launch.failures import Policy
+    from dasr.launch.failures import FaultPolicy
     from dasr.launch.resources import Resources
     from dasr.strategies import registry
 
@@ -74,7 +74,7 @@ def train(
     wanted = configuration.find_run(config, run)
     resources = Resources(**{name: value for name, value in given.items() if value not in (None, "")})
     strategy = registry.find(wanted.strategy)
-    policy = Policy(
+    policy = FaultPolicy(
         asynchronous=strategy.asynchronous,
         restarts=restarts,
         replacements=replacements if strategy.replaceable else 0,
@@ -99,13 +99,13 @@ def dispatch(
     from dasr.launch.dispatcher import Dispatcher, Signals, find_again, say
     from dasr.launch.job_record import JobRecord, Owner
     from dasr.launch.jobs import submit
-    from dasr.launch.lock import dispatching
-    from dasr.launch.supervisor import Supervise
+    from dasr.launch.lock import exclusive_lock
+    from dasr.launch.supervisor import SupervisorJob
 
     layout = resources.layout(learners)
     signals = Signals()
     signals.catch()
-    with dispatching(folder):
+    with exclusive_lock(folder):
         if found := find_again(folder, signals):
             record, job = found
             say(f"found job {record.job_id} of this run: watching it")
@@ -113,7 +113,7 @@ def dispatch(
             record = JobRecord(
                 resources.executor, f"dasr-{run}", learners, str(folder / "submitit"), Owner.this_process()
             )
-            work = Supervise(
+            work = SupervisorJob(
                 folder,
                 command,
                 record.token,

@@ -10,12 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dasr.errors import UserError
-from dasr.launch.active_clock import Awake
-from dasr.launch.failures import Loss, Member, Policy, first_cause
-from dasr.launch.heartbeats import Pulses
+from dasr.launch.active_clock import ActiveClock
+from dasr.launch.failures import FaultPolicy, LearnerFailure, RemoteSupervisor, cause_order
+from dasr.launch.heartbeats import HeartbeatMonitor
 from dasr.launch.job_record import JobRecord, Outcome
 from dasr.launch.membership import EXIT_DONE, EXIT_MISTAKE, EXIT_SAVED, STOP, generation_prefix, lost_key
-from dasr.launch.rendezvous import Address, Line, Message, candidate_hosts, host_store, listening_socket
+from dasr.launch.rendezvous import (
+    Address,
+    JsonConnection,
+    Message,
+    candidate_hosts,
+    host_store,
+    listening_socket,
+)
 
 if TYPE_CHECKING:
     from torch.distributed.distributed_c10d import Store
@@ -28,8 +35,8 @@ class Coordinator:
     restart: int  # how often the cluster has requeued this job
     tasks: int
     nodes: int
-    policy: Policy
-    members: dict[int, Member] = field(default_factory=dict)
+    policy: FaultPolicy
+    members: dict[int, RemoteSupervisor] = field(default_factory=dict)
     running: set[int] = field(default_factory=set)
     finished: set[int] = field(default_factory=set)
 
@@ -41,7 +48,7 @@ class Coordinator:
             self.policy.restarts,
             self.policy.replacements,
         )
-        self._now = Awake(often_s=5.0)
+        self._now = ActiveClock(often_s=5.0)
         self._stop_deadline = float("inf")
         self._saved = False  # a learner has saved and left
         hosts = candidate_hosts(self.nodes)
@@ -52,7 +59,7 @@ class Coordinator:
         self._address.publish(self.run_folder)
         try:
             self._root_store = await asyncio.to_thread(host_store, for_store)
-            outcome = await self._conduct()
+            outcome = await self._run_job()
         except Exception as error:
             outcome = Outcome(
                 self.token, "failed", f"the coordinator failed: {type(error).__name__}: {error}"
@@ -68,14 +75,14 @@ class Coordinator:
         return outcome
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        line = Line(reader, writer)
+        line = JsonConnection(reader, writer)
         hello = await line.receive(10) or {}
         rank = hello.get("rank", -1)
         known = (hello.get("token"), hello.get("restart")) == (self.token, self.restart)
         if not known or rank in self.members or not 0 <= rank < self.tasks:
             await line.close()
             return
-        self.members[rank] = Member(rank, int(hello["node"]), str(hello["host"]), line)
+        self.members[rank] = RemoteSupervisor(rank, int(hello["node"]), str(hello["host"]), line)
         line.send(do="welcome")
         with contextlib.suppress(asyncio.CancelledError):  # the job has ended; asyncio.streams would complain
             while message := await line.receive(self.policy.silence_s):
@@ -83,7 +90,7 @@ class Coordinator:
                     self._events.put_nowait((str(message.pop("event")), rank, message))
             self._events.put_nowait(("gone", rank, {}))
 
-    async def _conduct(self) -> Outcome:
+    async def _run_job(self) -> Outcome:
         while len(self.members) < self.tasks:
             if self._now() > self.policy.startup_s:
                 missing = sorted(set(range(self.tasks)) - set(self.members))
@@ -106,14 +113,14 @@ class Coordinator:
         from torch.distributed.distributed_c10d import PrefixStore
 
         self._store: Store = PrefixStore(generation_prefix(self._generation), self._root_store)
-        self._pulses = Pulses(self._store, self.policy.hang_s, self.policy.asynchronous, self._now)
+        self._pulses = HeartbeatMonitor(self._store, self.policy.hang_s, self.policy.asynchronous, self._now)
         self.finished.clear()
         for member in self.members.values():
             self._start(member, replacement=False)
 
-    def _start(self, member: Member, replacement: bool) -> None:
+    def _start(self, member: RemoteSupervisor, replacement: bool) -> None:
         member.incarnation += 1
-        member.doomed = ""
+        member.kill_reason = ""
         self.running.add(member.rank)
         self._pulses.expect(member.rank)
         member.line.send(
@@ -136,9 +143,9 @@ class Coordinator:
             self._kill_all("it did not stop in time")
             return Outcome(self.token, "stopped", f"{sorted(self.running)} did not stop in time: killed")
         hung = self._pulses.hung(self.running)
-        if hung and not self.members[hung.rank].doomed:
+        if hung and not self.members[hung.rank].kill_reason:
             member = self.members[hung.rank]
-            member.doomed = hung.reason
+            member.kill_reason = hung.reason
             self._say(f"{member.name()} {hung.reason}")
             member.line.send(do="abort")
         return None
@@ -151,7 +158,7 @@ class Coordinator:
             return False
         return bool((record and record.token != self.token) or (address and address != self._address))
 
-    async def _meet(self, event: str, member: Member, message: Message) -> Outcome | None:
+    async def _meet(self, event: str, member: RemoteSupervisor, message: Message) -> Outcome | None:
         if event == "signal":
             self._say(f"asked to stop ({message['name']}): saving")
             self._stop_deadline = min(self._stop_deadline, self._now() + self.policy.stop_s)
@@ -168,11 +175,11 @@ class Coordinator:
         if event == "exited" and code == EXIT_DONE:
             self.finished.add(member.rank)
         elif not stopping:
-            return await self._lose(Loss.of(member, event, message))
+            return await self._on_failure(LearnerFailure.of(member, event, message))
         elif event == "exited" and code == EXIT_SAVED:
             self._saved = True
         else:
-            self._say(Loss.of(member, event, message).report)
+            self._say(LearnerFailure.of(member, event, message).report)
         if self.running:
             return None
         if self._saved:
@@ -182,12 +189,14 @@ class Coordinator:
             return Outcome(self.token, "stopped", "saved and left")
         return Outcome(self.token, "finished")
 
-    async def _lose(self, loss: Loss) -> Outcome | None:
+    async def _on_failure(self, loss: LearnerFailure) -> Outcome | None:
         if self.policy.asynchronous:
             return self._go_on_without(loss)
         losses = await self._losses_after(loss)
-        loss = min(losses, key=first_cause)
-        hopeless = loss.code == EXIT_MISTAKE or loss.member.doomed or any(one.code is None for one in losses)
+        loss = min(losses, key=cause_order)
+        hopeless = (
+            loss.code == EXIT_MISTAKE or loss.member.kill_reason or any(one.code is None for one in losses)
+        )
         if hopeless or self._restarts == 0:
             self._kill_all("another learner is lost")
             return self._failed(loss.report)
@@ -199,7 +208,7 @@ class Coordinator:
         self._start_all()
         return None
 
-    async def _losses_after(self, loss: Loss) -> list[Loss]:
+    async def _losses_after(self, loss: LearnerFailure) -> list[LearnerFailure]:
         """A lost learner takes the others with it within moments; wait for them."""
         losses = [loss]
         await asyncio.sleep(1.0)
@@ -209,10 +218,10 @@ class Coordinator:
             if event == "signal":
                 await self._meet(event, member, message)
             elif event == "gone" or message["incarnation"] == member.incarnation:
-                losses.append(Loss.of(member, event, message))
+                losses.append(LearnerFailure.of(member, event, message))
         return losses
 
-    def _go_on_without(self, loss: Loss) -> Outcome | None:
+    def _go_on_without(self, loss: LearnerFailure) -> Outcome | None:
         member = loss.member
         if not self.running and not self.finished:
             return self._failed(f"no learner is left; the last: {loss.report}")
@@ -231,7 +240,7 @@ class Coordinator:
 
     def _kill_all(self, why: str) -> None:
         for member in self.members.values():
-            member.doomed = member.doomed or why
+            member.kill_reason = member.kill_reason or why
             member.line.send(do="kill")
 
     def _say(self, text: str) -> None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from dasr.launch.child import describe_exit
 from dasr.launch.membership import EXIT_MISTAKE
-from dasr.launch.rendezvous import Line, Message
+from dasr.launch.rendezvous import JsonConnection, Message
 
 
 @dataclass(frozen=True)
-class Policy:
+class FaultPolicy:
     """How a job treats trouble. Times in seconds."""
 
     asynchronous: bool  # a lost learner does not end the run
@@ -23,36 +23,36 @@ class Policy:
 
 
 @dataclass
-class Member:
+class RemoteSupervisor:
     """A supervisor that has reported, and its learner."""
 
     rank: int
     node: int
     host: str
-    line: Line
+    line: JsonConnection
     incarnation: int = 0  # of its learner; messages about earlier ones are stale
-    doomed: str = ""  # why its learner is being killed
+    kill_reason: str = ""  # why its learner is being killed
 
     def name(self) -> str:
         return f"learner {self.rank} (on {self.host})"
 
 
 @dataclass
-class Loss:
+class LearnerFailure:
     """A learner that ended otherwise than well."""
 
-    member: Member
+    member: RemoteSupervisor
     code: int | None  # None: its supervisor went with it
     tail: str
     reason: str
 
     @classmethod
-    def of(cls, member: Member, event: str, message: Message) -> Loss:
+    def of(cls, member: RemoteSupervisor, event: str, message: Message) -> LearnerFailure:
         """From what its supervisor reported (`exited`), or from the supervisor's own end (`gone`)."""
         if event == "gone":
             return cls(member, None, "", f"{member.name()} is lost with its supervisor")
         code = int(message["code"])
-        reason = f"{member.name()} {member.doomed or describe_exit(code)}"
+        reason = f"{member.name()} {member.kill_reason or describe_exit(code)}"
         return cls(member, code, str(message["tail"]), reason)
 
     @property
@@ -60,7 +60,7 @@ class Loss:
         return self.reason + (f"; its last lines:\n{_indented(self.tail)}" if self.tail else "")
 
 
-def first_cause(loss: Loss) -> tuple[bool, bool, bool]:
+def cause_order(loss: LearnerFailure) -> tuple[bool, bool, bool]:
     """Smallest for the first cause: a mistake that it names, a lost supervisor, a signal; not a lost peer."""
     return loss.code != EXIT_MISTAKE, loss.code is not None, (loss.code or 0) >= 0
 

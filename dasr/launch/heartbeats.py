@@ -30,7 +30,7 @@ class Hung:
     reason: str
 
 
-class Pulses:
+class HeartbeatMonitor:
     """Signs of life of a generation of learners."""
 
     SLACK_S = 3.0  # those who wait for a hung learner stop a little before or after it
@@ -69,7 +69,7 @@ class Pulses:
             still = {r: p for r, p in still.items() if p.doing != "wait" or self._frozen(p, now)}
         if not any(now - min(p.arrived, p.spoke) > self._hang_s for p in still.values()):
             return None
-        rank, pulse = min(still.items(), key=lambda item: self._innocence(item[1], now))
+        rank, pulse = min(still.items(), key=lambda item: self._blame_order(item[1], now))
         if self._frozen(pulse, now):
             return Hung(rank, f"hangs: no sign of life for {now - pulse.spoke:.0f} s (step {pulse.step})")
         return Hung(rank, f"hangs: in '{pulse.doing}' at step {pulse.step} for {now - pulse.arrived:.0f} s")
@@ -77,7 +77,7 @@ class Pulses:
     def _frozen(self, pulse: Pulse, now: float) -> bool:
         return now - pulse.spoke > self._hang_s - self.SLACK_S
 
-    def _innocence(self, pulse: Pulse, now: float) -> tuple[bool, bool, int]:
+    def _blame_order(self, pulse: Pulse, now: float) -> tuple[bool, bool, int]:
         return not self._frozen(pulse, now), pulse.doing == "wait", pulse.step
 
     def _listen(self, rank: int, now: float) -> None:

@@ -18,7 +18,7 @@ from dasr.launch import slurm
 from dasr.launch.job_record import JobRecord
 from dasr.launch.resources import Layout, Resources
 from dasr.launch.slurm import JobState
-from dasr.launch.supervisor import Supervise
+from dasr.launch.supervisor import SupervisorJob
 
 MOST_REQUEUES = 100  # of a job at its time limit
 
@@ -79,21 +79,23 @@ def attach(record: JobRecord) -> Job | None:
     return SlurmJob(job_id) if job_id else None
 
 
-def submit(run_folder: Path, record: JobRecord, work: Supervise, resources: Resources, layout: Layout) -> Job:
+def submit(
+    run_folder: Path, record: JobRecord, work: SupervisorJob, resources: Resources, layout: Layout
+) -> Job:
     """Start the job and complete its record. Raises UserError when the cluster refuses it."""
     record.write(run_folder)  # the intention first: a submission cut short is found by its name
     gpus = resources.gpus(layout) * layout.tasks_per_node
     try:
         if resources.executor == "slurm":
             executor = _slurm_executor(record, resources, layout, gpus)
-            with _outside_of_any_job():
+            with _without_slurm_variables():
                 submitted = executor.submit(work)
         else:
             executor = submitit.LocalExecutor(folder=record.folder, max_num_timeout=MOST_REQUEUES)
             executor.update_parameters(
                 timeout_min=resources.minutes(), tasks_per_node=layout.tasks_per_node, gpus_per_node=gpus
             )
-            with _deaf_to_interrupts():
+            with _ignore_sigint():
                 submitted = executor.submit(work)
     except submitit.core.utils.FailedJobError as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
@@ -142,7 +144,7 @@ def _slurm_executor(
 
 
 @contextlib.contextmanager
-def _outside_of_any_job() -> Iterator[None]:
+def _without_slurm_variables() -> Iterator[None]:
     """Without the variables of a job that the head itself runs in: sbatch would take them for options."""
     hidden = {k: v for k, v in os.environ.items() if k.startswith("SLURM_") and k != "SLURM_CONF"}
     for name in hidden:
@@ -154,7 +156,7 @@ def _outside_of_any_job() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
+def _ignore_sigint() -> Iterator[None]:
     """Processes started here ignore Ctrl-C: the dispatcher hears it, and lets the job save first."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -17,7 +17,7 @@ from dasr.launch.job_record import Owner
 
 
 @contextlib.contextmanager
-def dispatching(run_folder: Path) -> Iterator[None]:
+def exclusive_lock(run_folder: Path) -> Iterator[None]:
     """Hold the lock of `run_folder`. Raises UserError naming the owner when somebody else does."""
     path = run_folder / "lock"
     run_folder.mkdir(parents=True, exist_ok=True)

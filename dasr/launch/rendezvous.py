@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from dasr.files import write_json
-from dasr.launch.active_clock import Awake
+from dasr.launch.active_clock import ActiveClock
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import TCPStore
@@ -89,7 +89,7 @@ def host_store(listening: socket.socket, timeout_s: float = 300.0) -> TCPStore:
     )
 
 
-class Line:
+class JsonConnection:
     """JSON messages, one a line, over a TCP connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
@@ -104,7 +104,7 @@ class Line:
     async def receive(self, within_s: float) -> Message | None:
         """The next message; None when the other end has gone or said nothing for `within_s` in which this
         process could hear it."""
-        reading, awake = asyncio.ensure_future(self._reader.readline()), Awake(often_s=1.5)
+        reading, awake = asyncio.ensure_future(self._reader.readline()), ActiveClock(often_s=1.5)
         try:
             while not reading.done() and (left := within_s - awake()) > 0:
                 await asyncio.wait({reading}, timeout=min(1.0, left))
@@ -134,11 +134,11 @@ class Line:
             pass
 
 
-async def connect(run_folder: Path, hello: Message, within_s: float) -> tuple[Line, str]:
+async def connect(run_folder: Path, hello: Message, within_s: float) -> tuple[JsonConnection, str]:
     """Find the coordinator of this attempt, say `hello`, be welcomed: (line, the host name that worked).
 
     Raises TimeoutError naming the file that was read."""
-    awake = Awake(often_s=30.0)  # an address that does not answer takes 15 s
+    awake = ActiveClock(often_s=30.0)  # an address that does not answer takes 15 s
     while awake() < within_s:
         address = Address.read(run_folder)
         if address and (address.token, address.restart) == (hello["token"], hello["restart"]):
@@ -148,7 +148,7 @@ async def connect(run_folder: Path, hello: Message, within_s: float) -> tuple[Li
                         reader, writer = await asyncio.open_connection(host, address.port, limit=1 << 20)
                 except (TimeoutError, OSError):
                     continue
-                line = Line(reader, writer)
+                line = JsonConnection(reader, writer)
                 line.send(**hello)
                 if await line.receive(10) == {"do": "welcome"}:
                     return line, host

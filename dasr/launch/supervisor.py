@@ -21,7 +21,7 @@ import submitit
 from dasr.launch.child import Child
 from dasr.launch.coordinator import Coordinator
 from dasr.launch.environment import learner_environment
-from dasr.launch.failures import Policy
+from dasr.launch.failures import FaultPolicy
 from dasr.launch.job_record import JobRecord
 from dasr.launch.membership import Membership
 from dasr.launch.rendezvous import Message, connect
@@ -38,13 +38,13 @@ class Leave(Exception):
 
 
 @dataclass(frozen=True)
-class Supervise:
+class SupervisorJob:
     """The function that submitit pickles, the same for all tasks. `command`: what a learner's Python gets."""
 
     run_folder: Path
     command: tuple[str, ...]
     token: str
-    policy: Policy
+    policy: FaultPolicy
     cpus_per_task: int
     gpus_per_task: int
     visible_devices: str | None = (
@@ -90,7 +90,7 @@ def _wants_requeue(job: submitit.JobEnvironment, end: Message) -> bool:
 class Task:
     """One task at work: a line to the coordinator, perhaps a learner."""
 
-    def __init__(self, plan: Supervise, job: Any):
+    def __init__(self, plan: SupervisorJob, job: Any):
         self._plan = plan
         self._job = job
         self._rank: int = job.global_rank

@@ -40,7 +40,7 @@ class Budget:
             )
 
     @property
-    def share(self) -> int:
+    def local_batch(self) -> int:
         """Samples in one learner's batch."""
         return self.batch // self.learners
 
@@ -54,10 +54,10 @@ class Budget:
         return self.steps * self.batch
 
 
-class Keeper(Protocol):
+class Callbacks(Protocol):
     """What happens at step boundaries besides training: metrics, snapshots, checkpoints, the stop flag."""
 
-    async def boundary(self, learner: Learner, together: bool) -> bool:
+    async def on_step_boundary(self, learner: Learner, together: bool) -> bool:
         """False: stop here. `together`: all learners are at the boundary of the same step."""
         ...
 
@@ -76,7 +76,7 @@ class Learner:
         optimizer: Callable[[Tensor], Optimizer],
         schedule: Callable[[int], float],
         budget: Budget,
-        keeper: Keeper | None = None,
+        keeper: Callbacks | None = None,
     ):
         """`schedule`: samples seen by all learners -> learning rate; `keeper`: None in simulation."""
         self.world = world
@@ -109,17 +109,17 @@ class Learner:
         self.samples = self.steps * self.budget.batch
         if self.steps >= self.budget.steps:
             return False
-        return self.keeper is None or await self.keeper.boundary(self, together=True)
+        return self.keeper is None or await self.keeper.on_step_boundary(self, together=True)
 
     async def claim(self) -> bool:
         """Step boundary of an asynchronous strategy: take the next batch of the shared budget."""
-        if self.keeper is not None and not await self.keeper.boundary(self, together=False):
+        if self.keeper is not None and not await self.keeper.on_step_boundary(self, together=False):
             return False
         index = await self.world.count("batches", 1)
         if self._unrecorded:
             self.record(max(0, min(index, self.budget.claims) - self._claimed - 1))
         self._claimed = index
-        self.samples = min(index, self.budget.claims) * self.budget.share
+        self.samples = min(index, self.budget.claims) * self.budget.local_batch
         return index < self.budget.claims
 
     async def compute(self, ready: Ready | None = None) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 from dasr.cuda.linear_combination import combine_
 from dasr.cuda.streams import current
 from dasr.strategies.base import Terms
-from dasr.worlds.simulated.placeholder import Sized
+from dasr.worlds.simulated.placeholder import PlaceholderTensor
 
 
 class Weights:
@@ -28,7 +28,7 @@ class Weights:
         self.lock = threading.Condition()  # told when what was to be added soon is
         self._touched = torch.cuda.Event() if tensor.is_cuda else None  # type: ignore[no-untyped-call]
         self._changed = 0
-        self._lendable = not isinstance(tensor, Sized)  # a timing-only simulation's never change
+        self._lendable = not isinstance(tensor, PlaceholderTensor)  # a timing-only simulation's never change
         self._shared = False  # others may write into this very vector
         self._lent = False
         self._spare: Tensor | None = None  # where changed weights go, while others' are lent

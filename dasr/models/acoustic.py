@@ -102,7 +102,7 @@ def _starts(length: int, size: int, hop: int) -> Tensor:
 
 
 def _central(starts: Tensor, scores: Tensor, length: int) -> Tensor:
-    """Windows' scores [windows, size, pdfs] -> [length, pdfs], each from where it is most central."""
+    """ExchangeBuffers' scores [windows, size, pdfs] -> [length, pdfs], each from where it is most central."""
     place = torch.arange(length).unsqueeze(1) - starts
     window = (place - (scores.shape[1] - 1) / 2).abs().argmin(dim=1)
     return scores[window, place[torch.arange(length), window]]

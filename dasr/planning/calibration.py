@@ -19,7 +19,7 @@ from dasr.errors import UserError
 from dasr.planning.probe import Times, Work, probe
 from dasr.worlds.interface import Ready
 from dasr.worlds.process.activities import ignore
-from dasr.worlds.process.world import TorchWorld
+from dasr.worlds.process.world import ProcessWorld
 from dasr.worlds.simulated.clusters import Cluster, Compute, Link
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def measure(
 
 
 def _calibrate_process(
-    world: TorchWorld, max_bytes: int, repeats: int, share: int, step_seconds: float | None
+    world: ProcessWorld, max_bytes: int, repeats: int, share: int, step_seconds: float | None
 ) -> dict[str, Any]:
     """One learner. A gradient time that is given is another device's: it leaves this processor alone."""
     torch.set_num_threads(1)
@@ -171,13 +171,13 @@ def gpu_step(share: int, pdfs: int = 32_000) -> Work:
     from dasr.features.feed import Batch
     from dasr.models import config as model_config
     from dasr.models.acoustic import AcousticModel
-    from dasr.tasks.captured_task import CudaTask
+    from dasr.tasks.captured_task import CapturedTask
 
     config = model_config.from_config({"preset": "swb2000"})
     frames = torch.randn(share, CHUNK + 2 * config.margin, DIM).half()
     labels = torch.randint(pdfs, (share, CHUNK), dtype=torch.int32)
     batch = Batch(frames, torch.zeros(share, DIM), torch.ones(share, DIM), labels)
-    task = CudaTask(AcousticModel(config, DIM, pdfs), SameBatch(batch), 0)
+    task = CapturedTask(AcousticModel(config, DIM, pdfs), SameBatch(batch), 0)
     weights = task.initial()
     gradient = torch.zeros_like(weights)
 

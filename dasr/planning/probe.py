@@ -17,7 +17,7 @@ import torch
 
 from dasr.worlds.interface import Ready
 from dasr.worlds.process.activities import ignore
-from dasr.worlds.process.world import TorchWorld
+from dasr.worlds.process.world import ProcessWorld
 
 SMALLEST = 1 << 10  # bytes
 LARGEST_BESIDE = 1 << 20  # bytes of a message that passes beside work
@@ -26,7 +26,9 @@ Times = dict[int, float]  # bytes -> seconds
 Work = Callable[[Ready], None]  # as a gradient is computed
 
 
-async def probe(world: TorchWorld, max_bytes: int, repeats: int, work: Work | None = None) -> dict[str, Any]:
+async def probe(
+    world: ProcessWorld, max_bytes: int, repeats: int, work: Work | None = None
+) -> dict[str, Any]:
     """One learner's measurements: seconds for each size in bytes; what traffic costs `work` (default:
     arithmetic)
     that goes on beside it."""
@@ -71,24 +73,24 @@ def sizes(max_bytes: int) -> list[int]:
     return found
 
 
-async def _exchange(world: TorchWorld, buffer: torch.Tensor, peer: int) -> None:
+async def _exchange(world: ProcessWorld, buffer: torch.Tensor, peer: int) -> None:
     if peer < world.size:  # an odd one out waits for the others
         await world.exchange(buffer, peer, tag=9)
 
 
-async def _with_neighbours(world: TorchWorld, buffer: torch.Tensor) -> None:
+async def _with_neighbours(world: ProcessWorld, buffer: torch.Tensor) -> None:
     """Two exchanges at once, as on a ring."""
     neighbours = [(world.rank + 1) % world.size, (world.rank - 1) % world.size]
     for exchange in [world.exchange(buffer, peer, tag=12) for peer in neighbours]:
         await exchange
 
 
-async def _slowest(world: TorchWorld, repeats: int, action: Callable[[], Any]) -> float:
+async def _slowest(world: ProcessWorld, repeats: int, action: Callable[[], Any]) -> float:
     """Median time of `action` on the slowest learner."""
     return max(await _timed(world, repeats, action))
 
 
-async def _timed(world: TorchWorld, repeats: int, action: Callable[[], Any]) -> list[float]:
+async def _timed(world: ProcessWorld, repeats: int, action: Callable[[], Any]) -> list[float]:
     """Median time of `action` on each learner; the first two are not counted."""
     times = []
     for _ in range(repeats + 2):
@@ -128,12 +130,12 @@ class Busy:
         return statistics.mean(self.exchanges)
 
 
-def _synchronize(world: TorchWorld) -> None:
+def _synchronize(world: ProcessWorld) -> None:
     if world.device.type == "cuda":
         torch.cuda.synchronize(world.device)
 
 
-async def _busy_gpu(world: TorchWorld, work: Work, weights: torch.Tensor) -> Busy:
+async def _busy_gpu(world: ProcessWorld, work: Work, weights: torch.Tensor) -> Busy:
     """`weights` (if any) pass to the partner while work goes on: copies that take no thread."""
     found, peer = Busy(), world.rank ^ 1
     for _ in range(TURNS):
@@ -152,7 +154,7 @@ async def _busy_gpu(world: TorchWorld, work: Work, weights: torch.Tensor) -> Bus
     return found
 
 
-async def _busy(world: TorchWorld, work: Work, message: torch.Tensor) -> Busy:
+async def _busy(world: ProcessWorld, work: Work, message: torch.Tensor) -> Busy:
     """`message`: what the other activity sends again and again; nothing: silence."""
     weights, size = message.clone(), message.nbytes
     stop = world.event()

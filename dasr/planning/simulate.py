@@ -97,7 +97,7 @@ class Snapshot:
 
 
 class Snapshots:
-    """The Keeper of a simulated learner: copies of its weights at `points` even counts of the budget."""
+    """The Callbacks of a simulated learner: copies of its weights at `points` even counts of the budget."""
 
     def __init__(self, world: World, budget: Budget, points: int) -> None:
         self.world = world
@@ -107,7 +107,7 @@ class Snapshots:
     def at(self, step: int, doing: str) -> None:
         """Nobody watches a simulated learner."""
 
-    async def boundary(self, learner: Learner, together: bool) -> bool:
+    async def on_step_boundary(self, learner: Learner, together: bool) -> bool:
         while len(self.taken) < len(self.counts) and learner.samples >= self.counts[len(self.taken)]:
             self.taken.append(Snapshot(self.counts[len(self.taken)], self.world.now(), learner.copy()))
         return True
@@ -199,7 +199,7 @@ def _result(
         for value, count in account.staleness.items():
             staleness[value] = staleness.get(value, 0) + count
     applied = sum(staleness.values())
-    samples = sum(learner.steps for learner in learners) * budget.share
+    samples = sum(learner.steps for learner in learners) * budget.local_batch
     worlds = simulation.worlds
     if registry.find(strategy).asynchronous:
         seconds = max(world.computed_at for world in worlds)
@@ -207,7 +207,7 @@ def _result(
     else:
         seconds = simulation.now
         waited = sum(account.wait_seconds for account in accounts)
-    alone = simulation.cluster.compute.seconds(budget.share)
+    alone = simulation.cluster.compute.seconds(budget.local_batch)
     whole = seconds * len(learners) or 1.0
     mean = 1.0 / len(learners)
     return SimulationResult(
@@ -215,14 +215,14 @@ def _result(
         options=options,
         learners=len(learners),
         steps=budget.steps,
-        share=budget.share,
+        share=budget.local_batch,
         cluster=simulation.cluster.name,
         seed=simulation.seed,
         parameters=learners[0].weights.numel() * simulation.bytes_scale,
         seconds=seconds,
         tail_seconds=simulation.now - seconds,
         samples=samples,
-        speedup=samples / budget.share * alone / seconds if seconds else float(len(learners)),
+        speedup=samples / budget.local_batch * alone / seconds if seconds else float(len(learners)),
         wait_fraction=waited / whole,
         compute_fraction=sum(a.compute_seconds for a in accounts) / whole,
         mb_sent_per_learner=sum(a.bytes_sent for a in accounts) * mean / 1e6,

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from dasr.worlds.interface import Ready
-from dasr.worlds.simulated.placeholder import sized
+from dasr.worlds.simulated.placeholder import placeholder
 
 SLICES = 8  # in which a backward pass gives the gradient, last layers first
 
@@ -22,7 +22,7 @@ class TimingTask:
         self._parts: list[Tensor] = []
 
     def initial(self) -> Tensor:
-        return sized(self.num_parameters)
+        return placeholder(self.num_parameters)
 
     def gradient(self, weights: Tensor, gradient: Tensor, ready: Ready) -> float:
         if not self._parts:

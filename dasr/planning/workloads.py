@@ -53,7 +53,7 @@ def corpus(
 
     The stages before training must have run; schedule and sizes are those of the config's `training`."""
     from dasr import config as configuration
-    from dasr.tasks.autograd_task import CorpusTask
+    from dasr.tasks.autograd_task import AutogradTask
     from dasr.tasks.data import AlignedShards
     from dasr.training import config as training_config
     from dasr.training.heldout import HeldOut
@@ -69,7 +69,7 @@ def corpus(
         model = train.model(config)
         share = batch // world.size
         feed = train.feed(model, training.chunk_frames, share, world.rank, world.size, seed)
-        return CorpusTask(model, feed, seed, world.rank, device, training.augment)
+        return AutogradTask(model, feed, seed, world.rank, device, training.augment)
 
     def evaluate(weights: Tensor) -> float:
         return held_out.score(weights)[0]

@@ -32,7 +32,7 @@ def _rows(count: int, height: float = 0.46) -> tuple[Figure, Axes]:
 
 
 def _name_rows(axis: Axes, shown: list[Group], all_groups: list[Group]) -> None:
-    axis.set_yticks(range(len(shown)), [palette.tick(group, all_groups) for group in shown])
+    axis.set_yticks(range(len(shown)), [palette.row_label(group, all_groups) for group in shown])
     axis.set_ylim(len(shown) - 0.4, -0.6)
     axis.grid(axis="y", visible=False)
     axis.tick_params(axis="y", length=0)
@@ -43,7 +43,7 @@ def word_errors(all_groups: list[Group]) -> Figure | None:
     shown = [group for group in all_groups if any(record.scores for record in group.records)]
     if not shown:
         return None
-    look = palette.looks(all_groups)
+    look = palette.plot_styles(all_groups)
     figure, axis = _rows(len(shown), 0.4 + 0.12 * max(len(group.records) for group in shown))
     for row, group in enumerate(shown):
         marks = [
@@ -80,7 +80,7 @@ def time_and_errors(all_groups: list[Group]) -> Figure | None:
     ]
     if not shown:
         return None
-    look = palette.looks(all_groups)
+    look = palette.plot_styles(all_groups)
     figure = Figure(figsize=(7.6, 4.4))
     axis = figure.subplots()
     done = [record for group in shown for record in group.records if record.summary]
@@ -148,7 +148,7 @@ def bytes_sent(all_groups: list[Group]) -> Figure | None:
     shown = [group for group in all_groups if any("mb_sent_per_learner" in r.summary for r in group.records)]
     if not shown:
         return None
-    look = palette.looks(all_groups)
+    look = palette.plot_styles(all_groups)
     figure, axis = _rows(len(shown))
     sent = [_mean(record.summary.get("mb_sent_per_learner") for record in group.records) for group in shown]
     axis.barh(range(len(shown)), sent, 0.62, color=[look[group.label].colour for group in shown])
@@ -168,7 +168,7 @@ def staleness(all_groups: list[Group]) -> Figure | None:
     found = [(group, ages) for group in all_groups if max(ages := _ages(group), default=0) > 0]
     if not found:
         return None
-    look = palette.looks(all_groups)
+    look = palette.plot_styles(all_groups)
     figure = Figure(figsize=(7.6, 0.7 + 1.25 * len(found)))
     axes = figure.subplots(len(found), 1, squeeze=False, sharex=True)[:, 0]
     for axis, (group, ages) in zip(axes, found, strict=True):
@@ -178,7 +178,9 @@ def staleness(all_groups: list[Group]) -> Figure | None:
             shares[min(age, OLDEST)] += 100 * count / total
         axis.bar(list(shares), list(shares.values()), 0.75, color=look[group.label].colour)
         mean = sum(age * count for age, count in ages.items()) / total
-        axis.set_title(f"{palette.tick(group, all_groups)} (mean {mean:.2f})".replace("\n", ", "), loc="left")
+        axis.set_title(
+            f"{palette.row_label(group, all_groups)} (mean {mean:.2f})".replace("\n", ", "), loc="left"
+        )
         axis.grid(axis="x", visible=False)
         axis.set_ylabel("%")
     axes[-1].set_xlabel(f"staleness of applied gradients (updates; {OLDEST} = {OLDEST} or more)")

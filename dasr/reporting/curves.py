@@ -31,7 +31,7 @@ def heldout(all_groups: list[Group], against: str) -> Figure | None:
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(7.6 if columns == 1 else 4.3 * columns, 4.4 if rows == 1 else 3.4 * rows))
     axes = figure.subplots(rows, columns, squeeze=False, sharey=True).flat
-    look = palette.looks(all_groups)
+    look = palette.plot_styles(all_groups)
     longest = max(_points(r, "seconds")[-1][0] for g in shown for r in g.records if _points(r, "seconds"))
     factor, unit = palette.time_unit(longest) if against == "seconds" else (1.0, "")
     labels: dict[str, Any] = {}

@@ -144,7 +144,7 @@ def write(config: Config, records: Records, table: list[Row]) -> Path:
     all_groups = palette.groups(records.runs)
     notes = list(records.notes)
     aside = rejected.gather(results, notes)
-    look = palette.looks(all_groups)
+    look = palette.plot_styles(all_groups)
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )

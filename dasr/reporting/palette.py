@@ -72,7 +72,7 @@ def groups(records: list[RunRecord]) -> list[Group]:
     return [Group(*key, tuple(members)) for key, members in found.items()]
 
 
-def looks(all_groups: list[Group]) -> dict[str, Look]:
+def plot_styles(all_groups: list[Group]) -> dict[str, Look]:
     """How each label is drawn."""
     found: dict[str, Look] = {}
     variants: dict[str, int] = {}
@@ -105,7 +105,7 @@ def of_size(all_groups: list[Group], learners: int, batch: int) -> list[Group]:
     ]
 
 
-def tick(group: Group, all_groups: list[Group]) -> str:
+def row_label(group: Group, all_groups: list[Group]) -> str:
     """A group's name on an axis: its label, with its size where sizes differ."""
     if len(sizes(all_groups)) == 1:
         return group.label

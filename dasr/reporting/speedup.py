@@ -22,7 +22,7 @@ def speedup(all_groups: list[Group], results: Path) -> Figure | None:
         return None
     figure = Figure(figsize=(7.6, 4.8))
     axis = figure.subplots()
-    look = palette.looks(all_groups)
+    look = palette.plot_styles(all_groups)
     largest = max(learners for points in predicted.values() for learners, _ in points)
     axis.plot([1, largest], [1, largest], color="#999999", linewidth=1, linestyle=":", label="ideal")
     spare = iter(palette.SPARE * 4)

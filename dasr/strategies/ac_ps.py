@@ -18,7 +18,7 @@ from torch import Tensor
 
 from dasr.strategies.base import Learner, Strategy
 from dasr.strategies.parts.codecs import Encoded
-from dasr.strategies.parts.gossip import Track
+from dasr.strategies.parts.gossip import PublicCopy
 from dasr.strategies.parts.guard import Guard
 from dasr.strategies.parts.means import Feedback
 from dasr.strategies.sc_ps import PULL, PUSH, check_servers
@@ -34,7 +34,7 @@ class Shard:
         self.model, self.staleness_aware = model, staleness_aware
         self.clock = 0
         self.seen = [0] * world.size  # clock of each learner's last pull
-        self.views = [Track(compression) for _ in range(world.size)]
+        self.views = [PublicCopy(compression) for _ in range(world.size)]
         self.guard = Guard(world)  # the server's activity and its host's own learner
 
     def serve(self, rank: int, update: Tensor | None) -> Encoded:
@@ -49,7 +49,7 @@ class Shard:
             return torch.tensor([staleness]), *model
 
 
-class AcPs(Strategy):
+class AsyncParameterServer(Strategy):
     """Ranks 0 to `servers` - 1 host a shard each, served by an activity beside their own learning."""
 
     name = "ac-ps"
@@ -61,7 +61,7 @@ class AcPs(Strategy):
         super().__init__(learner)
         rank, self.servers = self.world.rank, check_servers(servers, self.world.size)
         self.pushed = [Feedback(compression) for _ in range(self.servers)]
-        self.views = [Track(compression) for _ in range(self.servers)]
+        self.views = [PublicCopy(compression) for _ in range(self.servers)]
         models = learner.copy().tensor_split(self.servers)
         hosts = rank < self.servers
         self.shard = Shard(self.world, models[rank].clone(), compression, staleness_aware) if hosts else None
@@ -85,7 +85,7 @@ class AcPs(Strategy):
         answers: dict[int, Encoded] = {}
         for server, part in enumerate(update.tensor_split(self.servers)):
             if server == world.rank and self.shard is not None:
-                await world.caught_up()  # or others' answers would wait for this learner's gradients
+                await world.device_synchronize()  # or others' answers would wait for this learner's gradients
                 answers[server] = self.shard.serve(world.rank, part if kind == WORK else None)
                 continue
             pushed = self.pushed[server].encode(part)

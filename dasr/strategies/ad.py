@@ -18,7 +18,7 @@ from dasr.strategies.sd import check_order
 PATIENCE_S = 1.0  # a round waits no longer for an update that adds what the last one mixed
 
 
-class Ad(Strategy):
+class AdPsgd(Strategy):
     """A gradient loop beside a mixing loop."""
 
     name = "ad"

@@ -30,7 +30,7 @@ def leaders(nodes: Sequence[int], members: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted({nodes[rank]: rank for rank in reversed(members)}.values()))
 
 
-class HAd(Strategy):
+class HAdPsgd(Strategy):
     """All-reduce in the node, asynchronous mixing between nodes."""
 
     name = "h-ad"

@@ -31,7 +31,7 @@ def check_servers(servers: int, size: int) -> int:
     return min(servers, size)
 
 
-class ScPs(Strategy):
+class SyncParameterServer(Strategy):
     """Ranks 0 to `servers` - 1 host a shard each, beside their own learning."""
 
     name = "sc-ps"

@@ -29,7 +29,7 @@ def check_order(order: str) -> str:
     return order
 
 
-class Sd(Strategy):
+class SdPsgd(Strategy):
     """Weights are mixed with the neighbours' while the gradient is computed."""
 
     name = "sd"
@@ -72,7 +72,7 @@ class Sd(Strategy):
         self.gossip.load_state_dict(state)
 
 
-class GossipPga(Sd):
+class GossipPga(SdPsgd):
     """D-PSGD with a global average every `period` steps."""
 
     name = "gossip-pga"

@@ -15,13 +15,13 @@ import torch
 
 from dasr.errors import UserError, nearest
 from dasr.strategies.base import Learner, Strategy
-from dasr.strategies.parts.gossip import Track
+from dasr.strategies.parts.gossip import PublicCopy
 from dasr.strategies.parts.means import Mean
 
 GRAPHS = ("exponential", "complete")
 
 
-class Sgp(Strategy):
+class StochasticGradientPush(Strategy):
     """Push-sum; `learner.weights` hold z."""
 
     name = "sgp"
@@ -34,7 +34,7 @@ class Sgp(Strategy):
         self.push = torch.ones_like(learner.weights[:1], dtype=torch.float64)  # v
         self.mean = Mean(self.world, compression)
         self.tracks: dict[
-            int, tuple[Track, Track]
+            int, tuple[PublicCopy, PublicCopy]
         ] = {}  # distance -> (what was sent there, what came from there)
 
     async def step(self) -> None:
@@ -59,7 +59,7 @@ class Sgp(Strategy):
         world = self.world
         distance = 1 << k % (world.size - 1).bit_length()
         to, source = (world.rank + distance) % world.size, (world.rank - distance) % world.size
-        out, back = self.tracks.setdefault(distance, (Track(self.spec), Track(self.spec)))
+        out, back = self.tracks.setdefault(distance, (PublicCopy(self.spec), PublicCopy(self.spec)))
         half = self.push / 2
         payload = (*out.send(x / 2), half)
         assert out.known is not None
@@ -86,6 +86,6 @@ class Sgp(Strategy):
         self.push = state["push"].clone()
         self.mean.load_state_dict(state["mean"])
         for distance, pair in state["tracks"].items():
-            tracks = self.tracks.setdefault(int(distance), (Track(self.spec), Track(self.spec)))
+            tracks = self.tracks.setdefault(int(distance), (PublicCopy(self.spec), PublicCopy(self.spec)))
             for track, kept in zip(tracks, pair, strict=True):
                 track.load_state_dict(kept)

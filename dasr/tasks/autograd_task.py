@@ -18,7 +18,7 @@ from dasr.tasks.augment import AugmentConfig, augment
 from dasr.worlds.interface import Ready
 
 
-class CorpusTask:
+class AutogradTask:
     """Cross-entropy of the tied states on chunks of frames."""
 
     def __init__(

@@ -41,8 +41,8 @@ class Batches(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-class CudaTask:
-    """Cross-entropy of the tied states on chunks of frames; a drop-in for CorpusTask (same data order, same
+class CapturedTask:
+    """Cross-entropy of the tied states on chunks of frames; a drop-in for AutogradTask (same data order, same
     initial weights)."""
 
     def __init__(
@@ -188,7 +188,7 @@ class _Step:
     """One batch shape and one gradient buffer: buffers for the inputs, and the parts of the step, captured
     on a GPU."""
 
-    def __init__(self, task: CudaTask, batch: Batch, weights: Tensor, gradient: Tensor):
+    def __init__(self, task: CapturedTask, batch: Batch, weights: Tensor, gradient: Tensor):
         self.config, self.augmentation = task.model.config, task.augmentation
         self.inputs = _Inputs(batch, task.device)
         chunks, frames = batch.labels.shape

@@ -47,7 +47,7 @@ def track(config_path: str) -> None:
     for note in found.notes:
         print(f"track: {note}", file=sys.stderr)
     table = comparison.rows(found, results)
-    look = palette.looks(palette.groups(found.runs))
+    look = palette.plot_styles(palette.groups(found.runs))
     with _only_writer(results):
         store = Store(config)
         parent = store.parent()

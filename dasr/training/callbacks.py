@@ -24,8 +24,8 @@ MEETING_SECONDS = 2.0  # synchronous learners agree this often whether to save o
 TRAIN_RECORDS = 200  # lines of kind "train" in a whole run
 
 
-class RunKeeper:
-    """The Keeper of one learner of a run. `stopped`: it left early, because all were asked to."""
+class RunCallbacks:
+    """The Callbacks of one learner of a run. `stopped`: it left early, because all were asked to."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class RunKeeper:
         self._met_at = (0, time.monotonic())  # step and time of the last meeting
         self._next_meeting = 0  # step
 
-    async def boundary(self, learner: Learner, together: bool) -> bool:
+    async def on_step_boundary(self, learner: Learner, together: bool) -> bool:
         self.writer.check()
         self._report(learner)
         self._snapshot(learner, learner.samples)

@@ -17,11 +17,11 @@ from dasr.learner.learner import Learner
 from dasr.models import acoustic
 from dasr.strategies import registry
 from dasr.strategies.base import Strategy
-from dasr.tasks.autograd_task import CorpusTask
-from dasr.tasks.captured_task import CudaTask
+from dasr.tasks.autograd_task import AutogradTask
+from dasr.tasks.captured_task import CapturedTask
 from dasr.tasks.data import AlignedShards
 from dasr.training import config as training_config
-from dasr.training.callbacks import RunKeeper
+from dasr.training.callbacks import RunCallbacks
 from dasr.training.checkpoint import KEPT, Checkpoints, mean_of_others
 from dasr.training.metrics import Clock, Metrics, learner_record, pack, summary, unpack
 from dasr.training.run_metadata import identity, write_record
@@ -56,15 +56,17 @@ async def train(
     budget = training.budget(feed.num_chunks, run.batch, world.size)
     place = (model, feed, run.seed, world.rank, device, training.augment)
     if device.startswith("cuda"):
-        task: CudaTask | CorpusTask = CudaTask(*place, gradient_dtype=getattr(torch, training.gradients))
+        task: CapturedTask | AutogradTask = CapturedTask(
+            *place, gradient_dtype=getattr(torch, training.gradients)
+        )
     else:
-        task = CorpusTask(*place)
+        task = AutogradTask(*place)
     checkpoints = Checkpoints(run_dir, world.rank, identity(config, run, feed.num_chunks))
     metrics = None
     if world.rank == 0:
         write_record(run_dir, config, run)
         metrics = Metrics.append(run_dir)
-    keeper = RunKeeper(
+    keeper = RunCallbacks(
         run_dir, training, feed.num_chunks, checkpoints, Clock(world), metrics, stop_requested, at
     )
     learner = Learner(
@@ -92,7 +94,7 @@ async def train(
     return finished
 
 
-async def _resume(learner: Learner, strategy: Strategy, keeper: RunKeeper) -> None:
+async def _resume(learner: Learner, strategy: Strategy, keeper: RunCallbacks) -> None:
     """Go on from the newest usable checkpoint, if there is one. Synchronous learners take the same step."""
     world, checkpoints = learner.world, keeper.checkpoints
     mine = checkpoints.sound_steps()[: KEPT + 1]
@@ -121,13 +123,13 @@ async def _resume(learner: Learner, strategy: Strategy, keeper: RunKeeper) -> No
         print(f"learner {world.rank}: resumed at step {step}", flush=True)
 
 
-async def _finish(learner: Learner, keeper: RunKeeper, run: Run, chunk_frames: int) -> bool:
+async def _finish(learner: Learner, keeper: RunCallbacks, run: Run, chunk_frames: int) -> bool:
     """Average the models of all learners that are left; the first of them writes the model and the totals.
 
     False if others have saved and left because all were asked to stop: without them there is no consensus."""
     world, budget = learner.world, learner.budget
     record = learner_record(
-        world.rank, learner.steps, budget.share, chunk_frames, keeper.clock.seconds(), world.accounts
+        world.rank, learner.steps, budget.local_batch, chunk_frames, keeper.clock.seconds(), world.accounts
     )
     members = (await world.roll_call(True)).members
     if len(members) < world.size:
@@ -158,7 +160,7 @@ async def _finish(learner: Learner, keeper: RunKeeper, run: Run, chunk_frames: i
     )
     metrics.close()
     task = learner.task
-    assert isinstance(task, CorpusTask | CudaTask)
+    assert isinstance(task, AutogradTask | CapturedTask)
     acoustic.save(
         task.finish(weights),
         keeper.run_dir / acoustic.MODEL_FILE,

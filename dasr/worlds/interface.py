@@ -92,18 +92,18 @@ class World(Protocol):
     accounts: Accounts
 
     def now(self) -> float:
-        """Seconds on this world's clock (virtual in SimWorld)."""
+        """Seconds on this world's clock (virtual in SimulatedWorld)."""
         ...
 
     def sleep(self, seconds: float) -> Awaitable[None]: ...
 
-    def caught_up(self) -> Awaitable[None]:
+    def device_synchronize(self) -> Awaitable[None]:
         """Ends when what this activity has begun on its device is done: a GPU is some steps behind."""
         ...
 
     def compute(self, work: Callable[[Ready], None], ready: Ready | None = None) -> Awaitable[None]:
-        """Run one gradient computation `work(ready)`. Time passes: virtual in SimWorld, real in
-        TorchWorld."""
+        """Run one gradient computation `work(ready)`. Time passes: virtual in SimulatedWorld, real in
+        ProcessWorld."""
         ...
 
     def send(self, payload: Payload, to: int, tag: int = 0) -> Awaitable[None]: ...

@@ -17,7 +17,7 @@ from torch.distributed import HashStore
 from benchmarks.throughput_clock import Slowed, Timer
 from dasr.models.acoustic import AcousticModel
 from dasr.models.config import ModelConfig
-from dasr.tasks.captured_task import CudaTask
+from dasr.tasks.captured_task import CapturedTask
 from dasr.tasks.task import TakesWeights
 from dasr.worlds.process.world import connect
 
@@ -64,7 +64,7 @@ def test_a_slowed_task_takes_the_weights_itself_as_python_3_12_sees_it() -> None
         def gradient(self, weights: Any, gradient: Any, ready: Any) -> float:
             return 0.0
 
-    slowed = Slowed(cast(CudaTask, Task()), least_s=0.02)
+    slowed = Slowed(cast(CapturedTask, Task()), least_s=0.02)
     assert (
         isinstance(slowed, TakesWeights)
         and inspect.getattr_static(slowed, "gradient_dtype") == torch.bfloat16
@@ -84,7 +84,7 @@ def test_a_pause_of_the_host_does_not_let_a_slowed_task_run_on() -> None:
             time.sleep(0.1 if self.calls == Slowed.MEASURED[0] else 0.001)
             return 0.0
 
-    slowed = Slowed(cast(CudaTask, Task()), least_s=0.02)
+    slowed = Slowed(cast(CapturedTask, Task()), least_s=0.02)
     for _ in range(Slowed.MEASURED[-1]):
         slowed.gradient(torch.empty(1), torch.empty(1), None)
     assert 0.01 < slowed.pause_s < 0.02

@@ -29,7 +29,7 @@ def aligned(small: Path) -> Path:
     return small
 
 
-def load(results: Path) -> tuple[material.Material, HmmSystem]:
+def load(results: Path) -> tuple[material.AlignmentData, HmmSystem]:
     system = HmmSystem.load(results / "hmm")
     shards = [results / "features" / "mfcc" / "train" / "0000"]
     text = results / "corpus" / "train" / "text"

@@ -12,7 +12,7 @@ from dasr.decoding.search import SearchConfig, best_path, read_graph, read_words
 from dasr.errors import UserError
 from dasr.hmm import arpa, graph, ngram
 from dasr.hmm.aligner import Worker
-from dasr.hmm.material import Material
+from dasr.hmm.material import AlignmentData
 from dasr.hmm.system import HmmSystem
 from tests.hmm.test_ngram import cheapest
 
@@ -64,7 +64,7 @@ def test_the_best_path_is_the_best_of_all_word_sequences(
     grammar = arpa.grammar(model, {**system.words, "#0": system.words["ZERO"] + 1})
     sequences = [said for n in (1, 2, 3) for said in itertools.product(VOCABULARY, repeat=n)]
     ids = [[system.words[word] for word in said] for said in sequences]
-    nothing = Material([], np.zeros((0, 13), np.float32), np.zeros(1, int), [], np.zeros(0, int))
+    nothing = AlignmentData([], np.zeros((0, 13), np.float32), np.zeros(1, int), [], np.zeros(0, int))
     worker = Worker(nothing, system.lexicon_fst)
     compiler = worker.compiler(system.transitions)
     costs = {

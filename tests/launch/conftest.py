@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dasr.launch import supervisor
-from dasr.launch.failures import Policy
+from dasr.launch.failures import FaultPolicy
 from dasr.launch.job_record import JobRecord, Outcome, Owner
 
 LEARNER = Path(__file__).parents[1] / "support" / "learner_of_tests.py"
@@ -31,11 +31,11 @@ class FakeTask:
         return self.global_rank
 
 
-def work(folder: Path, steps: int, policy: Policy, trouble: str = "") -> supervisor.Supervise:
+def work(folder: Path, steps: int, policy: FaultPolicy, trouble: str = "") -> supervisor.SupervisorJob:
     record = JobRecord("local", "dasr-test", 3, str(folder / "submitit"), Owner.this_process())
     record.write(folder)
     command = ("-S", str(LEARNER), str(folder), str(steps), *([trouble] if trouble else []))
-    return supervisor.Supervise(folder, command, record.token, policy, cpus_per_task=1, gpus_per_task=0)
+    return supervisor.SupervisorJob(folder, command, record.token, policy, cpus_per_task=1, gpus_per_task=0)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def job(tmp_path, signals):
     """Run a job of three learners to its end: its outcome. `meanwhile(tasks)` may interfere."""
 
     def run(trouble="", *, steps=20, learners=3, meanwhile=None, present=None, **policy) -> Outcome | None:
-        plan = work(tmp_path, steps, Policy(**{"asynchronous": False, "hang_s": 60, **policy}), trouble)
+        plan = work(tmp_path, steps, FaultPolicy(**{"asynchronous": False, "hang_s": 60, **policy}), trouble)
 
         async def together():
             ranks = range(learners) if present is None else present

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from dasr.errors import UserError
 from dasr.launch import slurm
-from dasr.launch.active_clock import Awake
+from dasr.launch.active_clock import ActiveClock
 from dasr.launch.child import describe_exit
 from dasr.launch.dispatcher import Follower
 from dasr.launch.environment import learner_environment
-from dasr.launch.heartbeats import Pulses
+from dasr.launch.heartbeats import HeartbeatMonitor
 from dasr.launch.job_record import JobRecord, Owner
-from dasr.launch.lock import dispatching
+from dasr.launch.lock import exclusive_lock
 from dasr.launch.membership import Membership
 from dasr.launch.resources import Resources
 
@@ -34,7 +34,7 @@ def test_learners_are_put_equally_on_nodes_whatever_their_number(learners, most)
 @given(st.lists(st.floats(0, 1e6), max_size=20))
 def test_a_clock_that_stands_still_while_its_process_does(pauses):
     now = [5.0]
-    awake = Awake(often_s=2.0, now=lambda: now[0])
+    awake = ActiveClock(often_s=2.0, now=lambda: now[0])
     for pause in pauses:
         now[0] += pause
         awake()
@@ -58,7 +58,7 @@ def test_a_word_in_slurm_extra_that_is_no_option_is_refused():
 
 
 class Keys(dict):
-    """A store with the three calls that Pulses makes."""
+    """A store with the three calls that HeartbeatMonitor makes."""
 
     def check(self, keys):
         return all(key in self for key in keys)
@@ -76,7 +76,7 @@ class Keys(dict):
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_the_learner_that_computes_is_blamed_not_those_that_wait_for_it(asynchronous):
     store, clock = Keys(), [0.0]
-    pulses = Pulses(store, 20.0, asynchronous, now=lambda: clock[0])
+    pulses = HeartbeatMonitor(store, 20.0, asynchronous, now=lambda: clock[0])
     for rank in range(3):
         pulses.expect(rank)
     for second in range(40):
@@ -92,7 +92,7 @@ def test_the_learner_that_computes_is_blamed_not_those_that_wait_for_it(asynchro
 
 def test_a_frozen_process_is_blamed_even_if_it_waited():
     store, clock = Keys(), [0.0]
-    pulses = Pulses(store, 20.0, False, now=lambda: clock[0])
+    pulses = HeartbeatMonitor(store, 20.0, False, now=lambda: clock[0])
     for rank in range(2):
         pulses.expect(rank)
     for second in range(40):
@@ -107,7 +107,7 @@ def test_a_frozen_process_is_blamed_even_if_it_waited():
 
 def test_asynchronous_learners_may_wait_as_long_as_another_one_moves():
     store, clock = Keys(), [0.0]
-    pulses = Pulses(store, 20.0, True, now=lambda: clock[0])
+    pulses = HeartbeatMonitor(store, 20.0, True, now=lambda: clock[0])
     for rank in range(2):
         pulses.expect(rank)
     for second in range(200):
@@ -119,21 +119,21 @@ def test_asynchronous_learners_may_wait_as_long_as_another_one_moves():
 
 def test_a_run_folder_has_one_dispatcher_and_the_second_is_told_who(tmp_path):
     owner = rf"process {os.getpid()} on {socket.gethostname()}"
-    with dispatching(tmp_path), pytest.raises(UserError, match=owner), dispatching(tmp_path):
+    with exclusive_lock(tmp_path), pytest.raises(UserError, match=owner), exclusive_lock(tmp_path):
         pass
-    with dispatching(tmp_path):
+    with exclusive_lock(tmp_path):
         pass
 
 
 def test_a_lock_is_free_again_after_its_owner_was_killed(tmp_path):
     code = (
-        "import os, sys, pathlib\nfrom dasr.launch.lock import dispatching\n"
-        "with dispatching(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+        "import os, sys, pathlib\nfrom dasr.launch.lock import exclusive_lock\n"
+        "with exclusive_lock(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
     )
     root = Path(__file__).resolve().parents[2]
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=root).returncode == -9
     assert (tmp_path / "lock").read_text() != ""
-    with dispatching(tmp_path):
+    with exclusive_lock(tmp_path):
         pass
 
 

@@ -56,7 +56,7 @@ def test_a_strategy_has_one_colour_and_its_variants_differ_in_style():
         {"comparison": {"strategies": ["ad", {"strategy": "ad", "mixing": "uniform"}, "mine", "bmuf"]}}
     )
     runs = [records.RunRecord(run, None, {}, [], [], [], {}) for run in dasr_config.runs(config)]
-    look = palette.looks(palette.groups(runs))
+    look = palette.plot_styles(palette.groups(runs))
     assert (
         look["ad"].colour == look["ad-mixing=uniform"].colour
         and look["ad"].style != look["ad-mixing=uniform"].style

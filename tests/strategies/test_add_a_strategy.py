@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dasr.worlds.process.local_launch import run_processes
-from dasr.worlds.process.world import TorchWorld
+from dasr.worlds.process.world import ProcessWorld
 from tests.support import oracles, recursion_trial
 from tests.support.both_worlds import train
 
@@ -19,7 +19,7 @@ SIZE, STEPS = 3, 6
 OPTIONS = {"tau": 2, "half": 4}
 
 
-def in_a_process(name: str, world: TorchWorld) -> Any:
+def in_a_process(name: str, world: ProcessWorld) -> Any:
     return world.run(train(world, [(name, OPTIONS)], recursion_trial.Wavy, plain=True))
 
 

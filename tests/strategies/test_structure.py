@@ -29,7 +29,7 @@ def test_no_strategy_names_torch_distributed_or_asks_which_world_it_is_in(path: 
     tree = ast.parse(path.read_text())
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    assert not names & {"distributed", "SimWorld", "TorchWorld", "simulation", "transport"}
+    assert not names & {"distributed", "SimulatedWorld", "ProcessWorld", "simulation", "transport"}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             modules = [node.module]

@@ -13,7 +13,7 @@ from dasr.learner import optimizer
 from dasr.learner.learner import Budget, Learner
 from dasr.strategies import registry
 from dasr.worlds.interface import Ready, World
-from dasr.worlds.process.world import TorchWorld
+from dasr.worlds.process.world import ProcessWorld
 from tests.support import recursion_trial
 
 SIZE, STEPS, DIMENSION = 4, 6, 7
@@ -75,9 +75,9 @@ async def train(world: World, runs: Runs, kind: type[recursion_trial.Wavy], plai
     return results
 
 
-def deterministic(world: TorchWorld) -> Any:
+def deterministic(world: ProcessWorld) -> Any:
     return world.run(train(world, DETERMINISTIC, recursion_trial.Wavy, plain=False))
 
 
-def asynchronous(world: TorchWorld) -> Any:
+def asynchronous(world: ProcessWorld) -> Any:
     return world.run(train(world, ASYNCHRONOUS, Slow, plain=True))

@@ -5,13 +5,15 @@ from pathlib import Path
 
 from dasr.errors import UserError
 from dasr.launch.command import dispatch
-from dasr.launch.failures import Policy
+from dasr.launch.failures import FaultPolicy
 from dasr.launch.resources import Resources
 
 folder = Path(sys.argv[1])
 learner = Path(__file__).with_name("learner_of_tests.py")
 command = ("-S", str(learner), str(folder), sys.argv[2])
-policy = Policy(asynchronous=False, stop_s=2.0, silence_s=float(sys.argv[3]) if len(sys.argv) > 3 else 30.0)
+policy = FaultPolicy(
+    asynchronous=False, stop_s=2.0, silence_s=float(sys.argv[3]) if len(sys.argv) > 3 else 30.0
+)
 try:
     dispatch("test", folder, 2, command, Resources(), policy)
 except UserError as error:

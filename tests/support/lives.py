@@ -14,8 +14,8 @@ from dasr.errors import UserError
 from dasr.models import acoustic
 from dasr.training import callbacks, run
 from dasr.training.checkpoint import Checkpoints
-from dasr.worlds.process.world import TorchWorld
-from tests.training.conftest import small_config
+from dasr.worlds.process.world import ProcessWorld
+from tests.support.aligned_corpus import small_config
 
 SYNCHRONOUS = ("sc-allreduce", "sd", "bmuf-tau=3")
 
@@ -23,7 +23,7 @@ SYNCHRONOUS = ("sc-allreduce", "sd", "bmuf-tau=3")
 class Life:
     """A world whose shared counters start anew, as they do with a new job's store."""
 
-    def __init__(self, world: TorchWorld, number: str):
+    def __init__(self, world: ProcessWorld, number: str):
         self._world, self._number = world, number
 
     def __getattr__(self, name: str) -> Any:
@@ -33,7 +33,7 @@ class Life:
         return self._world.count(f"{self._number}/{name}", amount)
 
 
-def live(world: TorchWorld, folder: Path, strategy: str, life: str, stop_at: int | None = None) -> bool:
+def live(world: ProcessWorld, folder: Path, strategy: str, life: str, stop_at: int | None = None) -> bool:
     """One life of a run in `folder`; with `stop_at`, learner 1 hears the request to stop at that step."""
     callbacks.MEETING_SECONDS = 0.0  # meet at every step
     often = strategy == "sd" and stop_at is not None  # there must be one before the newest
@@ -58,7 +58,7 @@ def damage_newest(folder: Path, strategy: str, rank: int) -> None:
     newest.write_bytes(newest.read_bytes()[:-1])
 
 
-def all_lives(world: TorchWorld, root: Path) -> list[Any]:
+def all_lives(world: ProcessWorld, root: Path) -> list[Any]:
     """Each synchronous strategy undisturbed, stopped and resumed, and resumed from a damaged checkpoint."""
     ended: list[Any] = []
     for strategy in SYNCHRONOUS:
@@ -72,7 +72,7 @@ def all_lives(world: TorchWorld, root: Path) -> list[Any]:
     return ended
 
 
-def of_another_version(world: TorchWorld, root: Path) -> str:
+def of_another_version(world: ProcessWorld, root: Path) -> str:
     """Stop, take one thing out of the checkpoint, start again; how that ends."""
     strategy = SYNCHRONOUS[-1]
     live(world, root, strategy, "first", stop_at=5)

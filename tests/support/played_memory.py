@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dasr.cuda.streams import Touch
+from dasr.cuda.streams import StreamMemoryOp
 from dasr.worlds.peer_memory.region import PeerMemory
 from dasr.worlds.peer_memory.signals import Signals
 
@@ -42,7 +42,7 @@ class Host:
 
         return allocate
 
-    def touch(self, touches: Sequence[Touch]) -> None:
+    def submit_stream_ops(self, touches: Sequence[StreamMemoryOp]) -> None:
         for one in touches:
             with self.changed:
                 if one.waits:
@@ -53,7 +53,7 @@ class Host:
                     self.changed.notify_all()
 
 
-def _has_come(one: Touch) -> bool:
+def _has_come(one: StreamMemoryOp) -> bool:
     return int(one.cell) >= one.number
 
 
@@ -89,7 +89,7 @@ def together(ranks: Sequence[int], life: Callable[[PeerMemory, int], Any]) -> li
     def live(place: int) -> None:
         rank = ranks[place]
         allocate = host.allocator(place)
-        signals = Signals(allocate, len(ranks), place, host.touch)
+        signals = Signals(allocate, len(ranks), place, host.submit_stream_ops)
         memory = PeerMemory(allocate, ranks, rank, signals, PlayedBoard(host, rank))
         results[place] = life(memory, rank)
 

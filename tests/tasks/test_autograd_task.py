@@ -6,9 +6,9 @@ import torch
 from dasr.errors import UserError
 from dasr.features.feed import Batch
 from dasr.tasks.augment import AugmentConfig
-from dasr.tasks.autograd_task import CorpusTask
+from dasr.tasks.autograd_task import AutogradTask
 from dasr.tasks.data import AlignedShards
-from tests.training.conftest import small_config
+from tests.support.aligned_corpus import small_config
 
 
 def nothing(part):
@@ -39,8 +39,8 @@ def test_the_mean_of_learners_gradients_is_the_gradient_of_their_batches_togethe
     batch = next(b for b in iter(feed.next, None) if (b.labels < 0).any())  # shares with unequal counts
     feed.close()
     parts = [Batch(*(tensor[i : i + 4] for tensor in batch)) for i in (0, 4, 8)]
-    whole = gradient_of(CorpusTask(data.model(config), Given(batch), seed=1))[1]
-    shares = [gradient_of(CorpusTask(data.model(config), Given(part), seed=1))[1] for part in parts]
+    whole = gradient_of(AutogradTask(data.model(config), Given(batch), seed=1))[1]
+    shares = [gradient_of(AutogradTask(data.model(config), Given(part), seed=1))[1] for part in parts]
     torch.testing.assert_close(torch.stack(shares).mean(0), whole)
 
 
@@ -51,7 +51,7 @@ def test_dropout_and_augmentation_go_on_where_a_checkpoint_left_them(corpus):
 
     def task():
         model = data.model(config)
-        return CorpusTask(model, data.feed(model, 7, 4, 0, 1, seed=0), 3, augmentation=augmentation)
+        return AutogradTask(model, data.feed(model, 7, 4, 0, 1, seed=0), 3, augmentation=augmentation)
 
     first = task()
     gradient_of(first)

@@ -15,8 +15,8 @@ from dasr.features.store import Utterance, write_arrays, write_shard
 from dasr.files import write_json
 from dasr.models.acoustic import AcousticModel
 from dasr.models.config import ModelConfig
-from dasr.tasks.autograd_task import CorpusTask
-from dasr.tasks.captured_task import CudaTask
+from dasr.tasks.autograd_task import AutogradTask
+from dasr.tasks.captured_task import CapturedTask
 
 PDFS, DIM = 37, 6
 
@@ -39,14 +39,14 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[P
 
 def tasks(
     config: ModelConfig, shards: tuple[list[Path], list[Path]], **options: int
-) -> tuple[CudaTask, CorpusTask]:
+) -> tuple[CapturedTask, AutogradTask]:
     def feed() -> Feed:
         return Feed(*shards, 21, 5, 0, 1, seed=3, context=config.margin, pin=False)
 
     def model() -> AcousticModel:
         return AcousticModel(config, DIM, PDFS)
 
-    return CudaTask(model(), feed(), 0, device="cpu", **options), CorpusTask(model(), feed(), 0)
+    return CapturedTask(model(), feed(), 0, device="cpu", **options), AutogradTask(model(), feed(), 0)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_restored_task_goes_on_with_the_next_batch_and_its_own_dropout(
     second, _ = tasks(config, shards)
     weights, gradient = first.initial(), torch.empty(first.num_parameters)
 
-    def step(task: CudaTask, into: Tensor) -> float:
+    def step(task: CapturedTask, into: Tensor) -> float:
         task.take(weights, into)
         return float(task.gradient(weights, into, lambda _: None))
 
@@ -126,8 +126,8 @@ def test_captured_steps_follow_float32_autograd_on_a_gpu(
     def feed() -> Feed:
         return Feed(*shards, 21, 30, 0, 1, seed=3, context=config.margin)
 
-    fast = CudaTask(AcousticModel(config, DIM, PDFS), feed(), 0)
-    reference = CorpusTask(AcousticModel(config, DIM, PDFS), feed(), 0, device="cuda")
+    fast = CapturedTask(AcousticModel(config, DIM, PDFS), feed(), 0)
+    reference = AutogradTask(AcousticModel(config, DIM, PDFS), feed(), 0, device="cuda")
     weights = fast.initial()
     gradient, expected = torch.full_like(weights, torch.nan), torch.empty_like(weights)
     for _ in range(4):

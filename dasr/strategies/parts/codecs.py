@@ -7,7 +7,7 @@
     powersgd:RANK  M ~ P Q', one warm-started power iteration  Vogels 2019 (1905.13727)
 
 Lossy codecs are made convergent by what wraps them: error feedback for gradients (`averaging.Feedback`),
-public copies for weights (`gossip.Track`; CHOCO, Koloskova et al. 2019, 1902.00340).
+public copies for weights (`gossip.PublicCopy`; CHOCO, Koloskova et al. 2019, 1902.00340).
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Deferred:
         return self.make().__await__()
 
 
-class Track:
+class PublicCopy:
     """One direction of a link: the sender's vector as both ends know it, updated by compressed differences.
 
     Only sender and receiver of the same messages agree; with an exact codec nothing is kept."""
@@ -75,7 +75,9 @@ class Gossip:
         """`tolerant`: a partner that is lost is left out of its round, instead of ending the run."""
         self.world, self.mixing, self.spec, self.tolerant = world, mixing, compression, tolerant
         self.gamma = GAMMA.get(compression.partition(":")[0], 1.0)
-        self.links: dict[int, tuple[Track, Track]] = {}  # peer -> (mine as it knows it, its as I know it)
+        self.links: dict[
+            int, tuple[PublicCopy, PublicCopy]
+        ] = {}  # peer -> (mine as it knows it, its as I know it)
         codec(compression)
 
     def start(self, round_: int, weights: Tensor, fresh: AbstractSet[int] = frozenset()) -> Awaitable[Terms]:
@@ -91,7 +93,7 @@ class Gossip:
             if peer in fresh or self.world.rank in fresh:
                 self.links.pop(peer, None)
             if peer not in self.links:
-                self.links[peer] = (Track(self.spec), Track(self.spec))
+                self.links[peer] = (PublicCopy(self.spec), PublicCopy(self.spec))
             mine, its = self.links[peer]
             payload = mine.send(weights)
             sent = mine.known
@@ -105,7 +107,7 @@ class Gossip:
     async def _differences(
         self,
         weights: Tensor,
-        exchanges: list[tuple[int, Track, Tensor, Awaitable[Payload]]],
+        exchanges: list[tuple[int, PublicCopy, Tensor, Awaitable[Payload]]],
         fresh: AbstractSet[int],
         scale: float,
     ) -> Terms:
@@ -138,6 +140,6 @@ class Gossip:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for peer, pair in state["links"].items():
-            tracks = self.links.setdefault(int(peer), (Track(self.spec), Track(self.spec)))
+            tracks = self.links.setdefault(int(peer), (PublicCopy(self.spec), PublicCopy(self.spec)))
             for track, kept in zip(tracks, pair, strict=True):
                 track.load_state_dict(kept)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from dasr.cuda.streams import marked, wait_for
+from dasr.cuda.streams import record_event, wait_for
 from dasr.worlds.interface import Payload, Ready
 from dasr.worlds.peer_memory.host_path import HostPair
 from dasr.worlds.peer_memory.signals import EXCHANGE
@@ -34,7 +34,7 @@ class _Exchange:
     arrived: torch.cuda.Event | None = None
 
 
-class Windows:
+class ExchangeBuffers:
     """Two windows for each other learner of the host, here and in its memory.
 
     One exchange with a partner is under way at a time. Who has what it sent in one has seen it begin that,
@@ -90,13 +90,13 @@ class Windows:
             for each in waiting:
                 self._put(each.payload, each.peer, each.turn, each.host)
                 signals.put([each.place], EXCHANGE)
-                each.sent = marked(first)
+                each.sent = record_event(first)
         with beside("arrivals", first.device):
             for each in waiting:
                 signals.wait([each.place], EXCHANGE)
                 if each.host is not None:
                     self._fetch(each, each.host)
-                each.arrived = marked(first)
+                each.arrived = record_event(first)
 
     def begin_in(self, ready: Ready) -> Ready:
         """Calls begin() in the midst of a gradient, before one of its slices is told."""
@@ -116,7 +116,7 @@ class Windows:
         """Copy into the partner's window, to the end; which of the two it was."""
         turn = self._turn(peer)
         self._put(payload, peer, turn, None)
-        event = marked(parts_of(payload)[0])
+        event = record_event(parts_of(payload)[0])
         if event is not None:
             event.synchronize()
         return turn

@@ -20,16 +20,16 @@ from dasr.worlds.peer_memory.sharded_update import Shares
 from dasr.worlds.peer_memory.signals import MEETING, Signals
 from dasr.worlds.peer_memory.symmetric import SymmetricMemory
 from dasr.worlds.process import wire
-from dasr.worlds.process.activities import Blocking, finish, raiser
+from dasr.worlds.process.activities import BlockingAwaitable, failing, finish
 
 if TYPE_CHECKING:
-    from dasr.worlds.process.world import TorchWorld
+    from dasr.worlds.process.world import ProcessWorld
 
 SWITCH = "DASR_PEER_MEMORY"  # 0: NCCL and the host do all of it; links: all goes over the GPUs' links
 LOOK_S = 1.0
 
 
-def meet(world: TorchWorld) -> PeerMemory | None:
+def meet(world: ProcessWorld) -> PeerMemory | None:
     """Meet the learners of this host, all of which call this. None where there are none, where one's GPU
     cannot be reached, or where this learner replaces another. Raises PeerLost."""
     ranks = tuple(rank for rank in range(world.size) if world.nodes[rank] == world.nodes[world.rank])
@@ -69,7 +69,7 @@ def _signals(allocate: SymmetricMemory, place: int, places: int) -> Signals | No
 class StoreBoard:
     """A Board in the run's store."""
 
-    def __init__(self, world: TorchWorld):
+    def __init__(self, world: ProcessWorld):
         self.world = world
 
     def say(self, key: str, value: str) -> None:
@@ -80,17 +80,17 @@ class StoreBoard:
 
 
 def exchange(
-    world: TorchWorld, memory: PeerMemory, payload: Payload, peer: int, tag: int, main: bool
+    world: ProcessWorld, memory: PeerMemory, payload: Payload, peer: int, tag: int, main: bool
 ) -> Awaitable[Payload]:
     """The gradient loop's stream (`main`) waits for the other's, its thread for nothing; other activities
     tell each other when it is there, so that they can go on without a partner that is lost."""
     if main:
-        return Blocking(world, memory.windows.exchange(payload, peer))
+        return BlockingAwaitable(world, memory.windows.exchange(payload, peer))
     marker = torch.tensor([memory.windows.push(payload, peer)], dtype=torch.uint8)
     try:
         world.transport.send(peer, tag, wire.pack(marker))
     except BaseException as error:
-        return Blocking(world, raiser(error))
+        return BlockingAwaitable(world, failing(error))
     told = world.receive(marker, peer, tag)
 
     def received() -> Payload:
@@ -98,11 +98,11 @@ def exchange(
         assert isinstance(turn, Tensor)
         return memory.windows.window(payload, peer, int(turn))
 
-    return Blocking(world, received, waits=False)  # `told` counts it
+    return BlockingAwaitable(world, received, waits=False)  # `told` counts it
 
 
 def sharing(
-    world: TorchWorld, vector: Tensor, target: Tensor, members: tuple[int, ...]
+    world: ProcessWorld, vector: Tensor, target: Tensor, members: tuple[int, ...]
 ) -> PeerSharing | None:
     """Where there is one in the memory of the GPUs."""
     shares = None if world.peers is None else world.peers.shares(vector, target, members)
@@ -112,14 +112,14 @@ def sharing(
 class PeerSharing:
     """A Sharing of the gradient loop: its stream waits for the others', its thread for nothing."""
 
-    def __init__(self, world: TorchWorld, shares: Shares):
+    def __init__(self, world: ProcessWorld, shares: Shares):
         self.world, self.shares = world, shares
 
     def send(self, part: slice) -> None:
         self.world._account(self.shares.send(part), 2 * len(self.shares.others))
 
     def update(self, making: AbstractContextManager[Make]) -> list[tuple[slice, Awaitable[None]]]:
-        return [(where, Blocking(self.world, there)) for where, there in self.shares.update(making)]
+        return [(where, BlockingAwaitable(self.world, there)) for where, there in self.shares.update(making)]
 
 
 def _name(device: torch.device) -> str:
@@ -135,7 +135,7 @@ def _reaches(device: torch.device, gpus: list[str]) -> bool:
     return all(gpu in here and torch.cuda.can_device_access_peer(device, here[gpu]) for gpu in others)
 
 
-def _answer(world: TorchWorld, ranks: tuple[int, ...], key: str) -> str:
+def _answer(world: ProcessWorld, ranks: tuple[int, ...], key: str) -> str:
     """What a learner of this host wrote there, once it has."""
     store, deadline, look = world.transport.store, time.monotonic() + world.transport.timeout_s, 0.0
     while not store.check([key]):

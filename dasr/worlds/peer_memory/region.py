@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 
 from dasr.cuda import streams
-from dasr.cuda.streams import marked, wait_for
+from dasr.cuda.streams import record_event, wait_for
 from dasr.worlds.interface import RollCall
-from dasr.worlds.peer_memory.exchange import Windows
+from dasr.worlds.peer_memory.exchange import ExchangeBuffers
 from dasr.worlds.peer_memory.host_path import Board, Ways
 from dasr.worlds.peer_memory.sharded_update import Shares, cut_into
 from dasr.worlds.peer_memory.signals import GATHER, SCATTER, Signals
@@ -57,7 +57,7 @@ class PeerMemory:
         self.replaced: set[int] = set()  # learners whose first process is gone, and its memory with it
         self._shared: list[tuple[Tensor, list[Tensor]]] = []  # a vector here, and those of all learners
         self._plans: dict[Any, _Plan] = {}
-        self.windows = Windows(self)
+        self.windows = ExchangeBuffers(self)
         self.ways = Ways(rank, board)
         self._all_shares: dict[Any, Shares] = {}
         self.beside = streams.Streams()
@@ -99,7 +99,7 @@ class PeerMemory:
             for peer, part, there in plan.leaving:
                 there.copy_(part, non_blocking=True)
                 signals.put([peer], SCATTER)
-            left = marked(buffer)
+            left = record_event(buffer)
         with self.beside("gather", buffer.device):
             signals.wait(others, SCATTER)
             _add_up(plan.result, plan.mine, plan.arriving, op)
@@ -107,7 +107,7 @@ class PeerMemory:
                 there.copy_(plan.result, non_blocking=True)
                 signals.put([peer], GATHER)
             signals.wait(others, GATHER)
-            done = marked(buffer)
+            done = record_event(buffer)
 
         def finish() -> Tensor:
             wait_for(left)

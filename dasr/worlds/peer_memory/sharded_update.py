@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from dasr.cuda.streams import marked, wait_for
+from dasr.cuda.streams import record_event, wait_for
 from dasr.worlds.interface import Make
 from dasr.worlds.peer_memory.host_path import HostPair
 from dasr.worlds.peer_memory.signals import GRADIENTS, RESULTS
@@ -71,7 +71,7 @@ class Shares:
             with self.memory.beside("scatter", self.vector.device):
                 _copy(leaving)
                 if last:
-                    self._sent.append((share, marked(self.vector)))
+                    self._sent.append((share, record_event(self.vector)))
         return float(sum(source.nbytes for source, _ in [*leaving, *(share.returning if last else [])]))
 
     def update(self, making: AbstractContextManager[Make]) -> list[tuple[slice, Callable[[], None]]]:
@@ -110,7 +110,7 @@ class Shares:
 
     def _there(self, shares: list[Share]) -> tuple[slice, Callable[[], None]]:
         """These parts, which lie side by side, and what waits until they are there."""
-        mark = marked(self.vector)
+        mark = record_event(self.vector)
         return slice(*_around([part for share in shares for part in share.parts])), lambda: wait_for(mark)
 
     def _choose_ways(self) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from dasr.cuda.streams import Touch, touch
+from dasr.cuda.streams import StreamMemoryOp, submit_stream_ops
 from dasr.worlds.peer_memory.symmetric import Allocate
 
 CHANNELS = 6
@@ -29,18 +29,19 @@ class Signals:
         allocate: Allocate,
         places: int,
         own: int,
-        touch: Callable[[Sequence[Touch]], None] = touch,
+        submit_stream_ops: Callable[[Sequence[StreamMemoryOp]], None] = submit_stream_ops,
     ):
         """All learners of the host make theirs together. Raises RuntimeError."""
         size = CHANNELS * places
         self._cells, region = allocate(size, torch.int32)
         everyone = [region.get_buffer(place, (size,), torch.int32) for place in range(places)]
         mine = range(CHANNELS * own, CHANNELS * (own + 1))  # of each other's memory
-        self._out = [[Touch(cells[index], waits=False) for index in mine] for cells in everyone]
+        self._out = [[StreamMemoryOp(cells[index], waits=False) for index in mine] for cells in everyone]
         self._in = [
-            [Touch(cell, waits=True) for cell in cells] for cells in self._cells.view(places, CHANNELS)
+            [StreamMemoryOp(cell, waits=True) for cell in cells]
+            for cells in self._cells.view(places, CHANNELS)
         ]
-        self._touch = touch
+        self._touch = submit_stream_ops
 
     def put(self, places: Sequence[int], channel: int) -> None:
         """What was on the stream before is there when the other ends have waited for this."""
@@ -55,6 +56,6 @@ class Signals:
         self._touch([_next(cells[place][channel]) for cells in (self._out, self._in) for place in places])
 
 
-def _next(one: Touch) -> Touch:
+def _next(one: StreamMemoryOp) -> StreamMemoryOp:
     one.number = (one.number + 1) % WRAP
     return one

@@ -13,15 +13,15 @@ from torch import Tensor
 from dasr.cuda.streams import current
 
 if TYPE_CHECKING:
-    from dasr.worlds.process.world import TorchWorld
+    from dasr.worlds.process.world import ProcessWorld
 
 T = TypeVar("T")
 
 
-class Blocking(Generic[T]):
+class BlockingAwaitable(Generic[T]):
     """An awaitable that never suspends: awaiting it is a blocking call of this thread."""
 
-    def __init__(self, world: TorchWorld, call: Callable[[], T], waits: bool = True) -> None:
+    def __init__(self, world: ProcessWorld, call: Callable[[], T], waits: bool = True) -> None:
         self.world = world
         self.call = call
         self.waits = waits
@@ -38,20 +38,20 @@ class Blocking(Generic[T]):
 
 
 def finish(awaitable: Awaitable[T]) -> T:
-    """The result of an awaitable of a TorchWorld, outside a coroutine."""
+    """The result of an awaitable of a ProcessWorld, outside a coroutine."""
     try:
         next(iter(awaitable.__await__()))
     except StopIteration as stop:
         result: T = stop.value
         return result
-    raise RuntimeError("not an awaitable of a TorchWorld")
+    raise RuntimeError("not an awaitable of a ProcessWorld")
 
 
-class TorchEvent:
+class ProcessEvent:
     """A flag that activities of one learner pass between them; on a GPU, also an order of what they put on
     their streams."""
 
-    def __init__(self, world: TorchWorld) -> None:
+    def __init__(self, world: ProcessWorld) -> None:
         self._world = world
         self._flag = threading.Event()
         self._work = torch.cuda.Event() if world.device.type == "cuda" else None  # type: ignore[no-untyped-call]
@@ -73,7 +73,7 @@ class TorchEvent:
             self._world._wait_for(self._flag)
             self.is_set()
 
-        return Blocking(self._world, until_set)
+        return BlockingAwaitable(self._world, until_set)
 
 
 def nothing() -> None:
@@ -84,7 +84,7 @@ def ignore(_: Tensor) -> None:
     """A slice of the gradient that nobody asked for."""
 
 
-def raiser(error: BaseException) -> Callable[[], Any]:
+def failing(error: BaseException) -> Callable[[], Any]:
     def call() -> Any:
         raise error
 

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-from dasr.worlds.process.world import TorchWorld, connect
+from dasr.worlds.process.world import ProcessWorld, connect
 
-Activity = Callable[[TorchWorld], Any]
+Activity = Callable[[ProcessWorld], Any]
 """A function of a module (not a closure): what one learner does with its world; its result is sent
 back."""
 

@@ -18,7 +18,7 @@ LAST_ROLL = "roll/last"  # the newest roll call that has been decided: where a r
 LOOK_S = 1.0
 
 
-class Registry:
+class StoreClient:
     """One learner's dealings with the store. It answers every roll call from the one after its arrival."""
 
     def __init__(self, transport: Transport, size: int) -> None:

@@ -1,4 +1,4 @@
-"""`TorchWorld`: learners are processes. Each activity has a thread of its own, and each await is a blocking
+"""`ProcessWorld`: learners are processes. Each activity has a thread of its own, and each await is a blocking
 call.
 
     world = connect(store, rank, size, nodes, device)
@@ -26,9 +26,9 @@ from dasr.worlds.interface import Accounts, Payload, Ready, RollCall, Sharing
 from dasr.worlds.peer_memory import peers
 from dasr.worlds.peer_memory.region import PeerMemory
 from dasr.worlds.process import wire
-from dasr.worlds.process.activities import Blocking, TorchEvent, finish, ignore, nothing, raiser
+from dasr.worlds.process.activities import BlockingAwaitable, ProcessEvent, failing, finish, ignore, nothing
 from dasr.worlds.process.collectives import Collectives
-from dasr.worlds.process.store_client import Registry
+from dasr.worlds.process.store_client import StoreClient
 from dasr.worlds.process.transport import SLICE_S, Transport
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ def connect(
     nodes: Sequence[int] | None = None,
     device: str | torch.device = "cpu",
     timeout_s: float = 1800.0,
-) -> TorchWorld:
+) -> ProcessWorld:
     """Learner `rank` of `size`. `timeout_s`: a collective that lasts longer has failed."""
-    return TorchWorld(store, rank, size, nodes or [0] * size, torch.device(device), timeout_s)
+    return ProcessWorld(store, rank, size, nodes or [0] * size, torch.device(device), timeout_s)
 
 
-class TorchWorld:
+class ProcessWorld:
     """One learner's view of a run on processes; see `dasr.worlds.interface.World`."""
 
     def __init__(
@@ -63,7 +63,7 @@ class TorchWorld:
         host = wire.own_address(store)
         self.transport = Transport(store, rank, host, timeout_s)
         self.transport.inbox.others = size - 1
-        self.registry = Registry(self.transport, size)
+        self.registry = StoreClient(self.transport, size)
         self.collectives = Collectives(self.transport, host, timeout_s, self.registry.find_lost)
         self.failure: BaseException | None = None  # what a spawned activity raised
         self.peers: PeerMemory | None = None  # the GPUs of this host, once something shared was asked for
@@ -85,10 +85,10 @@ class TorchWorld:
         return time.perf_counter() - self._began
 
     def sleep(self, seconds: float) -> Awaitable[None]:
-        return Blocking(self, lambda: time.sleep(seconds), waits=False)
+        return BlockingAwaitable(self, lambda: time.sleep(seconds), waits=False)
 
-    def caught_up(self) -> Awaitable[None]:
-        return Blocking(self, lambda: streams.synchronize(self.device), waits=False)
+    def device_synchronize(self) -> Awaitable[None]:
+        return BlockingAwaitable(self, lambda: streams.synchronize(self.device), waits=False)
 
     def compute(self, work: Callable[[Ready], None], ready: Ready | None = None) -> Awaitable[None]:
         self._activity.computes = True
@@ -96,7 +96,7 @@ class TorchWorld:
         ready = ready or ignore
         work(ready if self.peers is None else self.peers.windows.begin_in(ready))
         self.accounts.compute_seconds += time.perf_counter() - start
-        return Blocking(self, nothing, waits=False)
+        return BlockingAwaitable(self, nothing, waits=False)
 
     def send(self, payload: Payload, to: int, tag: int = 0) -> Awaitable[None]:
         parts = wire.pack(payload)
@@ -104,13 +104,15 @@ class TorchWorld:
         try:
             self.transport.send(to, tag, parts)
         except BaseException as error:
-            return Blocking(self, raiser(error))
-        return Blocking(self, nothing)
+            return BlockingAwaitable(self, failing(error))
+        return BlockingAwaitable(self, nothing)
 
     def receive(self, like: Payload, source: int, tag: int = 0) -> Awaitable[Payload]:
         self.transport.connection(source)  # so that its death is seen
         inbox = self.transport.inbox
-        return Blocking(self, lambda: wire.unpack(self._until(lambda: inbox.take(source, tag)), like, source))
+        return BlockingAwaitable(
+            self, lambda: wire.unpack(self._until(lambda: inbox.take(source, tag)), like, source)
+        )
 
     def receive_any(self, like: Payload, tag: int = 0) -> Awaitable[tuple[int, Payload]]:
         for rank in range(self.size):
@@ -121,7 +123,7 @@ class TorchWorld:
             source, body = self._until(lambda: self.transport.inbox.take_any(tag))
             return source, wire.unpack(body, like, source)
 
-        return Blocking(self, take)
+        return BlockingAwaitable(self, take)
 
     def exchange(self, payload: Payload, peer: int, tag: int = 0) -> Awaitable[Payload]:
         if self.peers is not None and self.peers.windows.exchanges(payload, peer, self._name()):
@@ -129,11 +131,11 @@ class TorchWorld:
             return peers.exchange(self, self.peers, payload, peer, tag, main=self._name() == "main")
         if self._on_device(payload):
             gathered = self._gather(payload, (min(self.rank, peer), max(self.rank, peer)))
-            return Blocking(self, lambda: gathered()[peer > self.rank])
+            return BlockingAwaitable(self, lambda: gathered()[peer > self.rank])
         sent = self.send(payload, peer, tag)
         received = self.receive(payload, peer, tag)
         # The two count their own waiting.
-        return Blocking(self, lambda: (finish(sent), finish(received))[1], waits=False)
+        return BlockingAwaitable(self, lambda: (finish(sent), finish(received))[1], waits=False)
 
     def shared(self, like: Tensor) -> Tensor:
         if like.is_cuda and not self._met_peers:
@@ -158,15 +160,17 @@ class TorchWorld:
         self._account(size, 2 * (len(members) - 1))
         over_nccl, target = self._on_device(buffer), buffer if out is None else out
         if over_nccl and self.peers is not None and self.peers.reduces(target, members):
-            return Blocking(self, self.peers.all_reduce(buffer, members, op, out))
+            return BlockingAwaitable(self, self.peers.all_reduce(buffer, members, op, out))
         if out is not None:
             buffer = out.copy_(buffer)
         if len(members) == 1:
-            return Blocking(self, lambda: buffer)
+            return BlockingAwaitable(self, lambda: buffer)
         try:
-            return Blocking(self, self.collectives.reduce(buffer, op, members, self._name(), over_nccl))
+            return BlockingAwaitable(
+                self, self.collectives.reduce(buffer, op, members, self._name(), over_nccl)
+            )
         except BaseException as error:
-            return Blocking(self, raiser(error))
+            return BlockingAwaitable(self, failing(error))
 
     def sharing(self, vector: Tensor, target: Tensor, group: Sequence[int] | None = None) -> Sharing | None:
         return peers.sharing(self, vector, target, self._everyone if group is None else tuple(group))
@@ -174,9 +178,9 @@ class TorchWorld:
     def all_gather(self, payload: Payload, group: Sequence[int] | None = None) -> Awaitable[list[Payload]]:
         members = self._everyone if group is None else tuple(group)
         try:
-            return Blocking(self, self._gather(payload, members))
+            return BlockingAwaitable(self, self._gather(payload, members))
         except BaseException as error:
-            return Blocking(self, raiser(error))
+            return BlockingAwaitable(self, failing(error))
 
     def _on_device(self, payload: Payload) -> bool:
         """Whether this goes over NCCL: tensors of the gradient loop, whose collectives have one order."""
@@ -203,18 +207,18 @@ class TorchWorld:
                 done.set()
 
         threading.Thread(target=live, name=name, daemon=True).start()
-        return Blocking(self, lambda: self._wait_for(done))
+        return BlockingAwaitable(self, lambda: self._wait_for(done))
 
-    def event(self) -> TorchEvent:
-        return TorchEvent(self)
+    def event(self) -> ProcessEvent:
+        return ProcessEvent(self)
 
     def count(self, name: str, amount: int) -> Awaitable[int]:
         before = self.registry.count(name, amount)
-        return Blocking(self, lambda: before)
+        return BlockingAwaitable(self, lambda: before)
 
     def roll_call(self, yes: bool, value: float = 0.0) -> Awaitable[RollCall]:
         number = self.registry.answer(yes, value)
-        return Blocking(self, lambda: self._seen(self.registry.result(number, self._check)))
+        return BlockingAwaitable(self, lambda: self._seen(self.registry.result(number, self._check)))
 
     def _seen(self, call: RollCall) -> RollCall:
         if self.peers is not None:

@@ -32,7 +32,7 @@ class Call:
         self.futures: list[tuple[int, Future]] = []
 
 
-class Meetings:
+class SimulatedCollectives:
     """Collectives and roll calls in progress."""
 
     def __init__(

@@ -9,7 +9,7 @@ import random
 from dasr.worlds.simulated.clusters import Cluster
 
 
-class Pace:
+class ComputeTime:
     """Time of the gradients of learner `rank`, `seconds` each where nothing disturbs it."""
 
     def __init__(self, cluster: Cluster, rank: int, seconds: float, seed: int) -> None:

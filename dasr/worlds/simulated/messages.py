@@ -1,6 +1,6 @@
 """Point-to-point messages of the simulation, matched by (source, tag) in the order in which they were sent.
 
-As in `TorchWorld`, bytes move as soon as they are sent and wait at the receiver until they are asked for.
+As in `ProcessWorld`, bytes move as soon as they are sent and wait at the receiver until they are asked for.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Mailbox:
         self.told: set[tuple[int, int]] = set()  # (tag, rank): receive_any has reported this learner's loss
 
 
-class Post:
+class MessageQueue:
     """All mailboxes and the matching between them."""
 
     def __init__(self, scheduler: Scheduler, network: Network, boxes: list[Mailbox]) -> None:

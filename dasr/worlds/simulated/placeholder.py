@@ -16,8 +16,8 @@ from torch import Tensor
 Operation = Callable[..., Any]
 
 
-class Sized(Tensor):
-    """Made by `sized(length)`."""
+class PlaceholderTensor(Tensor):
+    """Made by `placeholder(length)`."""
 
     _size: int
     _width: int
@@ -92,7 +92,7 @@ def _kept(name: str) -> Operation:
     """An operation whose result is always the same for the same arguments: kept, as slices are."""
     general = getattr(Tensor, name)
 
-    def operation(self: Sized, *arguments: Any) -> Any:
+    def operation(self: PlaceholderTensor, *arguments: Any) -> Any:
         try:
             results = self._results
         except AttributeError:
@@ -105,24 +105,26 @@ def _kept(name: str) -> Operation:
     return operation
 
 
-def _same(self: Sized, *arguments: Any, **options: Any) -> Sized:
+def _same(self: PlaceholderTensor, *arguments: Any, **options: Any) -> PlaceholderTensor:
     """An elementwise operation with a vector of the same size, or a number."""
     return self
 
 
 for _name in ("add", "sub", "mul", "div", "addcmul", "addcdiv", "sqrt"):
-    setattr(Sized, _name + "_", _same)
+    setattr(PlaceholderTensor, _name + "_", _same)
 for _name in ("clone", "copy_", "zero_", "fill_", "clamp_", "lerp_"):
-    setattr(Sized, _name, _same)
+    setattr(PlaceholderTensor, _name, _same)
 for _name in ("__iadd__", "__isub__", "__imul__", "__itruediv__"):
-    setattr(Sized, _name, _same)
+    setattr(PlaceholderTensor, _name, _same)
 
 
 def _elementwise(name: str) -> Operation:
     general = getattr(Tensor, name)
 
-    def operation(self: Sized, other: Any, *arguments: Any, **options: Any) -> Any:
-        if isinstance(other, (int, float)) or (isinstance(other, Sized) and other.numel() == self.numel()):
+    def operation(self: PlaceholderTensor, other: Any, *arguments: Any, **options: Any) -> Any:
+        if isinstance(other, (int, float)) or (
+            isinstance(other, PlaceholderTensor) and other.numel() == self.numel()
+        ):
             return self
         if isinstance(other, Tensor) and other.numel() == 1:  # a number in a tensor
             return self
@@ -143,14 +145,14 @@ for _name in (
     "__radd__",
     "__rmul__",
 ):
-    setattr(Sized, _name, _elementwise(_name))
+    setattr(PlaceholderTensor, _name, _elementwise(_name))
 
 for _name in ("to", "tensor_split"):
-    setattr(Sized, _name, _kept(_name))
+    setattr(PlaceholderTensor, _name, _kept(_name))
 
 _SAME_SIZE = {torch.zeros_like, torch.empty_like, torch.clone}
 
 
-def sized(length: int, dtype: torch.dtype = torch.float32) -> Sized:
+def placeholder(length: int, dtype: torch.dtype = torch.float32) -> PlaceholderTensor:
     """A vector of that length, on no memory."""
-    return torch.empty(length, dtype=dtype, device="meta").as_subclass(Sized)
+    return torch.empty(length, dtype=dtype, device="meta").as_subclass(PlaceholderTensor)

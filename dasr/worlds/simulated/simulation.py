@@ -14,12 +14,12 @@ from typing import Any
 
 from dasr.worlds.interface import PeerLost
 from dasr.worlds.simulated.clusters import Cluster
-from dasr.worlds.simulated.collectives import Meetings
-from dasr.worlds.simulated.compute_time import Pace
-from dasr.worlds.simulated.messages import Mailbox, Post
+from dasr.worlds.simulated.collectives import SimulatedCollectives
+from dasr.worlds.simulated.compute_time import ComputeTime
+from dasr.worlds.simulated.messages import Mailbox, MessageQueue
 from dasr.worlds.simulated.network import Network, store_seconds
 from dasr.worlds.simulated.scheduler import Owner, Scheduler, SimulationError
-from dasr.worlds.simulated.world import SimWorld
+from dasr.worlds.simulated.world import SimulatedWorld
 
 
 class LearnerLost(SimulationError):
@@ -51,13 +51,15 @@ class Simulation:
         self.scheduler = Scheduler(self._left)
         self.network = Network(cluster, learners, self.scheduler.at)
         self.boxes = [Mailbox(Owner(rank)) for rank in range(learners)]
-        self.post = Post(self.scheduler, self.network, self.boxes)
-        self.meetings = Meetings(self.scheduler, self.network, self.boxes, timing_only)
+        self.post = MessageQueue(self.scheduler, self.network, self.boxes)
+        self.meetings = SimulatedCollectives(self.scheduler, self.network, self.boxes, timing_only)
         self.counters: dict[str, int] = {}
         self.store_s = store_seconds(cluster)
         self.store_busy_s = None if cluster.store_busy_us is None else cluster.store_busy_us * 1e-6
         seconds = cluster.compute.seconds(samples)
-        self.worlds = [SimWorld(self, rank, Pace(cluster, rank, seconds, seed)) for rank in range(learners)]
+        self.worlds = [
+            SimulatedWorld(self, rank, ComputeTime(cluster, rank, seconds, seed)) for rank in range(learners)
+        ]
         for pause in cluster.pauses:
             if pause.rank < learners:
                 self.scheduler.at(pause.at_s, self._pause, self.boxes[pause.rank].owner)
@@ -71,7 +73,7 @@ class Simulation:
     def now(self) -> float:
         return self.scheduler.now
 
-    def run(self, main: Callable[[SimWorld], Coroutine[Any, Any, Any]]) -> list[Any]:
+    def run(self, main: Callable[[SimulatedWorld], Coroutine[Any, Any, Any]]) -> list[Any]:
         """Start `main(world)` on every learner, run all to the end. Results by rank (None of a dead learner).
 
         Raises LearnerLost, Deadlock, SimulationError, or whatever an activity raised."""

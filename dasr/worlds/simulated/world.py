@@ -1,4 +1,4 @@
-"""`SimWorld`: what one learner of a `Simulation` sees. The interface is `dasr.worlds.interface.World`."""
+"""`SimulatedWorld`: what one learner of a `Simulation` sees. The interface: `dasr.worlds.interface.World`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dasr.worlds.interface import Payload, Ready, RollCall
-from dasr.worlds.simulated.compute_time import Pace
+from dasr.worlds.simulated.compute_time import ComputeTime
 from dasr.worlds.simulated.scheduler import Activity, Future, Scheduler
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ class SimEvent:
         return self._future
 
 
-class SimWorld:
+class SimulatedWorld:
     """One learner's view of the simulation; see `dasr.worlds.interface.World`."""
 
-    def __init__(self, simulation: Simulation, rank: int, pace: Pace) -> None:
+    def __init__(self, simulation: Simulation, rank: int, pace: ComputeTime) -> None:
         self.rank = rank
         self.size = simulation.size
         self.nodes: Sequence[int] = simulation.network.nodes
@@ -65,7 +65,7 @@ class SimWorld:
         self._scheduler.at(self._scheduler.now + seconds, self._complete, future)
         return future
 
-    def caught_up(self) -> Awaitable[None]:
+    def device_synchronize(self) -> Awaitable[None]:
         future = Future(TIME)
         self._complete(future)
         return future

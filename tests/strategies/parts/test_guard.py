@@ -86,13 +86,13 @@ def test_the_learner_beside_a_server_catches_up_before_it_serves_itself(
     simulation = Simulation(Cluster(compute=Compute(fixed_s=1.0)), 3)
 
     async def life(world: World) -> None:
-        caught_up = world.caught_up
+        device_synchronize = world.device_synchronize
 
         def noted() -> Awaitable[None]:
             seen.append("caught up")
-            return caught_up()
+            return device_synchronize()
 
-        world.caught_up = noted  # type: ignore[method-assign]
+        world.device_synchronize = noted  # type: ignore[method-assign]
         task = Quadratic(7, batch=3, rank=world.rank, size=3)
         learner = Learner(world, task, Optimizer, lambda samples: 0.1, Budget(4, 3, 3))
         await registry.make("ac-ps", learner).run()

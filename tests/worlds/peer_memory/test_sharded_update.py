@@ -16,13 +16,13 @@ from torch.distributed import HashStore, PrefixStore
 from dasr.learner import optimizer
 from dasr.learner.learner import Budget, Learner
 from dasr.strategies import registry
-from dasr.strategies.h_ad import HAd
+from dasr.strategies.h_ad import HAdPsgd
 from dasr.strategies.sc_allreduce import ScAllReduce
 from dasr.tasks.task import Quadratic
 from dasr.worlds.peer_memory import host_path
 from dasr.worlds.peer_memory.region import PeerMemory
 from dasr.worlds.peer_memory.sharded_update import by_twos
-from dasr.worlds.process.world import TorchWorld, connect
+from dasr.worlds.process.world import ProcessWorld, connect
 from tests.support.played_memory import numbers, together
 
 
@@ -112,7 +112,7 @@ def test_a_gradient_that_comes_in_other_parts_than_before_is_an_error() -> None:
 
 def one_of_three(
     store: PrefixStore, memory: PeerMemory | None, rank: int, steps: int, options: dict[str, float]
-) -> tuple[TorchWorld, Learner]:
+) -> tuple[ProcessWorld, Learner]:
     kind = "momentum" if "momentum" in options else "sgd"
     world = connect(store, rank, 3)
     world.peers = memory
@@ -187,7 +187,7 @@ def test_hosts_of_h_ad_update_in_shares_and_mix_between_them() -> None:
         learner = Learner(
             world, task, lambda w: optimizer.make("sgd", w), lambda samples: 0.3, Budget(60, 8, 4)
         )
-        strategy = HAd(learner, bucket_mb=1e-4)
+        strategy = HAdPsgd(learner, bucket_mb=1e-4)
 
         async def begin_together() -> None:
             await world.roll_call(True)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dasr.cuda.streams import Touch
+from dasr.cuda.streams import StreamMemoryOp
 from dasr.worlds.peer_memory import signals
 from dasr.worlds.peer_memory.region import PeerMemory
 from dasr.worlds.peer_memory.signals import EXCHANGE, MEETING, Signals
@@ -50,10 +50,10 @@ def test_cells_of_learners_and_channels_are_apart() -> None:
 
         return cells, Region()
 
-    def touch(touches: Sequence[Touch]) -> None:
+    def submit_stream_ops(touches: Sequence[StreamMemoryOp]) -> None:
         written.extend(one.cell.storage_offset() for one in touches)
 
-    everyone = [Signals(allocate, 3, own, touch) for own in range(3)]
+    everyone = [Signals(allocate, 3, own, submit_stream_ops) for own in range(3)]
     for one in everyone:
         for channel in range(signals.CHANNELS):
             one.put([0], channel)

@@ -9,7 +9,7 @@ import pytest
 import torch.distributed as dist
 
 from dasr.worlds.interface import PeerLost
-from dasr.worlds.process.world import TorchWorld, connect
+from dasr.worlds.process.world import ProcessWorld, connect
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def worlds():
         world.close()
 
 
-def decided_without(world: TorchWorld, rank: int) -> None:
+def decided_without(world: ProcessWorld, rank: int) -> None:
     """Roll call 0 is over, as the other saw it while `rank` was being replaced."""
     world.transport.store.set("roll/0/result", json.dumps([False, 1.0, [1 - rank], [1]]))
 

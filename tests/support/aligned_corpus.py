@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from dasr import config
 from dasr.features.store import Utterance, write_arrays, write_shard
@@ -31,9 +30,9 @@ def write_aligned(results: Path, split: str, number: int) -> None:
     write_json(folder / "manifest.json", {"num_pdfs": PDFS, "num_frames": int(offsets[-1])})
 
 
-@pytest.fixture(scope="session")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    results = tmp_path_factory.mktemp("aligned") / "results"
+def make(folder: Path) -> Path:
+    """Four shards of train and one of dev in `folder`/results; gives that path."""
+    results = folder / "results"
     for number in range(4):
         write_aligned(results, "train", number)
     write_aligned(results, "dev", 0)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dasr.adaptation.fmllr import adapted, fmllr, identity
+from dasr.hmm.fmllr import adapted, fmllr, identity
 from dasr.hmm.gmm import Gmm, extended
 
 DIM = 3
