@@ -76,7 +76,7 @@ class Timer:
         self.marks: list[tuple[int, Mark]] = []
         self.profiler: Any = None
 
-    async def boundary(self, learner: Learner, together: bool) -> bool:
+    async def on_step_boundary(self, learner: Learner, together: bool) -> bool:
         if learner.steps == self.warm_up and not self.began:
             synchronize(self.world.device)
             if self.profile:

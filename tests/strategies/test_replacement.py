@@ -50,7 +50,7 @@ class Keeper:
     def __init__(self, store: TCPStore, replaces: bool):
         self.store, self.replaces = store, replaces
 
-    async def boundary(self, learner: Learner, together: bool) -> bool:
+    async def on_step_boundary(self, learner: Learner, together: bool) -> bool:
         if self.replaces and learner.steps == SECOND_LIFE:
             self.store.set("enough", "1")
         return not self.store.check(["enough"])

@@ -40,7 +40,7 @@ class Keeper:
     def __init__(self, strategy: Strategy, at: int, saved: Checkpoints):
         self.strategy, self.when, self.saved = strategy, at, saved
 
-    async def boundary(self, learner: Learner, together: bool) -> bool:
+    async def on_step_boundary(self, learner: Learner, together: bool) -> bool:
         if learner.steps == self.when:
             stream = io.BytesIO()
             torch.save([learner.state_dict(), self.strategy.state_dict()], stream)
@@ -58,7 +58,7 @@ class First(Keeper):
         super().__init__(strategy, -1, {})
         self.seen = seen
 
-    async def boundary(self, learner: Learner, together: bool) -> bool:
+    async def on_step_boundary(self, learner: Learner, together: bool) -> bool:
         state = [learner.copy(), learner.optimizer.state["momentum"].clone()]
         self.seen.setdefault(learner.world.rank, state)
         return True
