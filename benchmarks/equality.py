@@ -66,7 +66,7 @@ def trained(
     sgd = optimizer.make("sgd", weights, clip=clip)
     for _ in range(steps):
         if isinstance(task, CapturedTask):
-            task.take(weights, gradient)
+            task.load_weights(weights, gradient)
         else:
             point.copy_(weights)
         task.gradient(point, gradient, lambda _: None)

@@ -41,7 +41,7 @@ from dasr.strategies import registry
 from dasr.strategies.parts.codecs import CODECS
 from dasr.tasks.autograd_task import AutogradTask
 from dasr.tasks.captured_task import CapturedTask
-from dasr.tasks.task import TakesWeights
+from dasr.tasks.task import CopiesWeights
 from dasr.worlds.process.world import ProcessWorld, connect
 
 WARM_UP = 30  # steps
@@ -61,8 +61,8 @@ def cases() -> list[tuple[str, dict[str, Any]]]:
 async def consensus(world: ProcessWorld, learner: Learner, run: Any) -> tuple[Tensor, list[int]]:
     """The mean of the learners' weights after `run`, which all begin together, compiled and captured, and the
     steps of each."""
-    if isinstance(learner.task, TakesWeights):
-        learner.task.take(learner.weights, learner.gradient)
+    if isinstance(learner.task, CopiesWeights):
+        learner.task.load_weights(learner.weights, learner.gradient)
     await world.roll_call(True)
     await run
     members = (await world.roll_call(True)).members

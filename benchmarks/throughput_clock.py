@@ -29,13 +29,13 @@ class Slowed:
         self.task, self.factor, self.least_s = task, factor, least_s
         self.calls, self.alone, self.pause_s = 0, math.inf, 0.0
         self.cycles_a_second = 0.0
-        self.gradient_dtype = task.gradient_dtype  # or else, from Python 3.12 on, it is no TakesWeights
+        self.gradient_dtype = task.gradient_dtype  # or else, from Python 3.12 on, it is no CopiesWeights
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.task, name)
 
-    def take(self, weights: Tensor, gradient: Tensor, where: slice = ALL) -> None:
-        self.task.take(weights, gradient, where)
+    def load_weights(self, weights: Tensor, gradient: Tensor, where: slice = ALL) -> None:
+        self.task.load_weights(weights, gradient, where)
 
     def gradient(self, weights: Tensor, gradient: Tensor, ready: Any) -> Any:
         began = Mark(weights.device)

@@ -84,7 +84,7 @@ def strategy_row(
     strategy = registry.make(name, learner, **given)
 
     async def life() -> None:
-        task.take(learner.weights, learner.gradient)  # captures the step
+        task.load_weights(learner.weights, learner.gradient)  # captures the step
         await world.roll_call(True)  # so that nobody begins before the others
         await strategy.run()
 

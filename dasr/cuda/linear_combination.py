@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from dasr.cuda import kernels
-from dasr.strategies.base import Terms
+from dasr.strategies.base import LinearCombination
 from dasr.worlds.simulated.placeholder import PlaceholderTensor
 
 THREADS = 512  # in a block; each adds up one group of numbers
 
 
-def combine_(out: Tensor, terms: Terms) -> Tensor:
+def combine_(out: Tensor, terms: LinearCombination) -> Tensor:
     """out <- sum of factor * vector, added in their order; `out` may be one of the vectors. Gives `out`."""
     if isinstance(out, PlaceholderTensor):  # a timing-only simulation's
         return out

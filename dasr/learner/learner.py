@@ -19,8 +19,8 @@ from dasr.errors import UserError
 from dasr.learner.losses import Losses
 from dasr.learner.optimizer import Optimizer
 from dasr.learner.weights import Weights
-from dasr.strategies.base import Terms
-from dasr.tasks.task import TakesWeights, Task
+from dasr.strategies.base import LinearCombination
+from dasr.tasks.task import CopiesWeights, Task
 from dasr.worlds.interface import ALL, Make, Ready, World
 
 
@@ -83,7 +83,7 @@ class Learner:
         self.task = task
         self._weights = Weights(task.initial())
         # Where the gradient is taken; a task on a GPU keeps such a copy itself, in its own type.
-        self._taking = task if isinstance(task, TakesWeights) else None  # asked once: it takes 40 us
+        self._taking = task if isinstance(task, CopiesWeights) else None  # asked once: it takes 40 us
         kind = self.weights.dtype if self._taking is None else self._taking.gradient_dtype
         self.gradient = world.shared(torch.empty_like(self.weights, dtype=kind))
         self.optimizer = optimizer(self.weights)
@@ -93,8 +93,8 @@ class Learner:
         self.steps = 0
         self.samples = 0  # seen by all learners together when the current batch began
         self._point = torch.empty_like(self.weights) if self._taking is None else None
-        self._ahead = False  # updating() makes, or has made, this step's update
-        self._taken: object = None  # the weights' state, where take_ahead() has copied all of them
+        self._updated_by_parts = False  # updating() makes, or has made, this step's update
+        self._taken: object = None  # the weights' state, where prefetch_weights() has copied all of them
         self._to_take = 0  # elements that it has not copied yet
         self._losses = Losses(world.rank)
         self._claimed = 0  # index of the last batch taken from the shared budget
@@ -104,20 +104,20 @@ class Learner:
     def weights(self) -> Tensor:
         return self._weights.tensor
 
-    async def more(self) -> bool:
+    async def begin_step(self) -> bool:
         """Step boundary of a synchronous strategy; False when the budget is spent or a stop was agreed on."""
         self.samples = self.steps * self.budget.batch
         if self.steps >= self.budget.steps:
             return False
         return self.keeper is None or await self.keeper.on_step_boundary(self, together=True)
 
-    async def claim(self) -> bool:
+    async def claim_batch(self) -> bool:
         """Step boundary of an asynchronous strategy: take the next batch of the shared budget."""
         if self.keeper is not None and not await self.keeper.on_step_boundary(self, together=False):
             return False
         index = await self.world.count("batches", 1)
         if self._unrecorded:
-            self.record(max(0, min(index, self.budget.claims) - self._claimed - 1))
+            self.record_staleness(max(0, min(index, self.budget.claims) - self._claimed - 1))
         self._claimed = index
         self.samples = min(index, self.budget.claims) * self.budget.local_batch
         return index < self.budget.claims
@@ -135,7 +135,7 @@ class Learner:
             self._weights.settle()
             point = self.weights if self._point is None else self._point.copy_(self.weights)
             if self._taking is not None and self._taken != self._weights.state():
-                self._taking.take(point, self.gradient)
+                self._taking.load_weights(point, self.gradient)
             self._taken = None
         loss = self.task.gradient(point, self.gradient, ready)
         self._losses.add(self.steps, loss, self.task.describe_batch())
@@ -148,57 +148,59 @@ class Learner:
         """Mean of the losses since this was last asked. Raises UserError if one is not finite."""
         return self._losses.mean()
 
-    def update(self, gradient: Tensor | None = None, staleness: int | None = 0, mixed: Terms = ()) -> None:
+    def update(
+        self, gradient: Tensor | None = None, staleness: int | None = 0, mixed: LinearCombination = ()
+    ) -> None:
         """Add `mixed`, apply the local optimizer, both in place, and count the step. `staleness` None: it is
         told by record(), or else the next claim(): how many gradients others claimed meanwhile."""
         gradient = self.gradient if gradient is None else gradient
         held = self._weights
         with held.alone():
-            mixed, rate = (*held.soon(), *mixed), self.learning_rate()
-            if not self._ahead:
+            mixed, rate = (*held.deferred(), *mixed), self.learning_rate()
+            if not self._updated_by_parts:
                 held.tensor = self.optimizer.step(held.tensor, gradient, rate, mixed, held.room())
             elif mixed:
                 held.change(mixed)
-            self._ahead = False
+            self._updated_by_parts = False
         self.steps += 1
         self._unrecorded = staleness is None
         if staleness is not None:
-            self.record(staleness)
+            self.record_staleness(staleness)
 
     @property
-    def by_parts(self) -> bool:
-        return self.optimizer.by_parts
+    def elementwise(self) -> bool:
+        return self.optimizer.elementwise
 
-    def share(self) -> Tensor:
-        return self._weights.share(self.world.shared) if self.by_parts else self.gradient
+    def use_symmetric_weights(self) -> Tensor:
+        return self._weights.share(self.world.shared) if self.elementwise else self.gradient
 
     @contextlib.contextmanager
-    def updating(self, factor: float) -> Iterator[Make]:
+    def sharded_update(self, factor: float) -> Iterator[Make]:
         held, new = self._weights, None
 
         def make(where: slice, gradients: Sequence[Tensor]) -> Tensor:
             nonlocal new
             mean = [(factor / len(gradients), gradient) for gradient in gradients]
-            if not self._ahead:
+            if not self._updated_by_parts:
                 return combine_(self.gradient[where], mean)
             new = held.room() if new is None else new  # not earlier: a gradient may be taken here first
             return self.optimizer.step_part(held.tensor[where], mean, rate, new[where])
 
         with held.alone():
-            rate, self._ahead = self.learning_rate(), self.by_parts
+            rate, self._updated_by_parts = self.learning_rate(), self.elementwise
             self._to_take = len(self.gradient)
             yield make
             held.tensor = held.tensor if new is None else new
 
-    def take_ahead(self, where: slice) -> None:
-        if self._taking is None or not self.by_parts or self._to_take <= 0:
+    def prefetch_weights(self, where: slice) -> None:
+        if self._taking is None or not self.elementwise or self._to_take <= 0:
             return
         with self._weights.lock:  # the caller's stream has waited for these weights, others are on their way
-            self._taking.take(self.weights, self.gradient, where)
+            self._taking.load_weights(self.weights, self.gradient, where)
             self._to_take -= where.stop - where.start
             self._taken = self._weights.state() if self._to_take == 0 else None
 
-    def record(self, staleness: int) -> None:
+    def record_staleness(self, staleness: int) -> None:
         """Enter the staleness of the last update, where update() was not told."""
         self._unrecorded = False
         histogram = self.world.accounts.staleness
@@ -213,20 +215,20 @@ class Learner:
     def copy(self) -> Tensor:
         return self._weights.copy()
 
-    def lend(self, patience_s: float = 0.0) -> Tensor:
-        return self._weights.lend(patience_s)
+    def snapshot_view(self, patience_s: float = 0.0) -> Tensor:
+        return self._weights.snapshot_view(patience_s)
 
-    def become(self, model: Tensor, where: slice = ALL) -> None:
-        self._weights.become(model, where)
+    def assign(self, model: Tensor, where: slice = ALL) -> None:
+        self._weights.assign(model, where)
 
-    def add(self, delta: Terms) -> None:
-        self._weights.add(delta)
+    def add(self, delta: LinearCombination, deferred: bool = False) -> None:
+        if deferred:
+            self._weights.defer(delta)
+        else:
+            self._weights.add(delta)
 
-    def combine(self, out: Tensor, terms: Terms) -> Tensor:
+    def combine(self, out: Tensor, terms: LinearCombination) -> Tensor:
         return combine_(out, terms)
-
-    def add_soon(self, delta: Terms) -> None:
-        self._weights.add_soon(delta)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that this learner's next step depends on, as copies."""

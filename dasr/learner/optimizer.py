@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dasr.cuda.linear_combination import combine_
 from dasr.errors import UserError, nearest
-from dasr.strategies.base import Terms
+from dasr.strategies.base import LinearCombination
 
 
 class Optimizer:
@@ -23,7 +23,7 @@ class Optimizer:
         self.state: dict[str, Tensor] = {}
 
     @property
-    def by_parts(self) -> bool:
+    def elementwise(self) -> bool:
         """Whether a part of the vectors can be updated by itself: no state, no norm of the whole."""
         return self.clip is None and not self.state
 
@@ -32,7 +32,7 @@ class Optimizer:
         weights: Tensor,
         gradient: Tensor,
         learning_rate: float,
-        mixed: Terms = (),
+        mixed: LinearCombination = (),
         out: Tensor | None = None,
     ) -> Tensor:
         """`mixed` is added to `weights`, then the step made: in place, or in `out`, which it gives."""
@@ -46,8 +46,10 @@ class Optimizer:
             return weights.add_(direction, alpha=-learning_rate)
         return torch.add(weights, direction, alpha=-learning_rate, out=out)
 
-    def step_part(self, weights: Tensor, gradient: Terms, learning_rate: float, out: Tensor) -> Tensor:
-        """step() for a part of the vectors, where the optimizer is `by_parts`; gives `out`."""
+    def step_part(
+        self, weights: Tensor, gradient: LinearCombination, learning_rate: float, out: Tensor
+    ) -> Tensor:
+        """step() for a part of the vectors, where the optimizer is `elementwise`; gives `out`."""
         moved = ((-learning_rate * factor, part) for factor, part in gradient)
         return combine_(out, [(1.0, weights), *moved])
 
@@ -111,7 +113,7 @@ class AdamW(Optimizer):
         weights: Tensor,
         gradient: Tensor,
         learning_rate: float,
-        mixed: Terms = (),
+        mixed: LinearCombination = (),
         out: Tensor | None = None,
     ) -> Tensor:
         if mixed:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dasr.cuda.linear_combination import combine_
 from dasr.cuda.streams import current
-from dasr.strategies.base import Terms
+from dasr.strategies.base import LinearCombination
 from dasr.worlds.simulated.placeholder import PlaceholderTensor
 
 
@@ -25,15 +25,15 @@ class Weights:
 
     def __init__(self, tensor: Tensor):
         self.tensor = tensor
-        self.lock = threading.Condition()  # told when what was to be added soon is
+        self.lock = threading.Condition()  # notified when what was deferred has been added
         self._touched = torch.cuda.Event() if tensor.is_cuda else None  # type: ignore[no-untyped-call]
         self._changed = 0
         self._lendable = not isinstance(tensor, PlaceholderTensor)  # a timing-only simulation's never change
         self._shared = False  # others may write into this very vector
         self._lent = False
         self._spare: Tensor | None = None  # where changed weights go, while others' are lent
-        self._soon: Terms = ()
-        # What is to be added soon has been made
+        self._deferred: LinearCombination = ()
+        # What is deferred has been computed
         self._made = torch.cuda.Event() if tensor.is_cuda else None  # type: ignore[no-untyped-call]
 
     def alone(self) -> contextlib.AbstractContextManager[Any]:
@@ -61,13 +61,13 @@ class Weights:
             self.settle()
             return self.tensor.clone()
 
-    def lend(self, patience_s: float) -> Tensor:
+    def snapshot_view(self, patience_s: float) -> Tensor:
         """No stream waits for who reads it: it does not change any more."""
         if self._shared:
             return self.copy()
         with self.lock:
             if self._touched is not None:  # a pass of its own would hold up the gradients
-                self.lock.wait_for(lambda: not self._soon, patience_s)
+                self.lock.wait_for(lambda: not self._deferred, patience_s)
             self._settle_if_needed()
             self._lent = self._lendable
             if self._touched is not None:
@@ -75,7 +75,7 @@ class Weights:
                 self.tensor.record_stream(current())
             return self.tensor
 
-    def become(self, model: Tensor, where: slice) -> None:
+    def assign(self, model: Tensor, where: slice) -> None:
         """They are that vector, lent to this learner until it changes them."""
         with self.alone():
             self.settle()
@@ -86,37 +86,37 @@ class Weights:
                 self._spare = self._spare if self._lent else self.tensor
                 self.tensor, self._lent = model, self._lendable
 
-    def add(self, delta: Terms) -> None:
+    def add(self, delta: LinearCombination) -> None:
         with self.alone():
-            self.change((*self.soon(), *delta))
+            self.change((*self.deferred(), *delta))
 
-    def add_soon(self, delta: Terms) -> None:
+    def defer(self, delta: LinearCombination) -> None:
         with self.lock:
             self._settle_if_needed()
-            self._soon = delta
+            self._deferred = delta
             if self._made is not None:
                 self._made.record(current())
 
     def _settle_if_needed(self) -> None:
-        if self._soon:
+        if self._deferred:
             with self.alone():
                 self.settle()
 
     def settle(self) -> None:
-        """(Alone.) Add what is to be added soon."""
-        self.change(self.soon())
+        """(Alone.) Add what is deferred."""
+        self.change(self.deferred())
 
-    def soon(self) -> Terms:
-        """(Alone.) What is to be added soon, for the caller to add."""
-        soon, self._soon = self._soon, ()
-        if self._made is not None and soon:
+    def deferred(self) -> LinearCombination:
+        """(Alone.) What is deferred, for the caller to add."""
+        deferred, self._deferred = self._deferred, ()
+        if self._made is not None and deferred:
             self.lock.notify_all()
             current().wait_event(self._made)
-            for _, vector in soon:  # another stream's memory: not to be given to others before it is read
+            for _, vector in deferred:  # another stream's memory: not to be given to others before it is read
                 vector.record_stream(current())
-        return soon
+        return deferred
 
-    def change(self, delta: Terms) -> None:
+    def change(self, delta: LinearCombination) -> None:
         """(Alone.) Add a sum of vectors."""
         if delta:
             self.tensor = combine_(self.room(), [*delta, (1.0, self.tensor)])

@@ -182,7 +182,7 @@ def gpu_step(share: int, pdfs: int = 32_000) -> Work:
     gradient = torch.zeros_like(weights)
 
     def step(ready: Ready) -> None:
-        task.take(weights, gradient)
+        task.load_weights(weights, gradient)
         task.gradient(weights, gradient, ready)
         weights.add_(gradient, alpha=-1e-6)
 

@@ -69,11 +69,11 @@ class AsyncParameterServer(Strategy):
     async def run(self) -> None:
         learner, world = self.learner, self.world
         serving = world.spawn(self.serve(self.shard), "server") if self.shard else None
-        while await learner.claim():
+        while await learner.claim_batch():
             await learner.compute()
             before = learner.copy()
             learner.update(staleness=None)
-            learner.record(await self.push_and_pull(learner.weights - before, WORK))
+            learner.record_staleness(await self.push_and_pull(learner.weights - before, WORK))
         await world.roll_call(True)  # from here on the model stands still
         await self.push_and_pull(torch.zeros_like(learner.weights), LAST)
         if serving is not None:

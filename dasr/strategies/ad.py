@@ -50,7 +50,7 @@ class AdPsgd(Strategy):
     async def run(self) -> None:
         learner, world = self.learner, self.world
         mixing = await self.rounds.begin(self.mix)
-        while await learner.claim():
+        while await learner.claim_batch():
             began = world.now()
             await learner.compute()
             learner.update(staleness=None)
@@ -60,12 +60,12 @@ class AdPsgd(Strategy):
                 await self.mixed.wait()
         self.rounds.done = True
         await mixing
-        learner.add(())  # what was to be added soon
+        learner.add(())  # what was deferred
 
     async def mix(self, round_: int, members: tuple[int, ...]) -> None:
         self.gossip.mixing = self.gossip.mixing.among(members)
         patience_s = 0.0 if self.rounds.done else min(PATIENCE_S, 2 * self.rounds.gradient_seconds)
-        weights, updates = self.learner.lend(patience_s), self.learner.steps
-        self.learner.add_soon(await self.gossip.start(round_, weights, self.rounds.fresh))
+        weights, updates = self.learner.snapshot_view(patience_s), self.learner.steps
+        self.learner.add(await self.gossip.start(round_, weights, self.rounds.joining), deferred=True)
         if updates == self.learner.steps:
             self.mixed.set()

@@ -64,15 +64,15 @@ class Bmuf(Strategy):
             if look_ahead:
                 learner.combine(learner.weights[part], [(1 + eta, new[part]), (-eta, model[part])])
             else:
-                learner.become(new, part)
-            learner.take_ahead(part)
+                learner.assign(new, part)
+            learner.prefetch_weights(part)
         self.model, self.before = new, model
 
     async def finish(self) -> None:
         """The model is W, not a look-ahead point; steps since the last block count as a block."""
         if self.learner.steps % self.tau:
             await self.end_block(self.mean.in_parts(self.learner.weights), False)
-        self.learner.become(self.model)
+        self.learner.assign(self.model)
 
     def state_dict(self) -> dict[str, Any]:
         return {"model": self.model, "before": self.before, "mean": self.mean.state_dict()}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dasr.strategies.base import Learner, Strategy, Terms
+from dasr.strategies.base import Learner, LinearCombination, Strategy
 from dasr.strategies.parts.means import Mean
 
 
@@ -30,7 +30,7 @@ class Easgd(Strategy):
     async def step(self) -> None:
         learner = self.learner
         if learner.steps % self.tau:
-            elastic: Terms = ()
+            elastic: LinearCombination = ()
             await learner.compute()
         else:
             apart = learner.weights - self.centre

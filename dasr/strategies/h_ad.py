@@ -59,14 +59,14 @@ class HAdPsgd(Strategy):
 
     async def run(self) -> None:
         world, going, lost = self.world, True, set[int]()
-        await self.node.agree(self.pending)
+        await self.node.resynchronise(self.pending)
         mixing = await self.rounds.begin(self.mix)
         while going:
             try:
                 if lost:
-                    self.node = await self.node.among(await self.rounds.without(lost))
+                    self.node = await self.node.without_lost(await self.rounds.without(lost))
                     lost.clear()
-                claimed, began = await self.learner.claim(), world.now()
+                claimed, began = await self.learner.claim_batch(), world.now()
                 if going := await self.node.gradient(claimed):
                     self.rounds.gradient_seconds = world.now() - began
                 await self.add_pending()
@@ -81,7 +81,7 @@ class HAdPsgd(Strategy):
 
     async def add_pending(self) -> None:
         """All learners of the node add what its leader has mixed since the last time."""
-        if len(set(self.world.nodes)) == 1 or not await self.node.total(self.news):
+        if len(set(self.world.nodes)) == 1 or not await self.node.sum(self.news):
             return
         with self.guard:
             taken, self.news = self.pending.clone(), False

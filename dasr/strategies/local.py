@@ -32,8 +32,8 @@ class Local(Strategy):
             return learner.update()
         for part, coming in await self.mean.of_updated():
             await coming
-            learner.become(self.mean.vector, part)
-            learner.take_ahead(part)
+            learner.assign(self.mean.vector, part)
+            learner.prefetch_weights(part)
 
     def state_dict(self) -> dict[str, Any]:
         return {"mean": self.mean.state_dict()}

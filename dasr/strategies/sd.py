@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from dasr.errors import UserError, nearest
-from dasr.strategies.base import Learner, Strategy, Terms
+from dasr.strategies.base import Learner, LinearCombination, Strategy
 from dasr.strategies.parts.gossip import Gossip
 from dasr.strategies.parts.means import ModelMean
 from dasr.strategies.parts.topology import Mixing
@@ -61,7 +61,7 @@ class SdPsgd(Strategy):
             learner.update()
             learner.add(await self.start(k, learner.weights))
 
-    def start(self, k: int, weights: Tensor) -> Awaitable[Terms]:
+    def start(self, k: int, weights: Tensor) -> Awaitable[LinearCombination]:
         """Start the mixing of step k with `weights`: this learner's W T - W."""
         return self.gossip.start(k, weights)
 
@@ -92,7 +92,7 @@ class GossipPga(SdPsgd):
         self.period = period
         self.mean = ModelMean(learner, compression)
 
-    def start(self, k: int, weights: Tensor) -> Awaitable[Terms]:
+    def start(self, k: int, weights: Tensor) -> Awaitable[LinearCombination]:
         if (k + 1) % self.period:
             return super().start(k, weights)
         return self.mean.difference(weights)

@@ -60,7 +60,7 @@ class SlowMo(Strategy):
         if a > 0:  # at the foot of a warm-up nothing has moved
             self.u.mul_(self.beta).sub_(moved, alpha=1 / a)
             self.old.sub_(self.u, alpha=self.alpha * a)
-        self.learner.become(self.old)
+        self.learner.assign(self.old)
 
     async def finish(self) -> None:
         await self.inner.finish()

@@ -82,13 +82,13 @@ class CapturedTask:
     def initial(self) -> Tensor:
         return self._initial.to(self.device, torch.float32, copy=True)
 
-    def take(self, weights: Tensor, gradient: Tensor, where: slice = ALL) -> None:
+    def load_weights(self, weights: Tensor, gradient: Tensor, where: slice = ALL) -> None:
         """Copy the weights at which the next gradient is wanted; they may change as soon as this returns
         (on this stream)."""
         self._prepare(weights, gradient).network.take(weights, where)
 
     def gradient(self, weights: Tensor, gradient: Tensor, ready: Ready) -> Tensor | float:
-        """As in Task; `weights` are not read again after take()."""
+        """As in Task; `weights` are not read again after load_weights()."""
         step = self._prepare(weights, gradient)
         staged = self._staged or self._stage(step)
         self._staged = None

@@ -38,12 +38,12 @@ class Task(Protocol):
 
 
 @runtime_checkable
-class TakesWeights(Protocol):
+class CopiesWeights(Protocol):
     """A task that copies the weights itself (casting them, say), so that the learner need not."""
 
     gradient_dtype: torch.dtype  # of the flat gradient that it writes
 
-    def take(self, weights: Tensor, gradient: Tensor, where: slice = ALL) -> None:
+    def load_weights(self, weights: Tensor, gradient: Tensor, where: slice = ALL) -> None:
         """Copy `weights` (there); the next gradient() is taken at the copy and written into `gradient`.
 
         Called before it, under the lock."""

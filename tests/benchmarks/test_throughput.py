@@ -18,7 +18,7 @@ from benchmarks.throughput_clock import Slowed, Timer
 from dasr.models.acoustic import AcousticModel
 from dasr.models.config import ModelConfig
 from dasr.tasks.captured_task import CapturedTask
-from dasr.tasks.task import TakesWeights
+from dasr.tasks.task import CopiesWeights
 from dasr.worlds.process.world import connect
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +66,7 @@ def test_a_slowed_task_takes_the_weights_itself_as_python_3_12_sees_it() -> None
 
     slowed = Slowed(cast(CapturedTask, Task()), least_s=0.02)
     assert (
-        isinstance(slowed, TakesWeights)
+        isinstance(slowed, CopiesWeights)
         and inspect.getattr_static(slowed, "gradient_dtype") == torch.bfloat16
     )
     began = time.perf_counter()

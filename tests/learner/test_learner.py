@@ -26,7 +26,7 @@ def simulate(main, learners):
 def test_plain_steps_follow_gradient_descent():
     async def main(world):
         learner = learner_in(world, Budget(steps=5, batch=2, learners=1))
-        while await learner.more():
+        while await learner.begin_step():
             await learner.compute()
             learner.update()
         return learner
@@ -45,7 +45,7 @@ def test_learners_claim_each_batch_of_the_shared_budget_once():
 
     async def main(world):
         learner = learner_in(world, Budget(steps=7, batch=6, learners=3))
-        while await learner.claim():
+        while await learner.claim_batch():
             seen.append(learner.samples)
             await learner.compute()
             learner.update(staleness=2)
@@ -98,7 +98,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_batch_named():
 
     async def main(world):
         learner = learner_in(world, Budget(9, 2, 1), Diverging(4, batch=2))
-        while await learner.more():
+        while await learner.begin_step():
             await learner.compute()
             learner.update()
 

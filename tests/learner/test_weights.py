@@ -15,7 +15,7 @@ def test_what_is_to_be_added_soon_is_there_for_whoever_looks_next(then):
     async def main(world):
         learner = learner_in(world, Budget(1, 1, 1), Quadratic(4, noise=0.0))
         before = learner.copy()
-        learner.add_soon([(2.0, torch.ones_like(before)), (-1.0, torch.ones_like(before))])
+        learner.add([(2.0, torch.ones_like(before)), (-1.0, torch.ones_like(before))], deferred=True)
         assert torch.equal(learner.weights, before)
         match then:
             case "update":
@@ -27,7 +27,7 @@ def test_what_is_to_be_added_soon_is_there_for_whoever_looks_next(then):
                 learner.add(())
                 torch.testing.assert_close(learner.weights, before + 1)
             case "add_soon":
-                learner.add_soon([(1.0, torch.ones_like(before))])
+                learner.add([(1.0, torch.ones_like(before))], deferred=True)
                 torch.testing.assert_close(learner.weights, before + 1)
                 torch.testing.assert_close(learner.copy(), before + 2)
             case "compute":
@@ -58,8 +58,8 @@ def test_an_update_by_parts_is_the_same_update(clip):
         own, theirs = torch.randn(2, 6, dtype=torch.float64)
         plain.update((own + theirs) / 2)
         ahead.gradient.copy_(own)
-        assert ahead.share() is (ahead.weights if clip is None else ahead.gradient)
-        with ahead.updating(1.0) as make:
+        assert ahead.use_symmetric_weights() is (ahead.weights if clip is None else ahead.gradient)
+        with ahead.sharded_update(1.0) as make:
             for where in (slice(2, 6), slice(0, 2)):
                 make(where, [own[where], theirs[where]])
         ahead.update(mixed=[(1.0, torch.ones(6, dtype=torch.float64))])
@@ -79,7 +79,7 @@ class Taking(Quadratic):
         super().__init__(dimension, batch=1, noise=0.0)
         self.point, self.taken = torch.full((dimension,), torch.nan, dtype=torch.float64), []
 
-    def take(self, weights, gradient, where=slice(None)):
+    def load_weights(self, weights, gradient, where=slice(None)):
         self.point[where] = weights[where]
         self.taken.append(len(weights[where]))
 
@@ -99,14 +99,14 @@ def test_weights_taken_ahead_are_taken_again_only_if_they_changed(then):
         await learner.compute()
         state = learner.state_dict()
 
-        def by_parts(count=2):
-            with learner.updating(1.0) as make:
+        def elementwise(count=2):
+            with learner.sharded_update(1.0) as make:
                 for where in (slice(2, 6), slice(0, 2)):
                     make(where, [learner.gradient[where]])
             for where in (slice(2, 6), slice(0, 2))[:count]:
-                learner.take_ahead(where)
+                learner.prefetch_weights(where)
 
-        by_parts(1 if then == "a part only" else 2)
+        elementwise(1 if then == "a part only" else 2)
         learner.update()
         match then:
             case "add":
@@ -118,10 +118,10 @@ def test_weights_taken_ahead_are_taken_again_only_if_they_changed(then):
             case "copy_":
                 learner.weights.copy_(torch.ones(6))
             case "updating again":
-                by_parts(0)
+                elementwise(0)
         learner.task.taken.clear()
         if then == "update":
-            learner.take_ahead(slice(0, 6))  # nothing was updated by parts
+            learner.prefetch_weights(slice(0, 6))  # nothing was updated by parts
         await learner.compute()
         assert learner.task.taken == ([] if then == "nothing" else [6])
         assert torch.equal(learner.task.point, learner.weights)
@@ -133,13 +133,13 @@ def test_weights_that_others_write_into_stay_where_they_are():
     async def main(world):
         learner = Learner(world, Quadratic(4, noise=0.0), Optimizer, lambda samples: 0.1, Budget(9, 1, 1))
         before = learner.copy()
-        shared = learner.share()
+        shared = learner.use_symmetric_weights()
         assert shared is learner.weights and torch.equal(shared, before)
-        lent = learner.lend()
+        lent = learner.snapshot_view()
         await learner.compute()
         learner.update()
         learner.add([(1.0, torch.ones(4, dtype=torch.float64))])
-        assert learner.share() is learner.weights is shared
+        assert learner.use_symmetric_weights() is learner.weights is shared
         assert torch.equal(lent, before) and not torch.equal(shared, before)
 
     simulate(main, 1)
@@ -158,7 +158,7 @@ def test_lent_weights_stay_as_they_are_whatever_follows(make):
     async def main(world):
         plain, lending = learner_with(world, make), learner_with(world, make)
         for change in ("update", "add", "update", "add_soon"):
-            lent = lending.lend()
+            lent = lending.snapshot_view()
             before = lent.clone()
             assert lent is lending.weights  # nothing was copied
             for each in (plain, lending):
@@ -170,7 +170,7 @@ def test_lent_weights_stay_as_they_are_whatever_follows(make):
                     case "add":
                         each.add(delta)
                     case "add_soon":
-                        each.add_soon(delta)
+                        each.add(delta, deferred=True)
                         await each.compute()
             assert torch.equal(lent, before)
             torch.testing.assert_close(lending.weights, plain.weights)
@@ -190,14 +190,14 @@ def test_weights_that_become_a_vector_leave_it_as_it_is(make, shared):
     async def main(world):
         plain, other = learner_with(world, make), learner_with(world, make)
         if shared:
-            other.share()
+            other.use_symmetric_weights()
         places, model = set(), torch.empty(4, dtype=torch.float64)
         for step in range(4):
             model = model if step % 2 else torch.empty(4, dtype=torch.float64)  # the same one twice
             model.fill_(step)
             plain.weights.copy_(model)
             for where in (slice(2, 4), slice(0, 2)):
-                other.become(model, where)
+                other.assign(model, where)
             assert torch.equal(other.weights, model) and torch.equal(other.copy(), model)
             assert (other.weights is model) != (shared and make == "sgd")
             for each in (plain, other):
@@ -217,8 +217,8 @@ def test_a_gradient_is_taken_where_the_update_by_parts_begins():
     async def main(world):
         learner = Learner(world, Taking(6), Optimizer, lambda samples: 0.1, Budget(9, 1, 1))
         model = torch.full((6,), 7.0, dtype=torch.float64)
-        learner.become(model)
-        with learner.updating(1.0) as make:
+        learner.assign(model)
+        with learner.sharded_update(1.0) as make:
             await learner.compute()
             parts = [make(where, [learner.gradient[where]]) for where in (slice(2, 6), slice(0, 2))]
         learner.update()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dasr.learner import optimizer
 from dasr.learner.learner import Budget, Learner
 from dasr.strategies import registry
-from dasr.strategies.base import Strategy, Terms
+from dasr.strategies.base import LinearCombination, Strategy
 from dasr.worlds.interface import Ready, World
 from dasr.worlds.simulated.clusters import Cluster, Compute
 from dasr.worlds.simulated.simulation import Simulation
@@ -87,7 +87,7 @@ class Recorder(optimizer.Optimizer):
         weights: torch.Tensor,
         gradient_: torch.Tensor,
         learning_rate: float,
-        mixed: Terms = (),
+        mixed: LinearCombination = (),
         out: torch.Tensor | None = None,
     ) -> torch.Tensor:
         self.updates.append(-learning_rate * gradient_.numpy().astype(np.float64))

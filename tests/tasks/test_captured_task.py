@@ -71,7 +71,7 @@ def test_gradient_equals_autograd_and_every_element_is_announced_once(
             assert part.isfinite().all()
             announced[part.storage_offset() : part.storage_offset() + part.numel()] += 1
 
-        fast.take(weights, gradient)
+        fast.load_weights(weights, gradient)
         loss = fast.gradient(weights, gradient, ready)
         assert loss == pytest.approx(reference.gradient(weights, expected, lambda _: None), rel=1e-5)
         assert (announced == 1).all()
@@ -88,7 +88,7 @@ def test_a_16_bit_gradient_is_the_rounded_one(shards: tuple[list[Path], list[Pat
     rounded = torch.full_like(weights, torch.nan, dtype=torch.bfloat16)
     exact = torch.empty_like(weights)
     for task, gradient in ((narrow, rounded), (wide, exact)):
-        task.take(weights, gradient)
+        task.load_weights(weights, gradient)
         task.gradient(weights, gradient, lambda _: None)
     assert torch.equal(rounded, exact.bfloat16())
 
@@ -102,7 +102,7 @@ def test_a_restored_task_goes_on_with_the_next_batch_and_its_own_dropout(
     weights, gradient = first.initial(), torch.empty(first.num_parameters)
 
     def step(task: CapturedTask, into: Tensor) -> float:
-        task.take(weights, into)
+        task.load_weights(weights, into)
         return float(task.gradient(weights, into, lambda _: None))
 
     step(first, gradient)
@@ -131,7 +131,7 @@ def test_captured_steps_follow_float32_autograd_on_a_gpu(
     weights = fast.initial()
     gradient, expected = torch.full_like(weights, torch.nan), torch.empty_like(weights)
     for _ in range(4):
-        fast.take(weights, gradient)
+        fast.load_weights(weights, gradient)
         loss = fast.gradient(weights, gradient, lambda _: None)
         assert float(loss) == pytest.approx(
             float(reference.gradient(weights, expected, lambda _: None)), rel=2e-3

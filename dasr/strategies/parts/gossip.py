@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
-from dasr.strategies.base import Terms
+from dasr.strategies.base import LinearCombination
 from dasr.strategies.parts.codecs import Encoded, codec
 from dasr.strategies.parts.topology import Mixing
 from dasr.worlds.interface import Payload, PeerLost, World
@@ -27,10 +27,10 @@ GAMMA = {"sign": 0.3, "topk": 0.3, "powersgd": 0.03}  # consensus step size of t
 class Deferred:
     """An awaitable whose coroutine is made when it is awaited: one that never is leaves nothing behind."""
 
-    def __init__(self, make: Callable[[], Coroutine[Any, Any, Terms]]):
+    def __init__(self, make: Callable[[], Coroutine[Any, Any, LinearCombination]]):
         self.make = make
 
-    def __await__(self) -> Generator[Any, Any, Terms]:
+    def __await__(self) -> Generator[Any, Any, LinearCombination]:
         return self.make().__await__()
 
 
@@ -80,17 +80,19 @@ class Gossip:
         ] = {}  # peer -> (mine as it knows it, its as I know it)
         codec(compression)
 
-    def start(self, round_: int, weights: Tensor, fresh: AbstractSet[int] = frozenset()) -> Awaitable[Terms]:
+    def start(
+        self, round_: int, weights: Tensor, joining: AbstractSet[int] = frozenset()
+    ) -> Awaitable[LinearCombination]:
         """Start the round with `weights`, which nobody may change until this ends: this learner's W T - W.
 
-        A `fresh` learner's model is no good yet: it takes its partners' mean, and they leave it out."""
+        A learner in `joining` has no trained model: it takes its partners' mean, they leave it out."""
         partners = self.mixing.partners(round_, self.world.rank)
         if self.mixing.kind == "uniform" and self.spec == "fp32":
             reduction = self.world.all_reduce(weights.clone(), self.mixing.members)
             return Deferred(lambda: self._all_reduced(weights, reduction))
         exchanges = []
         for peer in partners:
-            if peer in fresh or self.world.rank in fresh:
+            if peer in joining or self.world.rank in joining:
                 self.links.pop(peer, None)
             if peer not in self.links:
                 self.links[peer] = (PublicCopy(self.spec), PublicCopy(self.spec))
@@ -100,22 +102,22 @@ class Gossip:
             assert sent is not None
             exchange = self.world.exchange(payload[0] if len(payload) == 1 else payload, peer)
             exchanges.append((peer, its, sent, exchange))
-        others = max(1, len(set(partners) - fresh))
-        scale = 1 / others if self.world.rank in fresh else self.gamma / (1 + len(partners))
-        return Deferred(lambda: self._differences(weights, exchanges, fresh, scale))
+        others = max(1, len(set(partners) - joining))
+        scale = 1 / others if self.world.rank in joining else self.gamma / (1 + len(partners))
+        return Deferred(lambda: self._differences(weights, exchanges, joining, scale))
 
     async def _differences(
         self,
         weights: Tensor,
         exchanges: list[tuple[int, PublicCopy, Tensor, Awaitable[Payload]]],
-        fresh: AbstractSet[int],
+        joining: AbstractSet[int],
         scale: float,
-    ) -> Terms:
+    ) -> LinearCombination:
         terms: list[tuple[float, Tensor]] = []
         for peer, its, sent, exchange in exchanges:
             try:
                 theirs = its.receive(await exchange, weights)
-                if peer not in fresh:
+                if peer not in joining:
                     terms += [(scale, theirs), (-scale, sent)]
             except PeerLost:
                 if not self.tolerant:
@@ -124,7 +126,7 @@ class Gossip:
         self.world.accounts.mixes += 1
         return terms
 
-    async def _all_reduced(self, weights: Tensor, reduction: Awaitable[Tensor]) -> Terms:
+    async def _all_reduced(self, weights: Tensor, reduction: Awaitable[Tensor]) -> LinearCombination:
         try:
             mean = await reduction
         except PeerLost:

@@ -12,15 +12,17 @@ from dasr.worlds.interface import Sharing
 
 
 @dataclass(frozen=True)
-class Participation:
-    """Who of a group brings a gradient to its mean: this learner (`computes`), and how many others."""
+class Contribution:
+    """What a learner brings to the mean gradient of a group where not every learner may have a batch."""
 
-    computes: bool = True
-    whole: bool = False  # all at once: one of the group may not know the parts in which it is made
-    share: Callable[[], Awaitable[float]] | None = None  # of the group; asked when the gradient is under way
+    present: bool = True  # this learner computes a gradient; otherwise it brings zeros
+    single_bucket: bool = False  # one of the group may not know the buckets yet: reduce everything at once
+    # The fraction of the group that is present, awaited while the gradient is being computed. None: all.
+    fraction: Callable[[], Awaitable[float]] | None = None
 
     async def scale(self) -> float:
-        return 1.0 if self.share is None else 1.0 / await self.share()
+        """What turns the mean over the group into the mean over those that are present."""
+        return 1.0 if self.fraction is None else 1.0 / await self.fraction()
 
 
 class GradientMean(Mean):
@@ -36,43 +38,44 @@ class GradientMean(Mean):
         super().__init__(learner.world, compression, group)
         self.learner = learner
         self.buckets = Buckets(learner, bucket_mb)
-        self.target = learner.share() if self._as_it_is(learner.gradient) else None
+        self.target = learner.use_symmetric_weights() if self._as_it_is(learner.gradient) else None
 
-    async def compute(self, of: Participation | None = None) -> None:
+    async def compute(self, contribution: Contribution | None = None) -> None:
         """The learner's gradient, averaged over the group: into `learner.gradient`, or into its weights ahead
-        of the update() that has to follow. `of`: not all of the group may have one."""
-        of, gradient = of or Participation(), self.learner.gradient
+        of the update() that has to follow. `contribution`: given where not all of
+        the group may have a gradient."""
+        contribution, gradient = contribution or Contribution(), self.learner.gradient
         if self.target is not None:
             sharing = self.world.sharing(gradient, self.target, self.group)
             if sharing is not None:
-                return await self._update(sharing, of)
+                return await self._update(sharing, contribution)
         started: list[Awaitable[object]] = []
 
         def send(part: slice) -> None:
             started.append(self.start(gradient[part], part.start))
 
-        await self._in_buckets(send, of)
-        scale = await of.scale()
+        await self._in_buckets(send, contribution)
+        scale = await contribution.scale()
         for reduction in started:
             await reduction
         if scale != 1:
             gradient.mul_(scale)
 
-    async def _update(self, sharing: Sharing, of: Participation) -> None:
+    async def _update(self, sharing: Sharing, contribution: Contribution) -> None:
         """Each learner makes a share of the update."""
-        await self._in_buckets(sharing.send, of)
-        for where, there in sharing.update(self.learner.updating(await of.scale())):
+        await self._in_buckets(sharing.send, contribution)
+        for where, there in sharing.update(self.learner.sharded_update(await contribution.scale())):
             await there
-            self.learner.take_ahead(where)
+            self.learner.prefetch_weights(where)
 
-    async def _in_buckets(self, send: Callable[[slice], None], of: Participation) -> None:
+    async def _in_buckets(self, send: Callable[[slice], None], contribution: Contribution) -> None:
         """Compute the gradient, or be without one; send every part of it."""
         gradient = self.learner.gradient
-        if of.computes and not of.whole:
+        if contribution.present and not contribution.single_bucket:
             return await self.buckets.compute(send)
-        if of.computes:
+        if contribution.present:
             await self.learner.compute()
         else:
             gradient.zero_()
-        for part in [slice(0, len(gradient))] if of.whole else self.buckets.parts:
+        for part in [slice(0, len(gradient))] if contribution.single_bucket else self.buckets.parts:
             send(part)

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from torch import Tensor
 
-from dasr.strategies.base import Learner, Terms
+from dasr.strategies.base import Learner, LinearCombination
 from dasr.strategies.parts.buckets import Buckets
 from dasr.strategies.parts.codecs import Cast, Encoded, PowerSGD, codec
 from dasr.strategies.parts.gossip import Deferred
@@ -127,11 +127,11 @@ class ModelMean(Mean):
         """The learner's next step, and the mean of the models after it. A part of them is on its way as soon
         as its gradient is there, where the optimizer needs no more of that: while others are computed."""
         learner, mean, started = self.learner, self.mean, list[tuple[slice, Awaitable[Tensor]]]()
-        if mean is None or not learner.by_parts:
+        if mean is None or not learner.elementwise:
             await learner.compute()
             learner.update()
             return self.in_parts(learner.weights)
-        with learner.updating(1.0) as make:
+        with learner.sharded_update(1.0) as make:
 
             def send(part: slice) -> None:
                 updated = make(part, [learner.gradient[part]])
@@ -141,7 +141,7 @@ class ModelMean(Mean):
         learner.update()
         return started
 
-    def difference(self, weights: Tensor) -> Awaitable[Terms]:
+    def difference(self, weights: Tensor) -> Awaitable[LinearCombination]:
         """Start averaging `weights`, which must not change until this ends: the mean - weights.
 
         Two learners exchange theirs: none adds up anything for the other."""
@@ -151,7 +151,7 @@ class ModelMean(Mean):
         mean = self.of(weights)
         return Deferred(lambda: self._apart(1.0, weights, mean))
 
-    async def _apart(self, factor: float, weights: Tensor, coming: Awaitable[Any]) -> Terms:
+    async def _apart(self, factor: float, weights: Tensor, coming: Awaitable[Any]) -> LinearCombination:
         return [(factor, await coming), (-factor, weights)]
 
     def _of_differences(self, difference: Tensor, last: Tensor, offset: int) -> Awaitable[Tensor]:

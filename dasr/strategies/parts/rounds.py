@@ -33,10 +33,10 @@ class Rounds:
         self.done = False
         self.gradient_seconds = math.inf  # of this learner's last gradient
         self.members: tuple[int, ...] = ()  # those at the last roll call
-        self.lives: dict[int, int] = {}  # which process each of them was
-        self.given: tuple[int, ...] = ()  # the same as the roll call gave it
+        self.incarnations: dict[int, int] = {}  # which process each of them was
+        self.last_incarnations: tuple[int, ...] = ()  # the same as the roll call gave it
         self.called = world.event()  # there was a roll call
-        self.fresh: frozenset[int] = frozenset()  # members whose models the others' are not mixed with yet
+        self.joining: frozenset[int] = frozenset()  # members whose models the others' are not mixed with yet
 
     async def begin(self, mix: Mix) -> Awaitable[None]:
         """Start the rounds, and wait until all learners are there; gives what ends with the last round.
@@ -66,19 +66,21 @@ class Rounds:
                     await world.sleep(max(0.0, began + self.pace * call.smallest - world.now()))
 
     def _meet(self, call: RollCall) -> None:
-        """A replacement of a lost learner is fresh until the next roll call, on itself and on all others."""
-        if call.members is self.members and call.lives == self.given:  # nothing new, as nearly always
-            self.fresh = frozenset()
+        """A lost learner's replacement is joining until the next roll call, on itself and on all others."""
+        if (
+            call.members is self.members and call.lives == self.last_incarnations
+        ):  # nothing new, as nearly always
+            self.joining = frozenset()
             self.called.set()
             return
-        self.given = call.lives
-        lives = dict(zip(call.members, call.lives or (0,) * len(call.members), strict=True))
+        self.last_incarnations = call.lives
+        incarnations = dict(zip(call.members, call.lives or (0,) * len(call.members), strict=True))
         if self.members:
-            known = {rank for rank, life in lives.items() if self.lives.get(rank) == life}
+            known = {rank for rank, life in incarnations.items() if self.incarnations.get(rank) == life}
         else:
             known = set(call.members) - ({self.world.rank} if call.number else set())
-        self.fresh = frozenset(call.members) - known
-        self.members, self.lives = call.members, lives
+        self.joining = frozenset(call.members) - known
+        self.members, self.incarnations = call.members, incarnations
         self.called.set()
 
     async def without(self, lost: set[int]) -> tuple[int, ...]:

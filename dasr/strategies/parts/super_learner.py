@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from dasr.strategies.base import Learner
-from dasr.strategies.parts.gradient_mean import GradientMean, Participation
+from dasr.strategies.parts.gradient_mean import Contribution, GradientMean
 from dasr.worlds.interface import PeerLost
 
 
-class Here:
-    """An awaitable of what is there already."""
+class Completed:
+    """An awaitable of a value that is already known."""
 
     def __init__(self, value: Tensor):
         self.value = value
@@ -38,65 +38,66 @@ class Node:
         self.leads = self.world.rank == self.ranks[0]
         self.mean = GradientMean(learner, "fp32", self.ranks, bucket_mb)
 
-    async def total(self, value: float) -> int:
-        """The sum of a small number over the node."""
-        return int(await self._adding_up(value))
+    async def sum(self, value: float) -> int:
+        """The sum of a small number over the learners of the node."""
+        return int(await self._sum_of(value))
 
-    async def agree(self, lacking: Tensor) -> None:
-        """Before the first step. After a restart each is where it was saved, at its own moment (who heard
-        first that all should stop may be hundreds of steps behind): all go on from what the one has that
-        came farthest. `lacking`: what this learner's weights lack; those of others have it.
+    async def resynchronise(self, pending: Tensor) -> None:
+        """Called once, before the first step. After a restart the learners of a node may have resumed from
+        different steps: all adopt the weights and the optimizer's state of the one with the most steps.
+        `pending`, what its weights still lack, is cleared on the others: the adopted weights go with the
+        source's own.
 
-        Where one is lost meanwhile, those that are left will follow one of them: see among()."""
+        Where a learner is lost meanwhile, the others adopt the state of one of them: see without_lost()."""
         if len(self.ranks) == 1:
             return
         with contextlib.suppress(PeerLost):
             mine = torch.tensor([self.learner.samples, self.learner.steps])
-            told = [tuple(one.tolist()) for (one,) in await self.world.all_gather((mine,), self.ranks)]
-            source = self.ranks[told.index(max(told))]
-            if max(told) > (0, 0):
-                await self._follow(source)
-                lacking.mul_(float(source == self.world.rank))
+            progress = [tuple(one.tolist()) for (one,) in await self.world.all_gather((mine,), self.ranks)]
+            source = self.ranks[progress.index(max(progress))]
+            if max(progress) > (0, 0):
+                await self._copy_state_from(source)
+                pending.mul_(float(source == self.world.rank))
 
     async def gradient(self, claimed: bool) -> bool:
         """The mean gradient of the node's learners that have a batch, on each of them; False when none has
         one. Who has computes while they agree on that, and on where in the learning rate's schedule they
         are."""
         learner, counted = self.learner, list[float]()
-        counting = self._adding_up(claimed, learner.samples if claimed else 0)
+        counting = self._sum_of(claimed, learner.samples if claimed else 0)
 
-        async def share() -> float:
+        async def fraction() -> float:
             if not counted:
                 batches, samples = (await counting).tolist()
                 learner.samples = int(samples / batches) if batches else learner.samples
                 counted.append(batches / len(self.ranks))
             return counted[0]
 
-        whole = False
+        single_bucket = False
         if not claimed or not self.mean.buckets.parts:
-            if not await share():
+            if not await fraction():
                 return False
-            whole = not self.mean.buckets.parts and await share() < 1
-        await self.mean.compute(Participation(claimed, whole, share))
+            single_bucket = not self.mean.buckets.parts and await fraction() < 1
+        await self.mean.compute(Contribution(claimed, single_bucket, fraction))
         return True
 
-    def _adding_up(self, *values: float) -> Awaitable[Tensor]:
+    def _sum_of(self, *values: float) -> Awaitable[Tensor]:
         numbers = torch.tensor([*map(float, values)], dtype=torch.float64)
         if len(self.ranks) == 1:
-            return Here(numbers)
+            return Completed(numbers)
         return self.world.all_reduce(numbers, self.ranks, "sum")
 
-    async def among(self, members: tuple[int, ...]) -> Node:
-        """The node without those that were lost, on its (new) first learner's weights."""
+    async def without_lost(self, members: tuple[int, ...]) -> Node:
+        """The node of the members that are left; all take the weights of its (new) first learner."""
         node = Node(self.learner, members, self.bucket_mb)
-        await node._follow(node.ranks[0])
+        await node._copy_state_from(node.ranks[0])
         return node
 
-    async def _follow(self, source: int) -> None:
+    async def _copy_state_from(self, source: int) -> None:
         """Weights and the optimizer's state become those of that learner."""
         model = await self._of(source, self.learner.copy())
         if source != self.world.rank:
-            self.learner.become(model)
+            self.learner.assign(model)
         for vector in self.learner.optimizer_state():
             vector.copy_(await self._of(source, vector.clone()))
 
