@@ -96,22 +96,26 @@ def dispatch(
     run: str, folder: Path, learners: int, command: tuple[str, ...], resources: Any, policy: Any
 ) -> None:
     """Run Python with `command` as `learners` learners of one job, to its end. Raises UserError."""
-    from dasr.launch.dispatcher import Dispatcher, Signals, find_again, say
-    from dasr.launch.job_record import JobRecord, Owner
+    from dasr.launch.dispatcher import CancelRequest, Dispatcher, find_again, say
+    from dasr.launch.job_record import DispatcherId, JobRecord
     from dasr.launch.jobs import submit
     from dasr.launch.lock import exclusive_lock
     from dasr.launch.supervisor import SupervisorJob
 
     layout = resources.layout(learners)
-    signals = Signals()
-    signals.catch()
+    cancel = CancelRequest()
+    cancel.catch()
     with exclusive_lock(folder):
-        if found := find_again(folder, signals):
+        if found := find_again(folder, cancel):
             record, job = found
             say(f"found job {record.job_id} of this run: watching it")
         else:
             record = JobRecord(
-                resources.executor, f"dasr-{run}", learners, str(folder / "submitit"), Owner.this_process()
+                resources.executor,
+                f"dasr-{run}",
+                learners,
+                str(folder / "submitit"),
+                DispatcherId.this_process(),
             )
             work = SupervisorJob(
                 folder,
@@ -125,4 +129,4 @@ def dispatch(
             job = submit(folder, record, work, resources, layout)
             where = f"{layout.nodes} node(s), {resources.executor} job {record.job_id}"
             say(f"{run}: {learners} learner(s) on {where}")
-        Dispatcher(run, folder, record, job, signals).watch()
+        Dispatcher(run, folder, record, job, cancel).watch()

@@ -70,22 +70,22 @@ class Coordinator:
             except OSError as error:
                 self._say(f"cannot write the outcome to {self.run_folder}: {error.strerror}")
         for member in self.members.values():
-            member.line.send(do="end", state=outcome.state, reason=outcome.reason)
+            member.connection.send(do="end", state=outcome.state, reason=outcome.reason)
         server.close()
         return outcome
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        line = JsonConnection(reader, writer)
-        hello = await line.receive(10) or {}
+        connection = JsonConnection(reader, writer)
+        hello = await connection.receive(10) or {}
         rank = hello.get("rank", -1)
         known = (hello.get("token"), hello.get("restart")) == (self.token, self.restart)
         if not known or rank in self.members or not 0 <= rank < self.tasks:
-            await line.close()
+            await connection.close()
             return
-        self.members[rank] = RemoteSupervisor(rank, int(hello["node"]), str(hello["host"]), line)
-        line.send(do="welcome")
+        self.members[rank] = RemoteSupervisor(rank, int(hello["node"]), str(hello["host"]), connection)
+        connection.send(do="welcome")
         with contextlib.suppress(asyncio.CancelledError):  # the job has ended; asyncio.streams would complain
-            while message := await line.receive(self.policy.silence_s):
+            while message := await connection.receive(self.policy.silence_s):
                 if "beat" not in message:
                     self._events.put_nowait((str(message.pop("event")), rank, message))
             self._events.put_nowait(("gone", rank, {}))
@@ -103,7 +103,7 @@ class Coordinator:
             try:
                 async with asyncio.timeout(1.0):
                     event, rank, message = await self._events.get()
-                outcome = await self._meet(event, self.members[rank], message)
+                outcome = await self._handle_event(event, self.members[rank], message)
             except TimeoutError:
                 outcome = self._tick()
             if outcome:
@@ -113,7 +113,9 @@ class Coordinator:
         from torch.distributed.distributed_c10d import PrefixStore
 
         self._store: Store = PrefixStore(generation_prefix(self._generation), self._root_store)
-        self._pulses = HeartbeatMonitor(self._store, self.policy.hang_s, self.policy.asynchronous, self._now)
+        self._heartbeats = HeartbeatMonitor(
+            self._store, self.policy.hang_s, self.policy.asynchronous, self._now
+        )
         self.finished.clear()
         for member in self.members.values():
             self._start(member, replacement=False)
@@ -122,8 +124,8 @@ class Coordinator:
         member.incarnation += 1
         member.kill_reason = ""
         self.running.add(member.rank)
-        self._pulses.expect(member.rank)
-        member.line.send(
+        self._heartbeats.expect(member.rank)
+        member.connection.send(
             do="start",
             incarnation=member.incarnation,
             generation=self._generation,
@@ -135,19 +137,19 @@ class Coordinator:
     def _tick(self) -> Outcome | None:
         """Once a second: signs of life to supervisors, hung learners, deadlines, are we of the past?"""
         for member in self.members.values():
-            member.line.send(do="beat")
+            member.connection.send(do="beat")
         if self._superseded():
             self._kill_all("the run folder belongs to a newer job")
             return Outcome(self.token, "superseded", "the run folder belongs to a newer job")
         if self._now() > self._stop_deadline:
             self._kill_all("it did not stop in time")
             return Outcome(self.token, "stopped", f"{sorted(self.running)} did not stop in time: killed")
-        hung = self._pulses.hung(self.running)
+        hung = self._heartbeats.hung(self.running)
         if hung and not self.members[hung.rank].kill_reason:
             member = self.members[hung.rank]
             member.kill_reason = hung.reason
             self._say(f"{member.name()} {hung.reason}")
-            member.line.send(do="abort")
+            member.connection.send(do="abort")
         return None
 
     def _superseded(self) -> bool:
@@ -158,7 +160,7 @@ class Coordinator:
             return False
         return bool((record and record.token != self.token) or (address and address != self._address))
 
-    async def _meet(self, event: str, member: RemoteSupervisor, message: Message) -> Outcome | None:
+    async def _handle_event(self, event: str, member: RemoteSupervisor, message: Message) -> Outcome | None:
         if event == "signal":
             self._say(f"asked to stop ({message['name']}): saving")
             self._stop_deadline = min(self._stop_deadline, self._now() + self.policy.stop_s)
@@ -189,49 +191,53 @@ class Coordinator:
             return Outcome(self.token, "stopped", "saved and left")
         return Outcome(self.token, "finished")
 
-    async def _on_failure(self, loss: LearnerFailure) -> Outcome | None:
+    async def _on_failure(self, failure: LearnerFailure) -> Outcome | None:
         if self.policy.asynchronous:
-            return self._go_on_without(loss)
-        losses = await self._losses_after(loss)
-        loss = min(losses, key=cause_order)
+            return self._go_on_without(failure)
+        failures = await self._failures_after(failure)
+        failure = min(failures, key=cause_order)
         hopeless = (
-            loss.code == EXIT_MISTAKE or loss.member.kill_reason or any(one.code is None for one in losses)
+            failure.code == EXIT_MISTAKE
+            or failure.member.kill_reason
+            or any(one.code is None for one in failures)
         )
         if hopeless or self._restarts == 0:
             self._kill_all("another learner is lost")
-            return self._failed(loss.report)
+            return self._failed(failure.report)
         self._restarts -= 1
-        self._say(f"{loss.report}\nall start again from the last checkpoint ({self._restarts} restarts left)")
+        self._say(
+            f"{failure.report}\nall start again from the last checkpoint ({self._restarts} restarts left)"
+        )
         self._kill_all("another learner is lost")
         self.running.clear()
         self._generation += 1
         self._start_all()
         return None
 
-    async def _losses_after(self, loss: LearnerFailure) -> list[LearnerFailure]:
+    async def _failures_after(self, failure: LearnerFailure) -> list[LearnerFailure]:
         """A lost learner takes the others with it within moments; wait for them."""
-        losses = [loss]
+        failures = [failure]
         await asyncio.sleep(1.0)
         while not self._events.empty():
             event, rank, message = self._events.get_nowait()
             member = self.members[rank]
             if event == "signal":
-                await self._meet(event, member, message)
+                await self._handle_event(event, member, message)
             elif event == "gone" or message["incarnation"] == member.incarnation:
-                losses.append(LearnerFailure.of(member, event, message))
-        return losses
+                failures.append(LearnerFailure.of(member, event, message))
+        return failures
 
-    def _go_on_without(self, loss: LearnerFailure) -> Outcome | None:
-        member = loss.member
+    def _go_on_without(self, failure: LearnerFailure) -> Outcome | None:
+        member = failure.member
         if not self.running and not self.finished:
-            return self._failed(f"no learner is left; the last: {loss.report}")
-        if loss.code == EXIT_MISTAKE:
+            return self._failed(f"no learner is left; the last: {failure.report}")
+        if failure.code == EXIT_MISTAKE:
             self._kill_all("another learner found a mistake")
-            return self._failed(loss.report)
-        self._store.set(lost_key(member.rank), loss.reason)
-        self._say(f"{loss.report}\nthe others go on")
-        over = bool(self.finished) or self._pulses.finishing(member.rank)
-        if loss.code is not None and self._replacements > 0 and self.running and not over:
+            return self._failed(failure.report)
+        self._store.set(lost_key(member.rank), failure.reason)
+        self._say(f"{failure.report}\nthe others go on")
+        over = bool(self.finished) or self._heartbeats.finishing(member.rank)
+        if failure.code is not None and self._replacements > 0 and self.running and not over:
             self._replacements -= 1
             self._store.delete_key(lost_key(member.rank))
             self._start(member, replacement=True)
@@ -241,7 +247,7 @@ class Coordinator:
     def _kill_all(self, why: str) -> None:
         for member in self.members.values():
             member.kill_reason = member.kill_reason or why
-            member.line.send(do="kill")
+            member.connection.send(do="kill")
 
     def _say(self, text: str) -> None:
         """A line in logs/job.log, which the dispatcher shows, and in the cluster's log of task 0."""

@@ -24,8 +24,8 @@ say = Meter.say
 _CANCEL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Signals:
-    """Requests to cancel, remembered from `catch` on: one that comes during submission is not lost."""
+class CancelRequest:
+    """The last signal that asked to cancel, caught from `catch` on: none is lost during submission."""
 
     def __init__(self) -> None:
         self.last = 0
@@ -44,12 +44,12 @@ class Dispatcher:
     LEAVE_S = 90.0  # a cancelled job has this long to save and leave, then it is killed
     SETTLE_S = 60.0  # between a job's own word that it ended and the cluster's
 
-    def __init__(self, run: str, run_folder: Path, record: JobRecord, job: Job, signals: Signals):
+    def __init__(self, run: str, run_folder: Path, record: JobRecord, job: Job, cancel: CancelRequest):
         self._run = run
         self._folder = run_folder
         self._record = record
         self._job = job
-        self._signals = signals
+        self._cancel_request = cancel
         self._told = ""
         self._head = _snakemake_above()
         self._logs = [Follower(run_folder / "logs" / name) for name in ("job.log", "0.log")]
@@ -62,7 +62,7 @@ class Dispatcher:
         state = JobState("PENDING")
         while True:
             self._show()
-            if self._signals.last:
+            if self._cancel_request.last:
                 self._cancel()
             if self._head_gone():
                 say(f"snakemake is gone; job {self._record.job_id} goes on: start snakemake again to find it")
@@ -140,7 +140,7 @@ class Dispatcher:
         return "\n".join("    " + line for line in lines)
 
     def _cancel(self) -> None:
-        name = signal.Signals(self._signals.last).name
+        name = signal.Signals(self._cancel_request.last).name
         say(f"{name}: job {self._record.job_id} is told to save and leave")
         self._job.cancel()
         deadline = time.monotonic() + self.LEAVE_S
@@ -151,7 +151,7 @@ class Dispatcher:
             say(f"job {self._record.job_id} did not leave within {self.LEAVE_S:.0f} s: killing it")
             self._job.cancel(kill=True)
         say(f"job {self._record.job_id} is cancelled; the same command goes on from its last checkpoint")
-        sys.exit(128 + self._signals.last)
+        sys.exit(128 + self._cancel_request.last)
 
     def _head_gone(self) -> bool:
         return self._head is not None and not self._head.is_running()
@@ -187,7 +187,7 @@ def _snakemake_above() -> psutil.Process | None:
     return None
 
 
-def find_again(run_folder: Path, signals: Signals) -> tuple[JobRecord, Job] | None:
+def find_again(run_folder: Path, cancel: CancelRequest) -> tuple[JobRecord, Job] | None:
     """The job of this run folder that is still queued or running."""
     record = JobRecord.read(run_folder)
     if record is None:
@@ -199,7 +199,7 @@ def find_again(run_folder: Path, signals: Signals) -> tuple[JobRecord, Job] | No
     while state.state == "UNKNOWN" and state.known:  # never submit a second one because Slurm is silent
         say(f"job {record.job_id}: {state.detail}; asking again")
         time.sleep(10.0)
-        if signals.last:
-            sys.exit(128 + signals.last)
+        if cancel.last:
+            sys.exit(128 + cancel.last)
         state = job.state()
     return None if state.ended else (record, job)

@@ -29,7 +29,7 @@ class RemoteSupervisor:
     rank: int
     node: int
     host: str
-    line: JsonConnection
+    connection: JsonConnection
     incarnation: int = 0  # of its learner; messages about earlier ones are stale
     kill_reason: str = ""  # why its learner is being killed
 
@@ -60,9 +60,9 @@ class LearnerFailure:
         return self.reason + (f"; its last lines:\n{_indented(self.tail)}" if self.tail else "")
 
 
-def cause_order(loss: LearnerFailure) -> tuple[bool, bool, bool]:
+def cause_order(failure: LearnerFailure) -> tuple[bool, bool, bool]:
     """Smallest for the first cause: a mistake that it names, a lost supervisor, a signal; not a lost peer."""
-    return loss.code != EXIT_MISTAKE, loss.code is not None, (loss.code or 0) >= 0
+    return failure.code != EXIT_MISTAKE, failure.code is not None, (failure.code or 0) >= 0
 
 
 def _indented(text: str) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Pulse:
+class Heartbeat:
     """What is known of one learner: where it is since when, and when its process last spoke."""
 
     step: int
@@ -41,52 +41,57 @@ class HeartbeatMonitor:
         self._hang_s = hang_s
         self._asynchronous = asynchronous
         self._now = now
-        self._pulses: dict[int, Pulse] = {}
+        self._heartbeats: dict[int, Heartbeat] = {}
 
     def expect(self, rank: int) -> None:
         """A learner is being started: from now on it should show signs of life."""
         now = self._now()
         if self._store.check([heartbeat_key(rank)]):
             self._store.delete_key(heartbeat_key(rank))  # its predecessor's
-        self._pulses[rank] = Pulse(0, "start", -1, now, now)
+        self._heartbeats[rank] = Heartbeat(0, "start", -1, now, now)
 
     def finishing(self, rank: int) -> bool:
         """Whether a learner has trained its share: nobody could take its place."""
         self._listen(rank, self._now())
-        return self._pulses[rank].doing == "finish"
+        return self._heartbeats[rank].doing == "finish"
 
     def hung(self, running: Collection[int]) -> Hung | None:
         """The learner to blame if one has stood at one place for too long."""
         now = self._now()
         for rank in running:
             self._listen(rank, now)
-        pulses = {rank: self._pulses[rank] for rank in running}
+        heartbeats = {rank: self._heartbeats[rank] for rank in running}
         still = {
-            r: p for r, p in pulses.items() if now - min(p.arrived, p.spoke) > self._hang_s - self.SLACK_S
+            r: p for r, p in heartbeats.items() if now - min(p.arrived, p.spoke) > self._hang_s - self.SLACK_S
         }
-        if self._asynchronous and any(rank not in still for rank in pulses):
+        if self._asynchronous and any(rank not in still for rank in heartbeats):
             # learners that have done their share wait for slower ones as long as those move
             still = {r: p for r, p in still.items() if p.doing != "wait" or self._frozen(p, now)}
         if not any(now - min(p.arrived, p.spoke) > self._hang_s for p in still.values()):
             return None
-        rank, pulse = min(still.items(), key=lambda item: self._blame_order(item[1], now))
-        if self._frozen(pulse, now):
-            return Hung(rank, f"hangs: no sign of life for {now - pulse.spoke:.0f} s (step {pulse.step})")
-        return Hung(rank, f"hangs: in '{pulse.doing}' at step {pulse.step} for {now - pulse.arrived:.0f} s")
+        rank, heartbeat = min(still.items(), key=lambda item: self._blame_order(item[1], now))
+        if self._frozen(heartbeat, now):
+            return Hung(
+                rank, f"hangs: no sign of life for {now - heartbeat.spoke:.0f} s (step {heartbeat.step})"
+            )
+        return Hung(
+            rank,
+            f"hangs: in '{heartbeat.doing}' at step {heartbeat.step} for {now - heartbeat.arrived:.0f} s",
+        )
 
-    def _frozen(self, pulse: Pulse, now: float) -> bool:
-        return now - pulse.spoke > self._hang_s - self.SLACK_S
+    def _frozen(self, heartbeat: Heartbeat, now: float) -> bool:
+        return now - heartbeat.spoke > self._hang_s - self.SLACK_S
 
-    def _blame_order(self, pulse: Pulse, now: float) -> tuple[bool, bool, int]:
-        return not self._frozen(pulse, now), pulse.doing == "wait", pulse.step
+    def _blame_order(self, heartbeat: Heartbeat, now: float) -> tuple[bool, bool, int]:
+        return not self._frozen(heartbeat, now), heartbeat.doing == "wait", heartbeat.step
 
     def _listen(self, rank: int, now: float) -> None:
         key = heartbeat_key(rank)
         if not self._store.check([key]):
             return
         given = json.loads(self._store.get(key))
-        pulse = self._pulses[rank]
-        if given["beat"] != pulse.beat:
-            pulse.beat, pulse.spoke = given["beat"], now
-        if (given["step"], given["doing"]) != (pulse.step, pulse.doing):
-            pulse.step, pulse.doing, pulse.arrived = given["step"], given["doing"], now
+        heartbeat = self._heartbeats[rank]
+        if given["beat"] != heartbeat.beat:
+            heartbeat.beat, heartbeat.spoke = given["beat"], now
+        if (given["step"], given["doing"]) != (heartbeat.step, heartbeat.doing):
+            heartbeat.step, heartbeat.doing, heartbeat.arrived = given["step"], given["doing"], now

@@ -16,15 +16,15 @@ from dasr.files import write_json
 
 
 @dataclass
-class Owner:
-    """Who dispatches: shown to whoever comes second."""
+class DispatcherId:
+    """The process that dispatches a run: shown to whoever comes second."""
 
     user: str
     host: str
     pid: int
 
     @classmethod
-    def this_process(cls) -> Owner:
+    def this_process(cls) -> DispatcherId:
         return cls(getpass.getuser(), socket.gethostname(), os.getpid())
 
     def __str__(self) -> str:
@@ -39,7 +39,7 @@ class JobRecord:
     name: str  # as squeue shows it
     tasks: int
     folder: str  # submitit's
-    owner: Owner
+    owner: DispatcherId
     job_id: str | None = None  # None while being submitted
     started: float | None = None  # local: start time of the process, since pids are used again
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -58,7 +58,7 @@ class JobRecord:
         path = cls.path(run_folder)
         try:
             given = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**{**given, "owner": Owner(**given["owner"])})
+            return cls(**{**given, "owner": DispatcherId(**given["owner"])})
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError):
@@ -70,10 +70,14 @@ class JobRecord:
 
 @dataclass
 class Outcome:
-    """outcome.json: how a job ended, as its coordinator saw it."""
+    """outcome.json: how a job ended, as its coordinator saw it.
+
+    `state`: `finished` (the budget is spent, the model is written), `failed` (`reason` says why), `stopped`
+    (asked to stop: saved, and perhaps queued again), `superseded` (the run folder belongs to a newer job;
+    supervisors are told, but it is never written)."""
 
     token: str
-    state: str  # finished, failed, stopped
+    state: str
     reason: str = ""
 
     @staticmethod

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dasr.errors import UserError
-from dasr.launch.job_record import Owner
+from dasr.launch.job_record import DispatcherId
 
 
 @contextlib.contextmanager
@@ -31,7 +31,7 @@ def exclusive_lock(run_folder: Path) -> Iterator[None]:
                 raise
             _claim_without_locks(path)  # a file system mounted without them (Lustre, old NFS)
         stream.truncate(0)
-        stream.write(json.dumps(asdict(Owner.this_process())) + "\n")
+        stream.write(json.dumps(asdict(DispatcherId.this_process())) + "\n")
         stream.flush()
         try:
             yield
@@ -39,14 +39,14 @@ def exclusive_lock(run_folder: Path) -> Iterator[None]:
             stream.truncate(0)
 
 
-def _owner(path: Path) -> Owner | None:
+def _owner(path: Path) -> DispatcherId | None:
     try:
-        return Owner(**json.loads(path.read_text(encoding="utf-8")))
+        return DispatcherId(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def _held(path: Path, owner: Owner | None) -> UserError:
+def _held(path: Path, owner: DispatcherId | None) -> UserError:
     return UserError(
         f"this run is already being dispatched by {owner or 'another process'} (lock {path}): "
         "wait for it, or end that process; its job goes on and is found again"

@@ -23,7 +23,7 @@ EXIT_SAVED = 75  # asked to stop; everything is in the checkpoint (EX_TEMPFAIL)
 STOP = "stop"
 
 
-def leave(code: int) -> NoReturn:
+def exit_now(code: int) -> NoReturn:
     """End this learner's process with `code`, now.
 
     Python's own way out can abort it: threads that wait inside c10d are torn down with the interpreter
@@ -104,12 +104,12 @@ class Membership:
         return PrefixStore(generation_prefix(self.generation), store)
 
 
-class Presence:
-    """A learner's signs of life, and its ear for the request to stop.
+class HeartbeatSender:
+    """Publishes a learner's heartbeats to the store, and polls it for the request to stop.
 
-    The training thread only assigns (`at`); a thread publishes what it finds, over a connection of its own.
-    A learner whose training stands still goes on publishing the same place: the coordinator sees that
-    it hangs, and where.
+    The training thread only assigns its place (`at`); a thread publishes it, over a connection of its own. A
+    learner whose training stands still goes on publishing the same place, so the coordinator sees that it
+    hangs, and where.
     """
 
     def __init__(self, membership: Membership, every_s: float = 1.0):
@@ -119,13 +119,13 @@ class Presence:
         self._store = membership.store()
         self._key = heartbeat_key(membership.rank)
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._publish, name="presence", daemon=True)
+        self._thread = threading.Thread(target=self._publish, name="heartbeats", daemon=True)
 
     def at(self, step: int, doing: str) -> None:
         """Say what this learner does now: start, compute, wait (for others), checkpoint or finish."""
         self._place = (step, doing)
 
-    def __enter__(self) -> Presence:
+    def __enter__(self) -> HeartbeatSender:
         self._thread.start()
         return self
 

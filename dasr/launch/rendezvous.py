@@ -148,11 +148,11 @@ async def connect(run_folder: Path, hello: Message, within_s: float) -> tuple[Js
                         reader, writer = await asyncio.open_connection(host, address.port, limit=1 << 20)
                 except (TimeoutError, OSError):
                     continue
-                line = JsonConnection(reader, writer)
-                line.send(**hello)
-                if await line.receive(10) == {"do": "welcome"}:
-                    return line, host
-                await line.close()
+                connection = JsonConnection(reader, writer)
+                connection.send(**hello)
+                if await connection.receive(10) == {"do": "welcome"}:
+                    return connection, host
+                await connection.close()
         await asyncio.sleep(0.2)
     raise TimeoutError(
         f"no coordinator answered within {within_s:.0f} s at the address in {Address.path(run_folder)}: is "

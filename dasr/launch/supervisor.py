@@ -65,7 +65,7 @@ class SupervisorJob:
             print(f"{self.run_folder} belongs to another job: leaving", file=sys.stderr)
             sys.exit(1)
         try:
-            end = asyncio.run(Task(self, job).run())
+            end = asyncio.run(Supervisor(self, job).run())
         except Leave as why:
             sys.exit(str(why))
         if end["state"] == "stopped" and job.global_rank == 0 and _wants_requeue(job, end):
@@ -87,8 +87,8 @@ def _wants_requeue(job: submitit.JobEnvironment, end: Message) -> bool:
     return job_state(job.job_id).running
 
 
-class Task:
-    """One task at work: a line to the coordinator, perhaps a learner."""
+class Supervisor:
+    """One task of the job at work: a connection to the coordinator, and at times a learner."""
 
     def __init__(self, plan: SupervisorJob, job: Any):
         self._plan = plan
@@ -98,7 +98,7 @@ class Task:
         self._parent = os.getppid()
         self._child: Child | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._asked: str = ""  # the last signal
+        self._last_signal: str = ""
 
     async def run(self) -> Message:
         """Serve until the coordinator says how the job ended: that message. Raises Leave."""
@@ -112,17 +112,19 @@ class Task:
                 "token": self._plan.token,
                 "restart": self._restart,
             }
-            self._line, self._host = await connect(self._plan.run_folder, hello, self._plan.policy.startup_s)
+            self._connection, self._host = await connect(
+                self._plan.run_folder, hello, self._plan.policy.startup_s
+            )
             for number in _SIGNALS:
                 loop.add_signal_handler(number, self._signalled(number))
-            ticking = asyncio.create_task(self._tick())
-            obeying = asyncio.create_task(self._obey())
-            await asyncio.wait({ticking, obeying}, return_when=asyncio.FIRST_COMPLETED)
-            for finished in (ticking, obeying):
+            beating = asyncio.create_task(self._send_heartbeats())
+            obeying = asyncio.create_task(self._follow_orders())
+            await asyncio.wait({beating, obeying}, return_when=asyncio.FIRST_COMPLETED)
+            for finished in (beating, obeying):
                 if finished.done():
                     finished.result()  # raises Leave
-            ticking.cancel()
-            return {**obeying.result(), "signal": self._asked}
+            beating.cancel()
+            return {**obeying.result(), "signal": self._last_signal}
         except TimeoutError as error:
             raise Leave(str(error)) from None
         finally:
@@ -143,21 +145,21 @@ class Task:
 
     def _signalled(self, number: signal.Signals) -> Callable[[], None]:
         def tell() -> None:
-            self._asked = number.name
-            self._line.send(event="signal", name=number.name)
+            self._last_signal = number.name
+            self._connection.send(event="signal", name=number.name)
 
         return tell
 
-    async def _tick(self) -> NoReturn:
+    async def _send_heartbeats(self) -> NoReturn:
         """Signs of life, until the process that started us is gone."""
         while os.getppid() == self._parent:
-            self._line.send(beat=1)
+            self._connection.send(beat=1)
             await asyncio.sleep(2.0)
         raise Leave("the process that started this task is gone: leaving")
 
-    async def _obey(self) -> Message:
+    async def _follow_orders(self) -> Message:
         while True:
-            order = await self._line.receive(self._plan.policy.silence_s)
+            order = await self._connection.receive(self._plan.policy.silence_s)
             if order is None:
                 raise Leave("the coordinator is lost: leaving")
             if order["do"] == "start":
@@ -183,7 +185,7 @@ class Task:
         )
         environment = learner_environment(
             membership,
-            interface_address=self._line.local_address,
+            interface_address=self._connection.local_address,
             cpus=self._plan.cpus_per_task,
             gpus=self._plan.gpus_per_task,
             restore_devices=self._job.cluster == "local",
@@ -197,7 +199,7 @@ class Task:
     async def _report(self, child: Child, incarnation: int) -> None:
         code = await child.wait()
         tail = child.tail() if code else ""
-        self._line.send(event="exited", incarnation=incarnation, code=code, tail=tail)
+        self._connection.send(event="exited", incarnation=incarnation, code=code, tail=tail)
 
     async def _kill(self) -> None:
         """Kill the learner, wait until it is gone (10 s at most: the kernel may hold a process)."""

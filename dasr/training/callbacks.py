@@ -20,7 +20,7 @@ from dasr.training.config import TrainingConfig
 from dasr.training.metrics import Clock, Metrics
 from dasr.training.snapshots import Snapshot
 
-MEETING_SECONDS = 2.0  # synchronous learners agree this often whether to save or stop
+VOTE_SECONDS = 2.0  # synchronous learners agree this often whether to save or stop
 TRAIN_RECORDS = 200  # lines of kind "train" in a whole run
 
 
@@ -48,8 +48,8 @@ class RunCallbacks:
         self.point = 0  # snapshots taken
         self._resumed_at = 0  # step
         self._saved_at = time.monotonic()
-        self._met_at = (0, time.monotonic())  # step and time of the last meeting
-        self._next_meeting = 0  # step
+        self._voted_at = (0, time.monotonic())  # step and time of the last vote
+        self._next_vote = 0  # step
 
     async def on_step_boundary(self, learner: Learner, together: bool) -> bool:
         self.writer.check()
@@ -57,7 +57,7 @@ class RunCallbacks:
         self._snapshot(learner, learner.samples)
         if self.stopped:
             return False
-        save, stop = await self._meet(learner) if together else self._alone()
+        save, stop = await self._vote(learner) if together else self._alone()
         if save or stop:
             self.save(learner)
         self.stopped = stop
@@ -103,8 +103,8 @@ class RunCallbacks:
             setattr(learner.world.accounts, name, value)
         self.clock.before = state["seconds"]
         self.point = state["point"]
-        self._met_at = (learner.steps, time.monotonic())
-        self._next_meeting = self._resumed_at = learner.steps
+        self._voted_at = (learner.steps, time.monotonic())
+        self._next_vote = self._resumed_at = learner.steps
 
     def _report(self, learner: Learner) -> None:
         if self.metrics is None or learner.steps <= self._resumed_at:
@@ -143,19 +143,19 @@ class RunCallbacks:
     def _alone(self) -> tuple[bool, bool]:
         return self._due(), self.stop_requested()
 
-    async def _meet(self, learner: Learner) -> tuple[bool, bool]:
+    async def _vote(self, learner: Learner) -> tuple[bool, bool]:
         """Agree with all learners whether to save and whether to stop, every few seconds' worth of steps."""
-        if learner.steps < self._next_meeting:
+        if learner.steps < self._next_vote:
             return False, False
-        step, since = self._met_at
+        step, since = self._voted_at
         now = time.monotonic()
         pace = (learner.steps - step) / max(now - since, 1e-3)  # steps a second
-        wait = float(max(1, round(pace * MEETING_SECONDS)))
-        # One number says two things: steps until the next meeting, negative from those who want to save now.
+        wait = float(max(1, round(pace * VOTE_SECONDS)))
+        # One number says two things: steps until the next vote, negative from those who want to save now.
         self.at(learner.steps, "wait")
         call = await learner.world.roll_call(
             yes=not self.stop_requested(), value=-wait if self._due() else wait
         )
-        self._met_at = (learner.steps, now)
-        self._next_meeting = learner.steps + int(abs(call.smallest))
+        self._voted_at = (learner.steps, now)
+        self._next_vote = learner.steps + int(abs(call.smallest))
         return call.smallest < 0, not call.unanimous

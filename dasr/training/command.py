@@ -22,23 +22,23 @@ def learner(run: str, config_path: str) -> None:
     """Be one learner of RUN: rank, size, device and the store's address come from the environment.
 
     Ends with status 75 when all were asked to stop and everything is saved."""
-    from dasr.launch.membership import EXIT_DONE, EXIT_MISTAKE, EXIT_SAVED, leave
+    from dasr.launch.membership import EXIT_DONE, EXIT_MISTAKE, EXIT_SAVED, exit_now
 
     try:
         finished = _learn(run, config_path)
     except UserError as error:
         print(f"dasr: error: {error}", file=sys.stderr)
-        leave(EXIT_MISTAKE)
+        exit_now(EXIT_MISTAKE)
     if not finished:
         print("stopped as asked, everything is saved")
-    leave(EXIT_DONE if finished else EXIT_SAVED)
+    exit_now(EXIT_DONE if finished else EXIT_SAVED)
 
 
 def _learn(run: str, config_path: str) -> bool:
     """True when the budget is spent, False when all were asked to stop."""
     import torch
 
-    from dasr.launch.membership import Membership, Presence
+    from dasr.launch.membership import HeartbeatSender, Membership
     from dasr.training.run import train
     from dasr.worlds.process.world import connect
 
@@ -49,7 +49,7 @@ def _learn(run: str, config_path: str) -> bool:
     if membership.device.startswith("cuda"):
         torch.cuda.set_device(membership.device)
     device = membership.device
-    with Presence(membership) as presence:
+    with HeartbeatSender(membership) as heartbeats:
         world = connect(
             membership.store(), membership.rank, membership.size, membership.nodes, device, PATIENCE_S
         )
@@ -59,8 +59,8 @@ def _learn(run: str, config_path: str) -> bool:
                 config,
                 wanted,
                 device,
-                lambda: presence.stop_requested,
-                presence.at,
+                lambda: heartbeats.stop_requested,
+                heartbeats.at,
                 membership.replacement,
             )
         )

@@ -66,7 +66,7 @@ async def train(
     if world.rank == 0:
         write_record(run_dir, config, run)
         metrics = Metrics.append(run_dir)
-    keeper = RunCallbacks(
+    callbacks = RunCallbacks(
         run_dir, training, feed.num_chunks, checkpoints, Clock(world), metrics, stop_requested, at
     )
     learner = Learner(
@@ -75,28 +75,28 @@ async def train(
         optimizer.chosen(registry.find(run.strategy).optimizer, training.momentum, training.clip),
         training.rates(feed.num_chunks, run.batch),
         budget,
-        keeper,
+        callbacks,
     )
     strategy = registry.make(run.strategy, learner, **dict(run.options))
-    keeper.strategy = strategy
-    await _resume(learner, strategy, keeper)
+    callbacks.strategy = strategy
+    await _resume(learner, strategy, callbacks)
     if replacement and (theirs := mean_of_others(checkpoints, world.size)) is not None:
         learner.weights.copy_(theirs)
     await strategy.run()
-    if keeper.stopped:
-        keeper.writer.drain()
+    if callbacks.stopped:
+        callbacks.writer.drain()
         return False
     learner.look_at_losses()
-    keeper.finish(learner)
+    callbacks.finish(learner)
     at(learner.steps, "finish")
-    finished = await _finish(learner, keeper, run, training.chunk_frames)
+    finished = await _finish(learner, callbacks, run, training.chunk_frames)
     feed.close()
     return finished
 
 
-async def _resume(learner: Learner, strategy: Strategy, keeper: RunCallbacks) -> None:
+async def _resume(learner: Learner, strategy: Strategy, callbacks: RunCallbacks) -> None:
     """Go on from the newest usable checkpoint, if there is one. Synchronous learners take the same step."""
-    world, checkpoints = learner.world, keeper.checkpoints
+    world, checkpoints = learner.world, callbacks.checkpoints
     mine = checkpoints.sound_steps()[: KEPT + 1]
     if strategy.asynchronous:
         step = mine[0] if mine else -1
@@ -113,31 +113,31 @@ async def _resume(learner: Learner, strategy: Strategy, keeper: RunCallbacks) ->
         step = max(set.intersection(*sound), default=-1)
     for name, value in asdict(Accounts()).items():  # start-up is not training
         setattr(world.accounts, name, value)
-    keeper.clock = Clock(world)
+    callbacks.clock = Clock(world)
     state = checkpoints.load(step) if step >= 0 else None
-    if keeper.metrics is not None:
-        keeper.metrics.close()
-        keeper.metrics = Metrics(keeper.run_dir, state["metrics"] if state else 0)
+    if callbacks.metrics is not None:
+        callbacks.metrics.close()
+        callbacks.metrics = Metrics(callbacks.run_dir, state["metrics"] if state else 0)
     if state is not None:
-        keeper.restore(learner, state)
+        callbacks.restore(learner, state)
         print(f"learner {world.rank}: resumed at step {step}", flush=True)
 
 
-async def _finish(learner: Learner, keeper: RunCallbacks, run: Run, chunk_frames: int) -> bool:
+async def _finish(learner: Learner, callbacks: RunCallbacks, run: Run, chunk_frames: int) -> bool:
     """Average the models of all learners that are left; the first of them writes the model and the totals.
 
     False if others have saved and left because all were asked to stop: without them there is no consensus."""
     world, budget = learner.world, learner.budget
     record = learner_record(
-        world.rank, learner.steps, budget.local_batch, chunk_frames, keeper.clock.seconds(), world.accounts
+        world.rank, learner.steps, budget.local_batch, chunk_frames, callbacks.clock.seconds(), world.accounts
     )
     members = (await world.roll_call(True)).members
     if len(members) < world.size:
         await world.sleep(STOP_REACHES_ALL_S)
-        call = await world.roll_call(not keeper.stop_requested())
+        call = await world.roll_call(not callbacks.stop_requested())
         if not call.unanimous:
-            keeper.save(learner)
-            keeper.writer.drain()
+            callbacks.save(learner)
+            callbacks.writer.drain()
             return False
         members = call.members
     weights = learner.copy()
@@ -146,7 +146,7 @@ async def _finish(learner: Learner, keeper: RunCallbacks, run: Run, chunk_frames
     if world.rank != members[0]:
         return True
     records = [unpack(part) for part in packed if isinstance(part, torch.Tensor)]
-    metrics = keeper.metrics or Metrics.append(keeper.run_dir)
+    metrics = callbacks.metrics or Metrics.append(callbacks.run_dir)
     for one in records:
         metrics.write("learner", **one)
     metrics.write(
@@ -163,7 +163,7 @@ async def _finish(learner: Learner, keeper: RunCallbacks, run: Run, chunk_frames
     assert isinstance(task, AutogradTask | CapturedTask)
     acoustic.save(
         task.finish(weights),
-        keeper.run_dir / acoustic.MODEL_FILE,
+        callbacks.run_dir / acoustic.MODEL_FILE,
         {"run": run.name, "samples": budget.samples},
     )
     return True

@@ -10,7 +10,7 @@ import pytest
 
 from dasr.launch import supervisor
 from dasr.launch.failures import FaultPolicy
-from dasr.launch.job_record import JobRecord, Outcome, Owner
+from dasr.launch.job_record import DispatcherId, JobRecord, Outcome
 
 LEARNER = Path(__file__).parents[1] / "support" / "learner_of_tests.py"
 
@@ -32,7 +32,7 @@ class FakeTask:
 
 
 def work(folder: Path, steps: int, policy: FaultPolicy, trouble: str = "") -> supervisor.SupervisorJob:
-    record = JobRecord("local", "dasr-test", 3, str(folder / "submitit"), Owner.this_process())
+    record = JobRecord("local", "dasr-test", 3, str(folder / "submitit"), DispatcherId.this_process())
     record.write(folder)
     command = ("-S", str(LEARNER), str(folder), str(steps), *([trouble] if trouble else []))
     return supervisor.SupervisorJob(folder, command, record.token, policy, cpus_per_task=1, gpus_per_task=0)
@@ -57,7 +57,7 @@ def job(tmp_path, signals):
 
         async def together():
             ranks = range(learners) if present is None else present
-            tasks = [supervisor.Task(plan, FakeTask(rank, learners)) for rank in ranks]
+            tasks = [supervisor.Supervisor(plan, FakeTask(rank, learners)) for rank in ranks]
             running = [asyncio.ensure_future(task.run()) for task in tasks]
             if meanwhile:
                 await meanwhile(tasks)

@@ -72,7 +72,7 @@ def test_a_lost_supervisor_ends_a_synchronous_run_and_its_learner(job):
     async def lose(tasks):
         while not tasks[1]._child:
             await asyncio.sleep(0.05)
-        tasks[1]._line._writer.transport.abort()
+        tasks[1]._connection._writer.transport.abort()
 
     outcome = job(steps=10_000, meanwhile=lose)
     assert outcome.state == "failed"

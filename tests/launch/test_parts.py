@@ -18,7 +18,7 @@ from dasr.launch.child import describe_exit
 from dasr.launch.dispatcher import Follower
 from dasr.launch.environment import learner_environment
 from dasr.launch.heartbeats import HeartbeatMonitor
-from dasr.launch.job_record import JobRecord, Owner
+from dasr.launch.job_record import DispatcherId, JobRecord
 from dasr.launch.lock import exclusive_lock
 from dasr.launch.membership import Membership
 from dasr.launch.resources import Resources
@@ -76,14 +76,14 @@ class Keys(dict):
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_the_learner_that_computes_is_blamed_not_those_that_wait_for_it(asynchronous):
     store, clock = Keys(), [0.0]
-    pulses = HeartbeatMonitor(store, 20.0, asynchronous, now=lambda: clock[0])
+    heartbeats = HeartbeatMonitor(store, 20.0, asynchronous, now=lambda: clock[0])
     for rank in range(3):
-        pulses.expect(rank)
+        heartbeats.expect(rank)
     for second in range(40):
         clock[0] = float(second)
         for rank in range(3):
             store.says(rank, 7, "compute" if rank == 1 else "wait", beat=second)
-        hung = pulses.hung(range(3))
+        hung = heartbeats.hung(range(3))
         if hung:
             break
     assert hung.rank == 1 and "'compute' at step 7" in hung.reason
@@ -92,14 +92,14 @@ def test_the_learner_that_computes_is_blamed_not_those_that_wait_for_it(asynchro
 
 def test_a_frozen_process_is_blamed_even_if_it_waited():
     store, clock = Keys(), [0.0]
-    pulses = HeartbeatMonitor(store, 20.0, False, now=lambda: clock[0])
+    heartbeats = HeartbeatMonitor(store, 20.0, False, now=lambda: clock[0])
     for rank in range(2):
-        pulses.expect(rank)
+        heartbeats.expect(rank)
     for second in range(40):
         clock[0] = float(second)
         store.says(0, 7, "compute", beat=second)
         store.says(1, 7, "wait", beat=min(second, 3))
-        hung = pulses.hung(range(2))
+        hung = heartbeats.hung(range(2))
         if hung:
             break
     assert hung.rank == 1 and "no sign of life" in hung.reason
@@ -107,14 +107,14 @@ def test_a_frozen_process_is_blamed_even_if_it_waited():
 
 def test_asynchronous_learners_may_wait_as_long_as_another_one_moves():
     store, clock = Keys(), [0.0]
-    pulses = HeartbeatMonitor(store, 20.0, True, now=lambda: clock[0])
+    heartbeats = HeartbeatMonitor(store, 20.0, True, now=lambda: clock[0])
     for rank in range(2):
-        pulses.expect(rank)
+        heartbeats.expect(rank)
     for second in range(200):
         clock[0] = float(second)
         store.says(0, 7, "wait", beat=second)
         store.says(1, second // 10, "compute", beat=second)
-        assert pulses.hung(range(2)) is None
+        assert heartbeats.hung(range(2)) is None
 
 
 def test_a_run_folder_has_one_dispatcher_and_the_second_is_told_who(tmp_path):
@@ -215,5 +215,5 @@ def test_a_follower_shows_whole_lines_once_and_only_new_ones(tmp_path):
 
 
 def test_owners_and_exits_are_told_in_words():
-    assert str(Owner("ann", "head", 7)) == "ann (process 7 on head)"
+    assert str(DispatcherId("ann", "head", 7)) == "ann (process 7 on head)"
     assert describe_exit(-9) == "was killed by SIGKILL"

@@ -35,7 +35,7 @@ class Life:
 
 def live(world: ProcessWorld, folder: Path, strategy: str, life: str, stop_at: int | None = None) -> bool:
     """One life of a run in `folder`; with `stop_at`, learner 1 hears the request to stop at that step."""
-    callbacks.MEETING_SECONDS = 0.0  # meet at every step
+    callbacks.VOTE_SECONDS = 0.0  # meet at every step
     often = strategy == "sd" and stop_at is not None  # there must be one before the newest
     config = small_config(folder, checkpoint_seconds=1e-6 if often else 60, snapshots=3)
     wanted = configuration.find_run(config, f"{strategy}-L2-B12-S0")
