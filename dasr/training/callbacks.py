@@ -144,18 +144,16 @@ class RunCallbacks:
         return self._due(), self.stop_requested()
 
     async def _vote(self, learner: Learner) -> tuple[bool, bool]:
-        """Agree with all learners whether to save and whether to stop, every few seconds' worth of steps."""
+        """Agree with all learners (save, stop), every VOTE_SECONDS or so: if one wants to, all do."""
         if learner.steps < self._next_vote:
             return False, False
         step, since = self._voted_at
         now = time.monotonic()
         pace = (learner.steps - step) / max(now - since, 1e-3)  # steps a second
-        wait = float(max(1, round(pace * VOTE_SECONDS)))
-        # One number says two things: steps until the next vote, negative from those who want to save now.
+        steps = float(max(1, round(pace * VOTE_SECONDS)))  # until the next vote
         self.at(learner.steps, "wait")
-        call = await learner.world.roll_call(
-            yes=not self.stop_requested(), value=-wait if self._due() else wait
-        )
+        call = await learner.world.roll_call(not self.stop_requested(), steps, float(not self._due()))
+        fewest_steps, none_due = call.smallest
         self._voted_at = (learner.steps, now)
-        self._next_vote = learner.steps + int(abs(call.smallest))
-        return call.smallest < 0, not call.unanimous
+        self._next_vote = learner.steps + int(fewest_steps)
+        return not none_due, not call.unanimous

@@ -50,7 +50,7 @@ class RollCall:
     """What all living learners agreed on: the same on each of them."""
 
     unanimous: bool  # every one of them said yes
-    smallest: float  # the smallest value that any of them brought
+    smallest: tuple[float, ...]  # of each value: the smallest that any of them brought
     members: tuple[int, ...]  # ranks alive, ascending
     number: int = 0  # roll calls of the run before this one, those before a replacement's arrival included
     lives: tuple[int, ...] = ()  # of each member: how many processes have been it (empty: none was replaced)
@@ -155,8 +155,9 @@ class World(Protocol):
         """Add to a counter shared by all learners; gives its value *before* the addition."""
         ...
 
-    def roll_call(self, yes: bool, value: float = 0.0) -> Awaitable[RollCall]:
-        """Meet all living learners (one activity of each calls it, in the same order everywhere).
+    def roll_call(self, yes: bool, *values: float) -> Awaitable[RollCall]:
+        """Meet all living learners (one activity of each calls it, in the same order everywhere, with as many
+        values).
 
         A learner whose activities have all ended has left: nobody waits for it."""
         ...

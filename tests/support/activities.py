@@ -38,7 +38,7 @@ async def everything(world: World) -> dict[str, Any]:
     else:
         await world.send(torch.tensor([10.0 * rank]), 0, tag=3)
     counts = [await world.count("budget", 1) for _ in range(5)]
-    roll = await world.roll_call(rank != 1, value=float(-rank))
+    roll = await world.roll_call(rank != 1, float(-rank), float(rank))
     return {
         "mean": mean.tolist(),
         "total": total.tolist(),

@@ -55,7 +55,8 @@ class Rounds:
             self._meet(call)
             if call.unanimous:
                 return
-            if math.isinf(call.smallest):  # no gradient yet: all models are equal, there is nothing to mix
+            (fastest,) = call.smallest
+            if math.isinf(fastest):  # no gradient yet: all models are equal, there is nothing to mix
                 await world.sleep(pause)
                 pause *= LONGER
                 continue
@@ -63,7 +64,7 @@ class Rounds:
                 began = world.now()
                 await mix(call.number * self.every + turn, call.members)
                 if not self.done:
-                    await world.sleep(max(0.0, began + self.pace * call.smallest - world.now()))
+                    await world.sleep(max(0.0, began + self.pace * fastest - world.now()))
 
     def _meet(self, call: RollCall) -> None:
         """A lost learner's replacement is joining until the next roll call, on itself and on all others."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from dasr.worlds.interface import PeerLost, RollCall
@@ -70,12 +70,12 @@ class StoreClient:
             ):
                 self.transport.lose(rank, store.add(f"incarnation/{rank}", 0))
 
-    def answer(self, yes: bool, value: float) -> int:
+    def answer(self, yes: bool, values: Sequence[float]) -> int:
         """Say yes or no to the next roll call; its number."""
         with self._lock:
             number = self._next
             self._next += 1
-        self._store.set(f"roll/{number}/{self.transport.rank}", json.dumps([yes, value]))
+        self._store.set(f"roll/{number}/{self.transport.rank}", json.dumps([yes, values]))
         self._store.add(f"roll/{number}/here", 1)
         return number
 
@@ -97,7 +97,7 @@ class StoreClient:
                     continue
                 for rank in members:
                     self.transport.revive(rank, self._store.add(f"incarnation/{rank}", 0))
-                return RollCall(unanimous, smallest, tuple(members), number, tuple(lives))
+                return RollCall(unanimous, tuple(smallest), tuple(members), number, tuple(lives))
             if not self._decide(number, key):
                 self._wait_for(key)
 
@@ -126,7 +126,8 @@ class StoreClient:
             members.append(rank)
             answers.append(json.loads(self._store.get(place)))
         lives = [self._store.add(f"incarnation/{rank}", 0) for rank in members]
-        decided = [all(yes for yes, _ in answers), min(value for _, value in answers), members, lives]
+        smallest = [min(column) for column in zip(*(values for _, values in answers), strict=True)]
+        decided = [all(yes for yes, _ in answers), smallest, members, lives]
         self._store.compare_set(key, "", json.dumps(decided))
         self._store.set(LAST_ROLL, str(number + 1))
         return True

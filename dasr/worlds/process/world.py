@@ -216,8 +216,8 @@ class ProcessWorld:
         before = self.registry.count(name, amount)
         return BlockingAwaitable(self, lambda: before)
 
-    def roll_call(self, yes: bool, value: float = 0.0) -> Awaitable[RollCall]:
-        number = self.registry.answer(yes, value)
+    def roll_call(self, yes: bool, *values: float) -> Awaitable[RollCall]:
+        number = self.registry.answer(yes, values)
         return BlockingAwaitable(self, lambda: self._seen(self.registry.result(number, self._check)))
 
     def _seen(self, call: RollCall) -> RollCall:

@@ -122,13 +122,13 @@ class SimulatedCollectives:
                     time, functools.partial(self.scheduler.fail, future), PeerLost(lost.owner.rank)
                 )
 
-    def roll_call(self, rank: int, yes: bool, value: float) -> Future:
+    def roll_call(self, rank: int, yes: bool, values: tuple[float, ...]) -> Future:
         number = self._answered[rank]
         self._answered[rank] = number + 1
         if number not in self._rolls:
             self._rolls[number] = Roll()
         future = Future(("roll call",))
-        self._rolls[number].answers[rank] = (yes, value, future)
+        self._rolls[number].answers[rank] = (yes, values, future)
         if len(self._rolls[number].answers) >= self._present:
             self._close(number)
         return future
@@ -158,7 +158,7 @@ class SimulatedCollectives:
             self.everyone if len(here) == len(self.boxes) else tuple(here)
         )  # one object: quick to compare
         answers = [roll.answers[rank] for rank in here]
-        smallest = min((a[1] for a in answers), default=0.0)
+        smallest = tuple(min(column) for column in zip(*(a[1] for a in answers), strict=True))
         result = RollCall(all(a[0] for a in answers), smallest, members, number)
         seconds = store_seconds(self.network.cluster, len(here))
         for _, _, future in answers:
@@ -166,10 +166,10 @@ class SimulatedCollectives:
 
 
 class Roll:
-    """One roll call: rank -> (yes, value, future)."""
+    """One roll call: rank -> (yes, values, future)."""
 
     def __init__(self) -> None:
-        self.answers: dict[int, tuple[bool, float, Future]] = {}
+        self.answers: dict[int, tuple[bool, tuple[float, ...], Future]] = {}
 
 
 def reduce(buffers: list[Tensor], op: str) -> None:

@@ -199,8 +199,8 @@ class SimulatedWorld:
             self._scheduler.complete(future, before)
         return future
 
-    def roll_call(self, yes: bool, value: float = 0.0) -> Awaitable[RollCall]:
-        return self.simulation.meetings.roll_call(self.rank, yes, value)
+    def roll_call(self, yes: bool, *values: float) -> Awaitable[RollCall]:
+        return self.simulation.meetings.roll_call(self.rank, yes, values)
 
 
 class _Deliver:

@@ -23,7 +23,7 @@ def worlds():
 
 def decided_without(world: ProcessWorld, rank: int) -> None:
     """Roll call 0 is over, as the other saw it while `rank` was being replaced."""
-    world.transport.store.set("roll/0/result", json.dumps([False, 1.0, [1 - rank], [1]]))
+    world.transport.store.set("roll/0/result", json.dumps([False, [1.0], [1 - rank], [1]]))
 
 
 def test_a_replacement_that_comes_too_late_for_a_roll_call_answers_the_next(worlds) -> None:
@@ -43,7 +43,7 @@ def test_a_replacement_that_comes_too_late_for_a_roll_call_answers_the_next(worl
         finally:
             worlds[0].failure = RuntimeError("the test is over")  # ends what would wait for ever
     assert (before.number, before.members) == (0, (0,))
-    assert after == mine and (mine.number, mine.members, mine.smallest) == (1, (0, 1), 2.0)
+    assert after == mine and (mine.number, mine.members, mine.smallest) == (1, (0, 1), (2.0,))
 
 
 def test_a_learner_that_was_given_up_is_told_so(worlds) -> None:
