@@ -34,8 +34,7 @@ KINDS = ("fbank", "mfcc")
 @click.option(
     "--config", "config_path", default="config.yaml", show_default=True, help="The configuration file."
 )
-@click.option("--device", default="cpu", show_default=True, help="Where to extract: cpu or cuda.")
-def features(kind: str, split: str, shard: str, config_path: str, device: str) -> None:
+def features(kind: str, split: str, shard: str, config_path: str) -> None:
     """Extract KIND (fbank or mfcc) features of one shard into RESULTS/features/KIND/SPLIT/SHARD."""
     config = load(config_path)
     if not shard.isdigit():
@@ -43,7 +42,7 @@ def features(kind: str, split: str, shard: str, config_path: str, device: str) -
     import torch
 
     torch.set_num_threads(1)  # one shard is one process on one core; jobs are what runs in parallel
-    manifest = make(config, cast(Kind, kind), split, f"{int(shard):04d}", device)
+    manifest = make(config, cast(Kind, kind), split, f"{int(shard):04d}")
     hours = manifest["seconds"] / 3600
     print(
         f"{kind} {split}/{shard}: {manifest['num_utterances']} utterances, {manifest['num_frames']} frames "
@@ -52,7 +51,7 @@ def features(kind: str, split: str, shard: str, config_path: str, device: str) -
     )
 
 
-def make(config: dict[str, Any], kind: Kind, split: str, shard: str, device: str = "cpu") -> dict[str, Any]:
+def make(config: dict[str, Any], kind: Kind, split: str, shard: str) -> dict[str, Any]:
     """Write the feature shard and return its manifest. Raises UserError for bad input."""
     results, corpus = Path(config["results"]), CorpusConfig.of(config)
     rejects = Rejects("features")
@@ -65,9 +64,7 @@ def make(config: dict[str, Any], kind: Kind, split: str, shard: str, device: str
         found = list(import_features(entries, rejects))
     else:
         reader = AudioReader(corpus.sample_rate, corpus.resample, corpus.allow_pipes)
-        found = list(
-            extract(entries, Frontend(settings, open_device(device)), reader, rejects, f"{kind} {shard}")
-        )
+        found = list(extract(entries, Frontend(settings), reader, rejects, f"{kind} {shard}"))
     rejects.check(f"{kind} features of {split}/{shard}", len(found) + len(rejects), corpus.max_bad_fraction)
     about = {
         "split": split,
@@ -98,19 +95,6 @@ def importable(entries: Sequence[Entry], settings: FrontendConfig) -> bool:
     if not any(entry.audio for entry in entries):
         raise UserError(f"feats.scp has {dim} dimensions, so no {settings.kind}, and there is no wav.scp")
     return False
-
-
-def open_device(device: str) -> str:
-    """`device` if it can be used here. Raises UserError."""
-    import torch
-
-    if device.partition(":")[0] not in ("cpu", "cuda"):
-        raise UserError(f"--device {device}: must be cpu or cuda")
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(
-            f"--device {device}: there is no CUDA device here; leave the option out to use the CPU"
-        )
-    return device
 
 
 def extract(

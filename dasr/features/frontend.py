@@ -1,4 +1,4 @@
-"""Kaldi's log-mel filterbank energies and MFCCs, batched over many utterances, on the CPU or a GPU.
+"""Kaldi's log-mel filterbank energies and MFCCs, batched over many utterances.
 
 The same numbers as Kaldi's compute-fbank-feats and compute-mfcc-feats with dither 0 (tests:
 kaldi-native-fbank, within 1e-3), in float32 on samples of int16 scale. What makes it fast: pre-emphasis once
@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 FLOOR = torch.finfo(torch.float32).eps  # of energies before the logarithm, as in Kaldi
-BLOCK_FRAMES = {"cpu": 256, "cuda": 1 << 17}  # a block's FFT: 0.5 MB, within a core's cache
-GROUP_SAMPLES = {"cpu": 1 << 17, "cuda": 1 << 25}  # utterances up to this are done together
+BLOCK_FRAMES = 256  # a block's FFT: 0.5 MB, within a core's cache
+GROUP_SAMPLES = 1 << 17  # utterances up to this are done together
 
 Kind = Literal["fbank", "mfcc"]
 
@@ -67,18 +67,17 @@ def mel(hertz: Tensor) -> Tensor:
 
 
 class Frontend:
-    """Extracts features of one kind on one device."""
+    """Extracts features of one kind."""
 
-    def __init__(self, config: FrontendConfig, device: torch.device | str = "cpu") -> None:
+    def __init__(self, config: FrontendConfig) -> None:
         self.config = config
-        self.device = torch.device(device)
 
     def __call__(self, waves: Sequence[Tensor]) -> list[Tensor]:
-        """waves: float32 [num_samples] each, int16 scale. Returns [num_frames, dim] each, on the CPU."""
+        """waves: float32 [num_samples] each, int16 scale. Returns float32 [num_frames, dim] each."""
         found: list[Tensor] = []
         group: list[Tensor] = []
         for wave in waves:
-            if group and sum(map(len, group)) + len(wave) > GROUP_SAMPLES[self.device.type]:
+            if group and sum(map(len, group)) + len(wave) > GROUP_SAMPLES:
                 found += self._group(group)
                 group = []
             group.append(wave)
@@ -93,7 +92,7 @@ class Frontend:
         buffer = torch.zeros(sum(lengths) + config.window)
         for start, wave in zip(starts, waves, strict=True):
             buffer[start : start + len(wave)] = wave
-        features = self._all_frames(buffer.to(self.device)).cpu()
+        features = self._all_frames(buffer)
         firsts = [start // config.shift for start in starts]
         return [features[first : first + count] for first, count in zip(firsts, counts, strict=True)]
 
@@ -104,9 +103,9 @@ class Frontend:
         emphasised[1:] -= config.preemphasis * samples[:-1]
         frames = emphasised.unfold(0, config.window, config.shift)
         mean, energy = self._mean_and_energy(samples, len(frames))
-        block = min(len(frames), BLOCK_FRAMES[self.device.type])
-        padded = torch.zeros(block, config.fft, device=self.device)
-        found = torch.empty(len(frames), config.bins, device=self.device)
+        block = min(len(frames), BLOCK_FRAMES)
+        padded = torch.zeros(block, config.fft)
+        found = torch.empty(len(frames), config.bins)
         for first in range(0, len(frames), block):
             part = frames[first : first + block]
             windowed = padded[: len(part)]
@@ -126,7 +125,7 @@ class Frontend:
         float64.
         """
         window, shift = self.config.window, self.config.shift
-        sums = torch.zeros(len(samples) + 1, dtype=torch.float64, device=self.device)
+        sums = torch.zeros(len(samples) + 1, dtype=torch.float64)
 
         def total(values: Tensor) -> Tensor:
             torch.cumsum(values, 0, dtype=torch.float64, out=sums[1:])
@@ -140,7 +139,7 @@ class Frontend:
     def _window(self) -> Tensor:
         """Povey's window, [window]."""
         angle = 2 * math.pi * torch.arange(self.config.window, dtype=torch.float64) / (self.config.window - 1)
-        return (0.5 - 0.5 * angle.cos()).pow(0.85).float().to(self.device)
+        return (0.5 - 0.5 * angle.cos()).pow(0.85).float()
 
     @cached_property
     def _mean_shape(self) -> Tensor:
@@ -162,7 +161,7 @@ class Frontend:
         ]
         bank = torch.minimum((at - left) / step, (left + 2 * step - at) / step).clamp(min=0)
         bank = torch.cat([bank, bank.new_zeros(1, config.bins)])  # Kaldi leaves the Nyquist bin out
-        return bank.repeat_interleave(2, 0).float().contiguous().to(self.device)
+        return bank.repeat_interleave(2, 0).float().contiguous()
 
     @cached_property
     def _cosines(self) -> Tensor:
@@ -172,4 +171,4 @@ class Frontend:
         cosines = (math.pi / bins * middle * order).cos() * math.sqrt(2 / bins)
         cosines[:, 0] = math.sqrt(1 / bins)
         lifter = 1 + 0.5 * self.config.lifter * (math.pi * order / self.config.lifter).sin()
-        return (cosines * lifter).float().to(self.device)
+        return (cosines * lifter).float()

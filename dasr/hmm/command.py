@@ -15,8 +15,8 @@ CONFIG = click.option(
     "--config", "config_file", type=click.Path(path_type=Path), default="config.yaml", show_default=True,
     help="The configuration.",
 )  # fmt: skip
-THREADS = click.option(
-    "--threads", "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Alignment processes."
+JOBS = click.option(
+    "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Alignment processes."
 )
 
 
@@ -32,8 +32,8 @@ def _import_from(config: Config) -> Path | None:
 
 @click.command()
 @CONFIG
-@THREADS
-def hmm(config_file: Path, threads: int) -> None:
+@JOBS
+def hmm(config_file: Path, jobs: int) -> None:
     """Train the GMM-HMM bootstrap: topology, tree, transition model, GMM.
 
     Reads the MFCC shards of train; writes an HMM system in Kaldi's formats. With hmm.import_from, takes
@@ -69,7 +69,7 @@ def hmm(config_file: Path, threads: int) -> None:
                 number = sum(said.count(unknown) for said in everything.transcripts)
                 click.echo(f"{what}: {number} words are aligned as {lexicon.unknown}", err=True)
             usable = everything.usable().lasting(3600 * settings.hours).read()
-            with aligner(usable, folder / "L.fst", threads) as pool:
+            with aligner(usable, folder / "L.fst", jobs) as pool:
                 bootstrap = Bootstrap(usable, lexicon, pool, settings)
                 first, model = bootstrap.train()
             counts = pdf_counts(bootstrap.ids, model.transitions)
@@ -84,11 +84,8 @@ def hmm(config_file: Path, threads: int) -> None:
 @click.option("--split", type=click.Choice(["train", "dev", "test"]), required=True, help="Which data set.")
 @click.option("--shard", type=int, required=True, help="Number of the shard, from 0.")
 @CONFIG
-@THREADS
-@click.option(
-    "--import-from", type=click.Path(path_type=Path), help="Kaldi alignment folder; as hmm.import_from."
-)
-def align(split: str, shard: int, config_file: Path, threads: int, import_from: Path | None) -> None:
+@JOBS
+def align(split: str, shard: int, config_file: Path, jobs: int) -> None:
     """Align one shard: a tied-state label for every frame, -1 in utterances that are set aside."""
     from dasr.corpora.rejects import Rejects
     from dasr.features.store import Shard
@@ -102,7 +99,7 @@ def align(split: str, shard: int, config_file: Path, threads: int, import_from: 
         raise UserError(f"{split} has {len(shards)} shards, numbered from 0; there is no shard {shard}")
     system = HmmSystem.load(results / "hmm")
     rejects = Rejects("align")
-    if source := import_from or _import_from(config):
+    if source := _import_from(config):
         features = Shard.open(shards[shard])
         utterances, offsets = features.utterances, features.offsets
         aligned = labels.imported(utterances, offsets[1:] - offsets[:-1], source, system.transitions, rejects)
@@ -113,7 +110,7 @@ def align(split: str, shard: int, config_file: Path, threads: int, import_from: 
             "align", {name: why for name, why in rejects.reasons.items() if name in set(given.utterances)}
         )
         utterances, offsets = list(given.utterances), given.offsets
-        aligned = labels.align(given, system, threads, rejects)
+        aligned = labels.align(given, system, jobs, rejects)
     for row in rejects.rows():
         click.echo(f"set aside {row['utterance']}: {row['reason']}", err=True)
     fraction = config["corpus"]["max_bad_fraction"]

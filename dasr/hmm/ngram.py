@@ -43,15 +43,6 @@ class Ngram:
             return self.probabilities[len(history)][gram]
         return self.backoffs.get(history, 1.0) * self.probability(word, history[1:])
 
-    def perplexity(self, sentences: Iterable[Sequence[str]]) -> float:
-        total, count = 0.0, 0
-        for sentence in sentences:
-            words = (BEGIN, *sentence, END)
-            for n in range(1, len(words)):
-                total += math.log(self.probability(words[n], words[:n]))
-                count += 1
-        return math.exp(-total / max(1, count))
-
     def summary(self) -> str:
         return ", ".join(f"{len(table)} {n}-grams" for n, table in enumerate(self.probabilities, 1))
 

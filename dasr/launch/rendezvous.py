@@ -120,10 +120,6 @@ class JsonConnection:
     def local_address(self) -> str:
         return str(self._writer.get_extra_info("sockname")[0])
 
-    @property
-    def peer_address(self) -> str:
-        return str(self._writer.get_extra_info("peername")[0])
-
     async def close(self) -> None:
         try:
             async with asyncio.timeout(5):

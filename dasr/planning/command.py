@@ -54,7 +54,6 @@ SPEEDUP_STEPS = 32
     default="timing",
     help="What they train: nothing (timing only), a noisy quadratic, the configured model and corpus.",
 )
-@click.option("--timing-only", is_flag=True, help="The same as --task timing.")
 @click.option(
     "--parameters", type=click.IntRange(1), default=43_154_944, help="Size of the model, timing only."
 )
@@ -84,7 +83,6 @@ def simulate(
     share: int,
     cluster: str,
     task: str,
-    timing_only: bool,
     parameters: int,
     learning_rate: float,
     config_path: str,
@@ -116,8 +114,6 @@ def simulate(
         registry.check(name, given)
     if speedup:
         learners, steps, task = tuple(_powers(max_learners)), min(steps, SPEEDUP_STEPS), "timing"
-    if timing_only:
-        task = "timing"
     points = [(name, count, seed) for name in names for count in learners for seed in seeds]
     sweep = Sweep(where, given, steps, share, parameters, task, learning_rate, config_path)
     results: list[SimulationResult] = []

@@ -39,5 +39,5 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (results / "config.yaml").write_text(yaml.safe_dump(config))
     call(corpus, results)
     call(features, results, "mfcc", "--split", "train", "--shard", "0")
-    call(hmm, results, "--threads", "1")
+    call(hmm, results, "--jobs", "1")
     return results

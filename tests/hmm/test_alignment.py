@@ -25,7 +25,7 @@ from tests.hmm.conftest import call
 
 @pytest.fixture(scope="module")
 def aligned(small: Path) -> Path:
-    call(align, small, "--split", "train", "--shard", "0", "--threads", "1")
+    call(align, small, "--split", "train", "--shard", "0", "--jobs", "1")
     return small
 
 
@@ -82,7 +82,7 @@ def test_the_same_input_gives_the_same_bits_with_any_number_of_processes(small: 
     shutil.copytree(small, copy)
     config = yaml.safe_load((copy / "config.yaml").read_text()) | {"results": str(copy)}
     (copy / "config.yaml").write_text(yaml.safe_dump(config))
-    call(hmm, copy, "--threads", "2")
+    call(hmm, copy, "--jobs", "2")
     after = {f.name: f.read_bytes() for f in (copy / "hmm").iterdir() if f.is_file()}
     assert before == after
 

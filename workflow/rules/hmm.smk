@@ -14,7 +14,7 @@ rule hmm:
     message:
         "HMM system: GMM bootstrap ({log})"
     shell:
-        "dasr hmm --config {params.resolved} --threads {threads} >{log} 2>&1"
+        "dasr hmm --config {params.resolved} --jobs {threads} >{log} 2>&1"
 
 
 rule align:
