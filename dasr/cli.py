@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from dasr import __version__
+from dasr import __version__, log
 from dasr.errors import UserError, nearest
 
 # Where each command lives. Imported only when it is called: `dasr --help` must not wait for torch.
@@ -80,6 +80,7 @@ def dasr() -> None:
 def main() -> None:
     """Entry point: a user's mistake is one line on stderr and exit status 2, never a stack trace."""
     try:
+        log.configure()
         dasr()
     except UserError as error:
         print(f"dasr: error: {error}", file=sys.stderr)

@@ -1,12 +1,14 @@
 """Progress for long work: a bar on a terminal, plain lines in a log."""
 
-import contextlib
+import logging
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
 from typing import Any, TypeVar
 
 from tqdm import tqdm
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -24,8 +26,8 @@ def progress(items: Iterable[T], what: str, total: int | None = None, every_s: f
         yield item
         if time.monotonic() - last >= every_s:
             last = time.monotonic()
-            print(f"{what}: {count}/{total or '?'}", file=sys.stderr, flush=True)
-    print(f"{what}: {count} done", file=sys.stderr, flush=True)
+            logger.info("%s: %d/%s", what, count, total or "?")
+    logger.info("%s: %d done", what, count)
 
 
 class Meter:
@@ -46,14 +48,7 @@ class Meter:
         elif time.monotonic() - self._last >= self._every_s:
             self._last = time.monotonic()
             percent = f"{100 * done / total:.0f} %"
-            self.say(f"{self._what}: {percent} ({done:,} of {total:,} {self._unit}), {note}")
-
-    @staticmethod
-    def say(line: str) -> None:
-        """A line to stderr that leaves a bar whole; its reader may be gone (a `tee` killed by Ctrl-C)."""
-        with contextlib.suppress(BrokenPipeError):
-            tqdm.write(line, file=sys.stderr)
-            sys.stderr.flush()
+            logger.info(f"{self._what}: {percent} ({done:,} of {total:,} {self._unit}), {note}")
 
     def close(self) -> None:
         if self._bar is not None:

@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
+from dasr import log
 from dasr.errors import UserError
 
 
@@ -33,6 +34,7 @@ def workers(
 
 def _begin(start: Callable[..., None] | None, *arguments: Any) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    log.configure()
     if start is not None:
         start(*arguments)
 

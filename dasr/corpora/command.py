@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import shutil
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from dasr.corpora.rejects import Rejects
 from dasr.errors import UserError
 from dasr.files import atomic
 from dasr.progress import progress
+
+logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "dev", "test")
 
@@ -114,10 +116,9 @@ def timed(entries: list[Entry], split: str, sample_rate: int) -> list[Entry]:
 def report(split: str, parts: list[list[Entry]], rejects: Rejects) -> None:
     entries = [entry for part in parts for entry in part]
     hours = sum(entry.seconds or 0 for entry in entries) / 3600
-    print(
+    logger.info(
         f"{split}: {len(entries)} utterances, {len({e.speaker for e in entries})} speakers, {hours:.3f} h, "
-        f"{len(parts)} shards, {len(rejects)} set aside",
-        file=sys.stderr,
+        f"{len(parts)} shards, {len(rejects)} rejected"
     )
 
 

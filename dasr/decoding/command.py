@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import click
 from dasr import config as dasr_config
 from dasr.errors import UserError, nearest
 from dasr.progress import progress
+
+logger = logging.getLogger(__name__)
 
 LMS = ("unigram", "ngram")
 SPLITS = ("dev", "test")
@@ -58,7 +60,7 @@ def adapt(split: str, shard: int, config_path: str) -> None:
     from dasr.adaptation import features
 
     manifest = features.make(Path(config["results"]), split, f"{shard:04d}")
-    print(f"fmllr {split}/{shard:04d}: {manifest['num_utterances']} utterances", file=sys.stderr)
+    logger.info(f"fmllr {split}/{shard:04d}: {manifest['num_utterances']} utterances")
 
 
 @click.command()
@@ -108,7 +110,7 @@ def decode(
         for name, utterances in zip(lm, by_lm, strict=True):
             lost = sum(one.cost is None for scales in utterances for one in scales)
             if lost:
-                print(f"decode: {lost} searches ended with no path: widen decoding.beam", file=sys.stderr)
+                logger.info(f"decode: {lost} searches ended with no path: widen decoding.beam")
             lines = (one for scales in utterances for one in scales)
             hypotheses.write(results / "decode" / run / name / f"{one_split}.jsonl", lines)
 
@@ -134,7 +136,6 @@ def score(run: str, lm: list[str], config_path: str) -> None:
             f"{run} {name}: {wer} ({counts}), acoustic scale {found['scale']} (dev {found['dev_wer']:.2f} %)"
         )
         if found["scale_at_edge"]:
-            print(
-                f"{run} {name}: that scale is at the edge of decoding.acoustic_scales: add some beyond",
-                file=sys.stderr,
+            logger.info(
+                f"{run} {name}: that scale is at the edge of decoding.acoustic_scales: add some beyond"
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +20,8 @@ from dasr.features.audio import AudioReader, BadAudio
 from dasr.features.frontend import Frontend, FrontendConfig, Kind
 from dasr.features.store import Utterance, write_shard
 from dasr.progress import progress
+
+logger = logging.getLogger(__name__)
 
 MFCC_BINS = 23  # Kaldi's default; the bootstrap uses Kaldi's MFCCs whatever the fbank's bins
 READERS = 2  # threads that decode audio ahead of the extraction
@@ -44,10 +46,9 @@ def features(kind: str, split: str, shard: str, config_path: str) -> None:
     torch.set_num_threads(1)  # one shard is one process on one core; jobs are what runs in parallel
     manifest = make(config, cast(Kind, kind), split, f"{int(shard):04d}")
     hours = manifest["seconds"] / 3600
-    print(
+    logger.info(
         f"{kind} {split}/{shard}: {manifest['num_utterances']} utterances, {manifest['num_frames']} frames "
-        f"({hours:.3f} h), {len(manifest['rejected'])} set aside",
-        file=sys.stderr,
+        f"({hours:.3f} h), {len(manifest['rejected'])} rejected"
     )
 
 

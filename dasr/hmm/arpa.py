@@ -8,8 +8,8 @@ kaldilm does the same, but hangs when it is imported before kaldi-decoder or kal
 
 from __future__ import annotations
 
+import logging
 import math
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ import kaldifst
 
 from dasr.errors import UserError
 from dasr.hmm.lexicon import BACKOFF, BEGIN, END, EPSILON
+
+logger = logging.getLogger(__name__)
 
 NEVER = -98.0  # log10: at or below it a probability means zero
 Gram = tuple[str, ...]
@@ -65,7 +67,7 @@ def grammar(path: Path, words: dict[str, int]) -> Any:
     missing = sorted({gram[0] for gram in grams if len(gram) == 1} - known - {"<unk>", "<UNK>"})
     if missing:
         shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-        print(f"{path}: {len(missing)} words without pronunciation left out: {shown}", file=sys.stderr)
+        logger.info(f"{path}: {len(missing)} words without pronunciation left out: {shown}")
     return _acceptor({gram: v for gram, v in grams.items() if known.issuperset(gram)}, words)
 
 

@@ -10,7 +10,7 @@ Each stage is EM along an alignment that is renewed every few iterations, with G
 
 from __future__ import annotations
 
-import sys
+import logging
 from dataclasses import dataclass, replace
 
 import kaldi_hmm_gmm
@@ -27,6 +27,8 @@ from dasr.hmm.lexicon import Lexicon
 from dasr.hmm.material import AlignmentData
 from dasr.hmm.topology import Transitions, bakis, parse_topology
 from dasr.hmm.tree import TreeBuilder, cluster_phones, gather
+
+logger = logging.getLogger(__name__)
 
 MONOPHONE_GAUSSIANS = 1000
 LDA_DIM = 40
@@ -145,7 +147,7 @@ class Bootstrap:
     @staticmethod
     def report(what: str, gmm: Gmm, mean: float) -> None:
         sizes = f"{gmm.num_pdfs} states, {len(gmm.weights)} Gaussians"
-        print(f"{what}, {sizes}, log-likelihood {mean:.3f} a frame", file=sys.stderr, flush=True)
+        logger.info(f"{what}, {sizes}, log-likelihood {mean:.3f} a frame")
 
     def apply_mllt(self, model: GmmAcousticModel, order: SortedFrames) -> GmmAcousticModel:
         """The model with its feature space apply_mllt by one MLLT estimate."""

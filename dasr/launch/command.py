@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import click
 
 from dasr import config as configuration
 from dasr.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 
 @click.command(context_settings={"show_default": True})
@@ -96,7 +99,7 @@ def dispatch(
     run: str, folder: Path, learners: int, command: tuple[str, ...], resources: Any, policy: Any
 ) -> None:
     """Run Python with `command` as `learners` learners of one job, to its end. Raises UserError."""
-    from dasr.launch.dispatcher import CancelRequest, Dispatcher, find_again, say
+    from dasr.launch.dispatcher import CancelRequest, Dispatcher, find_again
     from dasr.launch.job_record import DispatcherId, JobRecord
     from dasr.launch.jobs import submit
     from dasr.launch.lock import exclusive_lock
@@ -108,7 +111,7 @@ def dispatch(
     with exclusive_lock(folder):
         if found := find_again(folder, cancel):
             record, job = found
-            say(f"found job {record.job_id} of this run: watching it")
+            logger.info(f"found job {record.job_id} of this run: watching it")
         else:
             record = JobRecord(
                 resources.executor,
@@ -128,5 +131,5 @@ def dispatch(
             )
             job = submit(folder, record, work, resources, layout)
             where = f"{layout.nodes} node(s), {resources.executor} job {record.job_id}"
-            say(f"{run}: {learners} learner(s) on {where}")
+            logger.info(f"{run}: {learners} learner(s) on {where}")
         Dispatcher(run, folder, record, job, cancel).watch()

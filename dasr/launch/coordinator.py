@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,8 @@ from dasr.launch.rendezvous import (
 
 if TYPE_CHECKING:
     from torch.distributed.distributed_c10d import Store
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -251,7 +253,7 @@ class Coordinator:
 
     def _say(self, text: str) -> None:
         """A line in logs/job.log, which the dispatcher shows, and in the cluster's log of task 0."""
-        print(text, file=sys.stderr, flush=True)
+        logger.info(text)
         with contextlib.suppress(OSError), open(self.run_folder / "logs" / "job.log", "a") as stream:
             stream.write(text + "\n")
 

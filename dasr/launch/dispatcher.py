@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import shutil
 import signal
@@ -20,7 +21,8 @@ from dasr.launch.jobs import Job, attach
 from dasr.launch.slurm import JobState
 from dasr.progress import Meter
 
-say = Meter.say
+logger = logging.getLogger(__name__)
+
 _CANCEL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -39,7 +41,7 @@ class CancelRequest:
 
 
 class Dispatcher:
-    """Watches one job to its end. `say` is where progress goes: the rule's log, or a terminal."""
+    """Watches one job to its end. Progress is logged: to the rule's log, or a terminal."""
 
     LEAVE_S = 90.0  # a cancelled job has this long to save and leave, then it is killed
     SETTLE_S = 60.0  # between a job's own word that it ended and the cluster's
@@ -65,7 +67,9 @@ class Dispatcher:
             if self._cancel_request.last:
                 self._cancel()
             if self._head_gone():
-                say(f"snakemake is gone; job {self._record.job_id} goes on: start snakemake again to find it")
+                logger.info(
+                    f"snakemake is gone; job {self._record.job_id} goes on: start snakemake again to find it"
+                )
                 sys.exit(3)
             ended = Outcome.read(self._folder, self._record.token)
             if ended and ended.state in ("finished", "failed"):
@@ -83,7 +87,7 @@ class Dispatcher:
     def _show(self) -> None:
         for log in self._logs:
             for line in log.lines():
-                say(line)
+                logger.info(line)
         for line in self._metrics.lines():
             with contextlib.suppress(
                 ValueError
@@ -97,7 +101,7 @@ class Dispatcher:
             self._meter.show(record["samples"], record["of"], note)
         elif record["kind"] == "summary":
             self._meter.close()
-            say(
+            logger.info(
                 f"{record['samples']:,} samples in {record['seconds']:.1f} s: {record['frames_per_s']:,.0f} "
                 f"frames/s, {100 * record['wait_fraction']:.0f} % of the time waiting for others"
             )
@@ -108,7 +112,7 @@ class Dispatcher:
         )
         if text != self._told:
             self._told = text
-            say(text)
+            logger.info(text)
 
     def _settle(self) -> None:
         """Wait until the job has left the cluster too, so that the next one finds its nodes free."""
@@ -141,16 +145,18 @@ class Dispatcher:
 
     def _cancel(self) -> None:
         name = signal.Signals(self._cancel_request.last).name
-        say(f"{name}: job {self._record.job_id} is told to save and leave")
+        logger.info(f"{name}: job {self._record.job_id} is told to save and leave")
         self._job.cancel()
         deadline = time.monotonic() + self.LEAVE_S
         while not self._job.state().ended and time.monotonic() < deadline:
             self._show()
             time.sleep(min(1.0, self._job.poll_s))
         if not self._job.state().ended:
-            say(f"job {self._record.job_id} did not leave within {self.LEAVE_S:.0f} s: killing it")
+            logger.info(f"job {self._record.job_id} did not leave within {self.LEAVE_S:.0f} s: killing it")
             self._job.cancel(kill=True)
-        say(f"job {self._record.job_id} is cancelled; the same command goes on from its last checkpoint")
+        logger.info(
+            f"job {self._record.job_id} is cancelled; the same command goes on from its last checkpoint"
+        )
         sys.exit(128 + self._cancel_request.last)
 
     def _head_gone(self) -> bool:
@@ -197,7 +203,7 @@ def find_again(run_folder: Path, cancel: CancelRequest) -> tuple[JobRecord, Job]
         return None
     state = job.state()
     while state.state == "UNKNOWN" and state.known:  # never submit a second one because Slurm is silent
-        say(f"job {record.job_id}: {state.detail}; asking again")
+        logger.info(f"job {record.job_id}: {state.detail}; asking again")
         time.sleep(10.0)
         if cancel.last:
             sys.exit(128 + cancel.last)

@@ -7,6 +7,7 @@ a supervisor costs little memory, none of them can hang in a collective, and non
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ from typing import Any, NoReturn
 
 import submitit
 
+from dasr import log
 from dasr.launch.child import Child
 from dasr.launch.coordinator import Coordinator
 from dasr.launch.environment import learner_environment
@@ -25,6 +27,8 @@ from dasr.launch.failures import FaultPolicy
 from dasr.launch.job_record import JobRecord
 from dasr.launch.membership import Membership
 from dasr.launch.rendezvous import Message, connect
+
+logger = logging.getLogger(__name__)
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
@@ -56,13 +60,14 @@ class SupervisorJob:
         return submitit.helpers.DelayedSubmission(self)
 
     def __call__(self) -> str:
+        log.configure()
         job = submitit.JobEnvironment()
         if job.cluster == "local" and os.getpgrp() != os.getpid():
             os.setpgid(0, 0)  # Ctrl-Z stops the head in its terminal, not the job
         requeue = signal.getsignal(signal.SIGUSR2)  # submitit's: writes the pickle again, then requeues
         record = JobRecord.read(self.run_folder)
         if record is None or record.token != self.token:
-            print(f"{self.run_folder} belongs to another job: leaving", file=sys.stderr)
+            logger.info(f"{self.run_folder} belongs to another job: leaving")
             sys.exit(1)
         try:
             end = asyncio.run(Supervisor(self, job).run())

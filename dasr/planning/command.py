@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,8 @@ from dasr.files import atomic
 if TYPE_CHECKING:
     from dasr.planning.simulate import SimulationResult
     from dasr.worlds.simulated.clusters import Cluster
+
+logger = logging.getLogger(__name__)
 
 SPEEDUP_STEPS = 32
 
@@ -128,7 +131,7 @@ def simulate(
     if out is not None:
         _write(results, out)
         figures.draw(results, out.with_suffix(".svg"), loss)
-        print(f"{len(results)} simulations in {out}, figure in {out.with_suffix('.svg')}", file=sys.stderr)
+        logger.info("%d simulations in %s, figure in %s", len(results), out, out.with_suffix(".svg"))
 
 
 @click.command(context_settings={"show_default": True})
@@ -166,7 +169,7 @@ def calibrate(
 
     cluster = measure(name, processes, step_seconds, share, max_mb, repeats, device)
     clusters.save(cluster, out)
-    print(f"{out}: {cluster.note}", file=sys.stderr)
+    logger.info("%s: %s", out, cluster.note)
 
 
 def _write(results: Sequence[SimulationResult], out: Path) -> None:

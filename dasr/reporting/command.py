@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from pathlib import Path
 
 import click
 
 from dasr import config as dasr_config
+
+logger = logging.getLogger(__name__)
 
 config_option = click.option(
     "--config", "config_path", default="config.yaml", show_default=True, help="configuration"
@@ -27,7 +29,7 @@ def compare(show: bool, config_path: str) -> None:
     if not show:
         found = records.read_comparison(config)
         for note in found.notes:
-            print(f"compare: {note}", file=sys.stderr)
+            logger.info("compare: %s", note)
         comparison.write(comparison.rows(found, results), results)
     print(comparison.pretty(comparison.read(results)))
     if show:
@@ -45,5 +47,5 @@ def report(config_path: str) -> None:
 
     found = records.read_comparison(config)
     for note in found.notes:
-        print(f"report: {note}", file=sys.stderr)
+        logger.info("report: %s", note)
     print(page.write(config, found, comparison.rows(found, Path(config["results"]))))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-import sys
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +14,8 @@ from dasr import config as dasr_config
 from dasr.errors import UserError
 from dasr.files import write_json
 from dasr.progress import progress
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -45,7 +47,7 @@ def track(config_path: str) -> None:
 
     found = read_comparison(config)
     for note in found.notes:
-        print(f"track: {note}", file=sys.stderr)
+        logger.info("track: %s", note)
     table = comparison.rows(found, results)
     look = palette.plot_styles(palette.groups(found.runs))
     with _only_writer(results):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import sys
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from torch import Tensor
 
 from dasr.errors import UserError
 from dasr.files import atomic
+
+logger = logging.getLogger(__name__)
 
 MAGIC = b"dasr-checkpoint1"
 KEPT = 2
@@ -62,12 +64,7 @@ class Checkpoints:
             if self._payload(step) is not None:
                 sound.append(step)
             else:
-                path = self._path(step)
-                print(
-                    f"checkpoint {path} is corrupt: falling back to the one before",
-                    file=sys.stderr,
-                    flush=True,
-                )
+                logger.warning(f"checkpoint {self._path(step)} is corrupt: falling back to the one before")
         return sound
 
     def load(self, step: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import click
 
 from dasr import config as configuration
 from dasr.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 # Of a collective: who hangs is the coordinator's to judge (--hang-seconds in which the job could run)
 PATIENCE_S = 86_400.0
@@ -30,7 +33,7 @@ def learner(run: str, config_path: str) -> None:
         print(f"dasr: error: {error}", file=sys.stderr)
         exit_now(EXIT_MISTAKE)
     if not finished:
-        print("stopped as asked, everything is saved")
+        logger.info("stopped as asked, everything is saved")
     exit_now(EXIT_DONE if finished else EXIT_SAVED)
 
 

@@ -5,6 +5,7 @@ dasr learner RUN     is this, in every process of a run
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +27,8 @@ from dasr.training.checkpoint import KEPT, Checkpoints, mean_of_others
 from dasr.training.metrics import Clock, Metrics, learner_record, pack, summary, unpack
 from dasr.training.run_metadata import identity, write_record
 from dasr.worlds.interface import Accounts, World
+
+logger = logging.getLogger(__name__)
 
 STOP_REACHES_ALL_S = 2.0  # a request to stop is read once a second
 
@@ -120,7 +123,7 @@ async def _resume(learner: Learner, strategy: Strategy, callbacks: RunCallbacks)
         callbacks.metrics = Metrics(callbacks.run_dir, state["metrics"] if state else 0)
     if state is not None:
         callbacks.restore(learner, state)
-        print(f"learner {world.rank}: resumed at step {step}", flush=True)
+        logger.info(f"learner {world.rank}: resumed at step {step}")
 
 
 async def _finish(learner: Learner, callbacks: RunCallbacks, run: Run, chunk_frames: int) -> bool:

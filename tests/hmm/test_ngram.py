@@ -106,12 +106,13 @@ def cheapest(fst, words: list[int], backoff: int) -> float:
     return min(cost + fst.final(state).value for state, cost in costs.items())
 
 
-def test_a_language_model_with_a_word_that_has_no_pronunciation_names_it(tmp_path: Path, capfd) -> None:
+def test_a_language_model_with_a_word_that_has_no_pronunciation_names_it(tmp_path: Path, caplog) -> None:
     model = ngram.estimate([["a", "zebra"]], ["a", "zebra"], 2)
     symbols = {word: n for n, word in enumerate([EPSILON, "a", BACKOFF, BEGIN, END])}
     (tmp_path / "lm.arpa").write_text(model.arpa())
+    caplog.set_level("INFO", "dasr")
     automaton = arpa.grammar(tmp_path / "lm.arpa", symbols)
-    assert "zebra" in capfd.readouterr().err
+    assert "zebra" in caplog.text
     assert automaton.num_states > 0
 
 

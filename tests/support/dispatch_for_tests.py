@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from dasr import log
 from dasr.errors import UserError
 from dasr.launch.command import dispatch
 from dasr.launch.failures import FaultPolicy
@@ -14,6 +15,7 @@ command = ("-S", str(learner), str(folder), sys.argv[2])
 policy = FaultPolicy(
     asynchronous=False, stop_s=2.0, silence_s=float(sys.argv[3]) if len(sys.argv) > 3 else 30.0
 )
+log.configure()
 try:
     dispatch("test", folder, 2, command, Resources(), policy)
 except UserError as error:

@@ -29,14 +29,14 @@ def test_a_state_comes_back_as_it_was_and_the_last_two_are_kept(tmp_path):
 @pytest.mark.parametrize(
     "damage", [lambda b: b[:-7], lambda b: b[:900] + bytes([b[900] ^ 1]) + b[901:], lambda b: b""]
 )
-def test_a_corrupt_newest_checkpoint_falls_back_to_the_one_before_and_says_so(tmp_path, capsys, damage):
+def test_a_corrupt_newest_checkpoint_falls_back_to_the_one_before_and_says_so(tmp_path, caplog, damage):
     checkpoints = Checkpoints(tmp_path, 0, IDENTITY)
     checkpoints.write(10, STATE)
     checkpoints.write(20, STATE)
     (newest,) = tmp_path.rglob("*20.ckpt")
     newest.write_bytes(damage(newest.read_bytes()))
     assert checkpoints.sound_steps() == [10]
-    assert "000000020.ckpt is corrupt: falling back" in capsys.readouterr().err
+    assert "000000020.ckpt is corrupt: falling back" in caplog.text
 
 
 def test_a_checkpoint_from_another_config_is_refused_naming_the_option(tmp_path):

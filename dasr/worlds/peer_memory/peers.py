@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import sys
 import time
 from collections.abc import Awaitable
 from contextlib import AbstractContextManager
@@ -25,6 +25,8 @@ from dasr.worlds.process.activities import BlockingAwaitable, failing, finish
 if TYPE_CHECKING:
     from dasr.worlds.process.world import ProcessWorld
 
+logger = logging.getLogger(__name__)
+
 SWITCH = "DASR_PEER_MEMORY"  # 0: NCCL and the host do all of it; links: all goes over the GPUs' links
 LOOK_S = 1.0
 
@@ -34,12 +36,18 @@ def meet(world: ProcessWorld) -> PeerMemory | None:
     cannot be reached, or where this learner replaces another. Raises PeerLost."""
     ranks = tuple(rank for rank in range(world.size) if world.nodes[rank] == world.nodes[world.rank])
     store = world.transport.store
-    if len(ranks) == 1 or world.transport.incarnation > 1 or os.environ.get(SWITCH) == "0":
+    if len(ranks) == 1:
+        return None
+    if world.transport.incarnation > 1 or os.environ.get(SWITCH) == "0":
+        replaces = world.transport.incarnation > 1
+        logger.info("peer memory is off: %s", "a replacement uses NCCL" if replaces else f"{SWITCH}=0")
         return None
     store.set(f"gpu/{world.rank}", _name(world.device))
     gpus = [_answer(world, ranks, f"gpu/{rank}") for rank in ranks]
     store.set(f"gpu-reaches/{world.rank}", str(_reaches(world.device, gpus)))
-    if not all(_answer(world, ranks, f"gpu-reaches/{rank}") == "True" for rank in ranks):
+    unreachable = [rank for rank in ranks if _answer(world, ranks, f"gpu-reaches/{rank}") != "True"]
+    if unreachable:
+        logger.warning(f"GPUs of learners {unreachable} do not reach all others: NCCL instead of peer memory")
         return None
     place, node = ranks.index(world.rank), world.nodes[world.rank]
     group = dist.ProcessGroup(PrefixStore(f"peers/{node}", store.clone()), place, len(ranks))
@@ -48,6 +56,7 @@ def meet(world: ProcessWorld) -> PeerMemory | None:
     store.set(f"gpu-shares/{world.rank}", str(signals is not None))
     if not all(_answer(world, ranks, f"gpu-shares/{rank}") == "True" for rank in ranks):
         return None
+    logger.info("learner %d: peer memory with learners %s", world.rank, list(ranks))
     assert signals is not None
     board = None if os.environ.get(SWITCH) == "links" else StoreBoard(world)
     return PeerMemory(allocator, ranks, world.rank, signals, board)
@@ -61,7 +70,7 @@ def _signals(allocate: SymmetricMemory, place: int, places: int) -> Signals | No
         signals.wait([place], MEETING)  # its own: another may have failed
         torch.cuda.synchronize(allocate.device)
     except (ImportError, RuntimeError) as error:
-        print(f"dasr: GPUs of this host do not share memory ({error}): NCCL instead", file=sys.stderr)
+        logger.warning(f"GPUs of this host do not share memory ({error}): NCCL instead of peer memory")
         return None
     return signals
 

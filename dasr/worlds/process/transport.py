@@ -9,6 +9,7 @@ what the receiver expects.
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import secrets
 import socket
@@ -26,6 +27,8 @@ from dasr.worlds.process.wire import Body
 
 if TYPE_CHECKING:
     from torch.distributed.distributed_c10d import Store
+
+logger = logging.getLogger(__name__)
 
 WINDOW = 4  # messages handed over to one peer that the kernel has not taken; the next send waits
 HELLO = struct.Struct("!16sII")  # token of the receiver, rank and incarnation of the sender
@@ -76,6 +79,7 @@ class Transport:
                 self.inbox.died.add(rank)
             self.inbox.changed.notify_all()
         if died:
+            logger.info("learner %d: learner %d is lost", self.rank, rank)
             with contextlib.suppress(RuntimeError):  # where the store is gone too, the run ends anyway
                 self.store.set(dead_key(rank), str(incarnation))
 
@@ -87,6 +91,7 @@ class Transport:
         """A replacement has taken that learner's place."""
         with self.inbox.changed:
             if self.inbox.lost.get(rank, incarnation) < incarnation:
+                logger.info("learner %d: learner %d is back, replaced", self.rank, rank)
                 del self.inbox.lost[rank]
                 self.inbox.died.discard(rank)
                 for (source, _), waiting in self.inbox.messages.items():

@@ -13,6 +13,7 @@ look alive (a dead node, a hung process).
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -33,6 +34,8 @@ from dasr.worlds.process.transport import SLICE_S, Transport
 
 if TYPE_CHECKING:
     from torch.distributed.distributed_c10d import Store
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -63,6 +66,10 @@ class ProcessWorld:
         host = wire.own_address(store)
         self.transport = Transport(store, rank, host, timeout_s)
         self.transport.inbox.others = size - 1
+        collectives = "NCCL" if device.type == "cuda" else "gloo"
+        logger.info(
+            "learner %d: %s, collectives over %s, messages over TCP at %s", rank, device, collectives, host
+        )
         self.registry = StoreClient(self.transport, size)
         self.collectives = Collectives(self.transport, host, timeout_s, self.registry.find_lost)
         self.failure: BaseException | None = None  # what a spawned activity raised
