@@ -63,7 +63,10 @@ def main() -> None:
         "--batch", type=int, nargs="+", default=[256, 2560], help="chunks a step of each learner"
     )
     parser.add_argument(
-        "--strategies", nargs="+", default=[], help="ids, options after a colon: ad:mixing=ring,pairs=True"
+        "--strategies",
+        nargs="+",
+        default=[],
+        help="ids, options after a colon: ad:mixing=ring,pace=2",
     )
     parser.add_argument("--preset", choices=SHAPES, default="swb2000")
     parser.add_argument("--steps", type=int, default=100)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dasr.cuda import kernels
-from dasr.strategies.base import LinearCombination
+from dasr.strategies.learner import LinearCombination
 from dasr.worlds.simulated.placeholder import PlaceholderTensor
 
 THREADS = 512  # in a block; each adds up one group of numbers

@@ -19,7 +19,7 @@ from dasr.errors import UserError
 from dasr.learner.losses import Losses
 from dasr.learner.optimizer import Optimizer
 from dasr.learner.weights import Weights
-from dasr.strategies.base import LinearCombination
+from dasr.strategies.learner import LinearCombination
 from dasr.tasks.task import CopiesWeights, Task
 from dasr.worlds.interface import ALL, Make, Ready, World
 

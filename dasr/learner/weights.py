@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dasr.cuda.linear_combination import combine_
 from dasr.cuda.streams import current
-from dasr.strategies.base import LinearCombination
+from dasr.strategies.learner import LinearCombination
 from dasr.worlds.simulated.placeholder import PlaceholderTensor
 
 

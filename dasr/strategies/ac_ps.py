@@ -16,14 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dasr.strategies.base import Learner, Strategy
+from dasr.strategies.base import Strategy
+from dasr.strategies.learner import Learner
 from dasr.strategies.parts.codecs import Encoded
 from dasr.strategies.parts.gossip import PublicCopy
 from dasr.strategies.parts.guard import Guard
 from dasr.strategies.parts.means import Feedback
-from dasr.strategies.sc_ps import PULL, PUSH, check_servers
+from dasr.strategies.parts.options import Positive
 from dasr.worlds.interface import Payload, PeerLost, World
 
+PUSH, PULL = 1, 2  # tags of messages
 WORK, LAST = 0, 1  # what a message to the server is: an update, or a last pull
 
 
@@ -56,10 +58,15 @@ class AsyncParameterServer(Strategy):
     asynchronous = True
 
     def __init__(
-        self, learner: Learner, *, servers: int = 1, staleness_aware: bool = False, compression: str = "fp32"
+        self,
+        learner: Learner,
+        *,
+        servers: Positive = 1,
+        staleness_aware: bool = False,
+        compression: str = "fp32",
     ):
         super().__init__(learner)
-        rank, self.servers = self.world.rank, check_servers(servers, self.world.size)
+        rank, self.servers = self.world.rank, min(servers, self.world.size)
         self.pushed = [Feedback(compression) for _ in range(self.servers)]
         self.views = [PublicCopy(compression) for _ in range(self.servers)]
         models = learner.copy().tensor_split(self.servers)

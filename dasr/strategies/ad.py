@@ -9,11 +9,12 @@ Lian et al. 2018 (arXiv 1710.06952); for acoustic models Zhang et al. 2019 (arXi
 
 from __future__ import annotations
 
-from dasr.strategies.base import Learner, Strategy
+from dasr.strategies.base import Strategy
+from dasr.strategies.learner import Learner
 from dasr.strategies.parts.gossip import Gossip
+from dasr.strategies.parts.options import Order, Positive
 from dasr.strategies.parts.rounds import Rounds
 from dasr.strategies.parts.topology import Mixing
-from dasr.strategies.sd import check_order
 
 PATIENCE_S = 1.0  # a round waits no longer for an update that adds what the last one mixed
 
@@ -30,10 +31,9 @@ class AdPsgd(Strategy):
         learner: Learner,
         *,
         mixing: str = "ring",
-        pairs: bool = False,
-        order: str = "mix-then-update",
+        order: Order = "mix-then-update",
         pace: float = 1.0,
-        roll_call_every: int = 8,
+        roll_call_every: Positive = 8,
         compression: str = "fp32",
         seed: int = 0,
     ):
@@ -41,9 +41,9 @@ class AdPsgd(Strategy):
 
         `order`: with update-then-mix a gradient begins only when the last update has been mixed."""
         super().__init__(learner)
-        self.order = check_order(order)
+        self.order = order
         everyone = tuple(range(self.world.size))
-        self.gossip = Gossip(self.world, Mixing(mixing, everyone, pairs, seed), compression, tolerant=True)
+        self.gossip = Gossip(self.world, Mixing(mixing, everyone, seed), compression, tolerant=True)
         self.rounds = Rounds(self.world, pace, roll_call_every)
         self.mixed = self.world.event()  # a round that began after the last update has ended
 

@@ -19,8 +19,10 @@ from typing import Any
 
 from torch import Tensor
 
-from dasr.strategies.base import Learner, Strategy
+from dasr.strategies.base import Strategy
+from dasr.strategies.learner import Learner
 from dasr.strategies.parts.means import ModelMean
+from dasr.strategies.parts.options import Positive
 
 
 class Bmuf(Strategy):
@@ -32,7 +34,7 @@ class Bmuf(Strategy):
         self,
         learner: Learner,
         *,
-        tau: int = 8,
+        tau: Positive = 8,
         eta: float | None = None,
         zeta: float = 1.0,
         nesterov: bool = False,

@@ -5,9 +5,8 @@
                      old = old - eta (d + mu m)
                      w = blend w + (1 - blend) old
 
-`streaming-diloco`: the vector in fragments, each at its own step of the period, its mean on the way for
-`overlap` more steps, and the outer model blended into what was learned meanwhile.
-Douillard et al. 2023 (arXiv 2311.08105) and 2025 (arXiv 2501.18512).
+The vector may be cut into fragments, each at its own step of the period, its mean on the way for `overlap`
+more steps: see `streaming-diloco`. Douillard et al. 2023 (arXiv 2311.08105).
 """
 
 from __future__ import annotations
@@ -20,8 +19,10 @@ import torch
 from torch import Tensor
 
 from dasr.errors import UserError
-from dasr.strategies.base import Learner, Strategy
+from dasr.strategies.base import Strategy
+from dasr.strategies.learner import Learner
 from dasr.strategies.parts.means import Mean
+from dasr.strategies.parts.options import Positive
 
 
 class Diloco(Strategy):
@@ -34,10 +35,10 @@ class Diloco(Strategy):
         self,
         learner: Learner,
         *,
-        period: int = 16,
+        period: Positive = 16,
         outer_rate: float = 0.7,
         outer_momentum: float = 0.9,
-        fragments: int = 1,
+        fragments: Positive = 1,
         overlap: int = 0,
         blend: float = 0.0,
         compression: str = "fp32",
@@ -97,32 +98,3 @@ class Diloco(Strategy):
         self.mean.load_state_dict(state["mean"])
         for part, d in state["before"].items():
             self.depart(int(part), d.clone())
-
-
-class StreamingDiloco(Diloco):
-    """The defaults of Streaming DiLoCo."""
-
-    name = "streaming-diloco"
-
-    def __init__(
-        self,
-        learner: Learner,
-        *,
-        period: int = 16,
-        outer_rate: float = 0.7,
-        outer_momentum: float = 0.9,
-        fragments: int = 4,
-        overlap: int = 2,
-        blend: float = 0.5,
-        compression: str = "fp32",
-    ):
-        super().__init__(
-            learner,
-            period=period,
-            outer_rate=outer_rate,
-            outer_momentum=outer_momentum,
-            fragments=fragments,
-            overlap=overlap,
-            blend=blend,
-            compression=compression,
-        )

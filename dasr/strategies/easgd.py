@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dasr.strategies.base import Learner, LinearCombination, Strategy
+from dasr.strategies.base import Strategy
+from dasr.strategies.learner import Learner, LinearCombination
 from dasr.strategies.parts.means import Mean
+from dasr.strategies.parts.options import Positive
 
 
 class Easgd(Strategy):
@@ -20,7 +22,7 @@ class Easgd(Strategy):
 
     name = "easgd"
 
-    def __init__(self, learner: Learner, *, tau: int = 4, beta: float = 0.9, compression: str = "fp32"):
+    def __init__(self, learner: Learner, *, tau: Positive = 4, beta: float = 0.9, compression: str = "fp32"):
         """`beta`: how far the centre goes to the learners' mean; with more of it they stay closer."""
         super().__init__(learner)
         self.tau, self.beta = tau, beta

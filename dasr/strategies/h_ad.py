@@ -16,9 +16,11 @@ from typing import Any
 
 import torch
 
-from dasr.strategies.base import Learner, Strategy
+from dasr.strategies.base import Strategy
+from dasr.strategies.learner import Learner
 from dasr.strategies.parts.gossip import Gossip
 from dasr.strategies.parts.guard import Guard
+from dasr.strategies.parts.options import Positive
 from dasr.strategies.parts.rounds import Rounds
 from dasr.strategies.parts.super_learner import Node
 from dasr.strategies.parts.topology import Mixing
@@ -41,9 +43,8 @@ class HAdPsgd(Strategy):
         learner: Learner,
         *,
         mixing: str = "ring",
-        pairs: bool = False,
         pace: float = 1.0,
-        roll_call_every: int = 8,
+        roll_call_every: Positive = 8,
         compression: str = "fp32",
         bucket_mb: float = 4.0,
         seed: int = 0,
@@ -51,7 +52,7 @@ class HAdPsgd(Strategy):
         """`compression`: of what goes between nodes; inside a node gradients are not compressed."""
         super().__init__(learner)
         self.node = Node(learner, tuple(range(self.world.size)), bucket_mb)
-        between = Mixing(mixing, (self.world.rank,), pairs, seed)  # each round is laid over the nodes
+        between = Mixing(mixing, (self.world.rank,), seed)  # each round is laid over the nodes
         self.gossip = Gossip(self.world, between, compression, tolerant=True)
         self.rounds = Rounds(self.world, pace, roll_call_every)
         self.pending, self.news = torch.zeros_like(learner.weights), False  # mixed, not yet added by the node

@@ -6,18 +6,22 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import math
 import pkgutil
 import sys
+import types
+import typing
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import dasr.strategies
 from dasr.errors import UserError, nearest
-from dasr.strategies.base import Learner, Strategy
-
-NOT_STRATEGIES = {"registry", "base"}
+from dasr.strategies.base import Strategy
+from dasr.strategies.learner import Learner
+from dasr.strategies.parts.options import AtLeast
 
 
 def names() -> list[str]:
@@ -35,36 +39,29 @@ def find(name: str) -> type[Strategy]:
     return _known()[name]
 
 
-def options(name: str) -> dict[str, Any]:
-    """Options of a strategy with their defaults."""
-    parameters = list(inspect.signature(find(name).__init__).parameters.values())[2:]
-    return {p.name: p.default for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD}
+@dataclass(frozen=True)
+class Option:
+    """A keyword argument of a strategy."""
+
+    default: Any
+    annotation: Any
+
+
+def options(name: str) -> dict[str, Option]:
+    """Options of a strategy, those of its base classes included."""
+    return _options(name)[0]
 
 
 def check(name: str, given: Mapping[str, Any]) -> None:
-    """Raises UserError for an option that the strategy does not have, or a value unlike its default."""
-    known = options(name)
-    kinds = {p.kind for p in inspect.signature(find(name).__init__).parameters.values()}
+    """Raise UserError for an option that the strategy does not have, or a value that it does not take."""
+    known, open_ = _options(name)
     for key, value in given.items():
-        if key not in known:
-            if (
-                inspect.Parameter.VAR_KEYWORD in kinds
-            ):  # meant for an inner strategy, which is checked in its turn
-                continue
-            place = f"strategy '{name}'"
-            raise UserError(
-                f"{place} has no option '{key}'{nearest(key, known)} (known: {', '.join(known) or 'none'})"
-            )
-        default = known[key]
-        wanted = float if default is None else type(default)
-        if isinstance(value, bool) != (wanted is bool) or not isinstance(
-            value, (wanted, int) if wanted is float else wanted
-        ):
-            raise UserError(
-                f"strategy '{name}': the option '{key}' must be like {default!r}, but is {value!r}"
-            )
-        if key in ("tau", "period", "roll_call_every") and value < 1:
-            raise UserError(f"strategy '{name}': the option '{key}' must be at least 1, but is {value}")
+        if key in known:
+            if complaint := _complaint(value, known[key].annotation):
+                raise UserError(f"strategy '{name}': the option '{key}' {complaint}")
+        elif not open_:
+            has = f"{nearest(key, known)} (known: {', '.join(known) or 'none'})"
+            raise UserError(f"strategy '{name}' has no option '{key}'{has}")
 
 
 def make(name: str, learner: Learner, **given: Any) -> Strategy:
@@ -74,18 +71,72 @@ def make(name: str, learner: Learner, **given: Any) -> Strategy:
 
 
 @functools.cache
+def _options(name: str) -> tuple[dict[str, Option], bool]:
+    """Its options, and whether others are passed on to an inner strategy, which checks them."""
+    found: dict[str, Option] = {}
+    passes_on = False
+    for base in inspect.getmro(find(name)):
+        constructor = vars(base).get("__init__")
+        if base is Strategy:
+            break
+        if constructor is None:
+            continue
+        parameters = list(inspect.signature(constructor).parameters.values())[2:]  # not self and learner
+        try:
+            annotations = typing.get_type_hints(constructor, include_extras=True)
+        except NameError as error:
+            advice = "what its constructor's annotations name must be imported, not for type checkers alone"
+            raise UserError(f"strategy '{name}': {error}: {advice}") from None
+        for one in parameters:
+            if one.kind is not inspect.Parameter.VAR_KEYWORD and one.name not in found:
+                found[one.name] = Option(one.default, annotations.get(one.name, Any))
+        passes_on = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
+        if not passes_on:
+            break
+    return found, passes_on
+
+
+KINDS: dict[Any, tuple[str, tuple[type, ...]]] = {
+    bool: ("true or false", (bool,)),
+    int: ("a whole number", (int,)),
+    float: ("a number", (int, float)),
+    str: ("a text", (str,)),
+    type(None): ("null", (type(None),)),
+}
+
+
+def _complaint(value: Any, annotation: Any) -> str:
+    """What is wrong with a value that has to be as annotated; empty if nothing is, or it is not known."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        least = max((one.bound for one in arguments[1:] if isinstance(one, AtLeast)), default=-math.inf)
+        complaint = _complaint(value, arguments[0])
+        return complaint or (f"must be at least {least}, but is {value}" if value < least else "")
+    if origin is typing.Literal:
+        wrong = f"cannot be '{value}'{nearest(str(value), arguments)} (known: {', '.join(arguments)})"
+        return "" if value in arguments else wrong
+    kinds = arguments if origin in (typing.Union, types.UnionType) else (annotation,)
+    if any(kind not in KINDS for kind in kinds):
+        return ""
+    for kind in kinds:
+        if isinstance(value, KINDS[kind][1]) and (kind is bool or not isinstance(value, bool)):
+            return ""
+    return f"must be {' or '.join(KINDS[kind][0] for kind in kinds)}, but is {value!r}"
+
+
+@functools.cache
 def _known() -> dict[str, type[Strategy]]:
-    found: dict[str, type[Strategy]] = {}
-    for module in pkgutil.iter_modules(dasr.strategies.__path__):
-        if module.name not in NOT_STRATEGIES:
-            for strategy in _defined_in(importlib.import_module(f"dasr.strategies.{module.name}")):
-                found[strategy.name] = strategy
-    return found
+    modules = pkgutil.iter_modules(dasr.strategies.__path__, "dasr.strategies.")
+    found = [strategy for module in modules for strategy in _defined_in(importlib.import_module(module.name))]
+    return {strategy.name: strategy for strategy in found}
 
 
 def _defined_in(module: ModuleType) -> Iterator[type[Strategy]]:
+    """The strategies that a module defines: not Strategy itself, and none that it only imports."""
     for value in vars(module).values():
-        if isinstance(value, type) and issubclass(value, Strategy) and value.__module__ == module.__name__:
+        if not isinstance(value, type) or value.__module__ != module.__name__:
+            continue
+        if issubclass(value, Strategy) and value is not Strategy:
             yield value
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dasr.strategies.base import Learner, Strategy
+from dasr.strategies.base import Strategy
+from dasr.strategies.learner import Learner
 from dasr.strategies.parts.gradient_mean import GradientMean
 
 

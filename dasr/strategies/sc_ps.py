@@ -16,19 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dasr.errors import UserError
-from dasr.strategies.base import Learner, Strategy
+from dasr.strategies.base import Strategy
+from dasr.strategies.learner import Learner
 from dasr.strategies.parts.codecs import codec
 from dasr.strategies.parts.means import Feedback
+from dasr.strategies.parts.options import Positive
 from dasr.worlds.interface import Payload
 
-PUSH, PULL = 1, 2
-
-
-def check_servers(servers: int, size: int) -> int:
-    if servers < 1:
-        raise UserError(f"servers must be at least 1, but is {servers}")
-    return min(servers, size)
+PUSH, PULL = 1, 2  # tags of messages
 
 
 class SyncParameterServer(Strategy):
@@ -36,9 +31,9 @@ class SyncParameterServer(Strategy):
 
     name = "sc-ps"
 
-    def __init__(self, learner: Learner, *, servers: int = 1, compression: str = "fp32"):
+    def __init__(self, learner: Learner, *, servers: Positive = 1, compression: str = "fp32"):
         super().__init__(learner)
-        self.servers = check_servers(servers, self.world.size)
+        self.servers = min(servers, self.world.size)
         self.codec = codec(compression)
         self.pushed = [Feedback(compression) for _ in range(self.servers)]
         self.pulled = Feedback(compression)  # of the shard that is hosted here

@@ -9,16 +9,16 @@ learner 2^k further; `complete`: equal shares to all. Assran et al. 2019 (arXiv 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
-from dasr.errors import UserError, nearest
-from dasr.strategies.base import Learner, Strategy
+from dasr.strategies.base import Strategy
+from dasr.strategies.learner import Learner
 from dasr.strategies.parts.gossip import PublicCopy
 from dasr.strategies.parts.means import Mean
 
-GRAPHS = ("exponential", "complete")
+Graph = Literal["exponential", "complete"]
 
 
 class StochasticGradientPush(Strategy):
@@ -26,10 +26,8 @@ class StochasticGradientPush(Strategy):
 
     name = "sgp"
 
-    def __init__(self, learner: Learner, *, graph: str = "exponential", compression: str = "fp32"):
+    def __init__(self, learner: Learner, *, graph: Graph = "exponential", compression: str = "fp32"):
         super().__init__(learner)
-        if graph not in GRAPHS:
-            raise UserError(f"no graph '{graph}'{nearest(graph, GRAPHS)} (known: {', '.join(GRAPHS)})")
         self.graph, self.spec = graph, compression
         self.push = torch.ones_like(learner.weights[:1], dtype=torch.float64)  # v
         self.mean = Mean(self.world, compression)

@@ -14,8 +14,10 @@ from typing import Any
 import torch
 
 from dasr.errors import UserError
-from dasr.strategies.base import Learner, Strategy
+from dasr.strategies.base import Strategy
+from dasr.strategies.learner import Learner
 from dasr.strategies.parts.means import Mean
+from dasr.strategies.parts.options import Positive
 
 
 class SlowMo(Strategy):
@@ -28,7 +30,7 @@ class SlowMo(Strategy):
         learner: Learner,
         *,
         inner: str = "single",
-        tau: int = 8,
+        tau: Positive = 8,
         alpha: float = 1.0,
         beta: float = 0.6,
         compression: str = "fp32",

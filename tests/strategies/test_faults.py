@@ -77,7 +77,7 @@ MIXINGS: list[tuple[str, dict[str, Any]]] = [
     ("ad", {}),
     ("ad", {"mixing": "random-ring"}),
     ("ad", {"mixing": "random-pairs"}),
-    ("ad", {"mixing": "exponential", "pairs": True}),
+    ("ad", {"mixing": "exponential"}),
     ("ad", {"mixing": "uniform"}),
     ("ad", {"compression": "sign"}),
     ("h-ad", {}),

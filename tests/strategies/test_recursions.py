@@ -84,27 +84,21 @@ CASES: dict[str, tuple[str, dict[str, Any], Oracle]] = {
 }
 
 for kind in ("ring", "random-ring", "random-pairs", "uniform", "exponential"):
-    for pairs in (False, True):
-        if pairs and kind in ("uniform", "random-pairs"):
-            continue
-        name = f"{kind}{', pairs' if pairs else ''}"
-        options = {"mixing": kind, "pairs": pairs, "seed": 5}
-        for order in ("mix-then-update", "update-then-mix"):
-            CASES[f"sd, {name}, {order}"] = (
-                "sd",
-                options | {"order": order},
-                lambda size, kind=kind, pairs=pairs, order=order: oracles.decentralized(
-                    size, STEPS, mixing_oracles.mixing(kind, size, pairs, 5), order
-                ),
-            )
-        for strategy in ("ad", "h-ad"):  # one learner a node
-            CASES[f"{strategy}, {name}"] = (
-                strategy,
-                options,
-                lambda size, kind=kind, pairs=pairs: oracles.asynchronous(
-                    size, STEPS, mixing_oracles.mixing(kind, size, pairs, 5)
-                ),
-            )
+    options = {"mixing": kind, "seed": 5}
+    for order in ("mix-then-update", "update-then-mix"):
+        CASES[f"sd, {kind}, {order}"] = (
+            "sd",
+            options | {"order": order},
+            lambda size, kind=kind, order=order: oracles.decentralized(
+                size, STEPS, mixing_oracles.mixing(kind, size, 5), order
+            ),
+        )
+    for strategy in ("ad", "h-ad"):  # one learner a node
+        CASES[f"{strategy}, {kind}"] = (
+            strategy,
+            options,
+            lambda size, kind=kind: oracles.asynchronous(size, STEPS, mixing_oracles.mixing(kind, size, 5)),
+        )
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -23,7 +23,6 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
         for name in ("sd", "ad", "h-ad")
         for mixing in ("random-ring", "random-pairs", "uniform", "exponential")
     ),
-    ("ad", {"pairs": True}),
     ("ad", {"pace": 0.01}),
     ("ad", {"pace": 0.01, "order": "update-then-mix"}),
     ("ad", {"mixing": "uniform", "order": "update-then-mix"}),

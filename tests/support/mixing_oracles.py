@@ -15,13 +15,13 @@ def uniform(size: int) -> Matrix:
     return np.full((size, size), 1 / size)
 
 
-def along(order: list[int], size: int, pair_from: int | None) -> Matrix:
-    """T of one cycle through `order`, identity elsewhere; pairs begin at place `pair_from`, if given."""
+def along(order: list[int], size: int, pairs: bool = False) -> Matrix:
+    """T of one cycle through `order`, identity elsewhere; with `pairs`, of the pairs along it."""
     t = np.eye(size)
     length = len(order)
-    if pair_from is not None:
-        for place in range(pair_from, pair_from + length - 1, 2):
-            i, j = order[place % length], order[(place + 1) % length]
+    if pairs:
+        for place in range(0, length - 1, 2):
+            i, j = order[place], order[place + 1]
             t[i, i] = t[j, j] = t[i, j] = t[j, i] = 0.5
     elif length == 2:
         t[np.ix_(order, order)] = 0.5
@@ -33,7 +33,7 @@ def along(order: list[int], size: int, pair_from: int | None) -> Matrix:
     return t
 
 
-def mixing(kind: str, size: int, pairs: bool = False, seed: int = 0) -> Mixing:
+def mixing(kind: str, size: int, seed: int = 0) -> Mixing:
     """T of every round, by the definition of the mixing."""
     everyone = list(range(size))
 
@@ -41,16 +41,16 @@ def mixing(kind: str, size: int, pairs: bool = False, seed: int = 0) -> Mixing:
         if kind == "uniform":
             return uniform(size)
         if kind == "ring":
-            return along(everyone, size, round_ % (size if size % 2 else 2) if pairs else None)
+            return along(everyone, size)
         if kind in ("random-ring", "random-pairs"):
             order = np.random.default_rng([seed, round_]).permutation(size).tolist()
-            return along(order, size, 0 if pairs or kind == "random-pairs" else None)
+            return along(order, size, pairs=kind == "random-pairs")
         strides = [s for s in (1, 2, 4, 8, 16) if 2 * s <= size] or [1]
-        stride, turn = strides[round_ % len(strides)], round_ // len(strides) % (2 * size)
+        stride = strides[round_ % len(strides)]
         result = np.eye(size)
         for first in range(np.gcd(stride, size)):
             cycle = [(first + i * stride) % size for i in range(size // np.gcd(stride, size))]
-            result = result @ along(cycle, size, turn if pairs else None)
+            result = result @ along(cycle, size)
         return result
 
     return t

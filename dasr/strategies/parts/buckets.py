@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from dasr.strategies.base import Learner
+from dasr.strategies.learner import Learner
 
 BUCKET_MB = 4.0
 

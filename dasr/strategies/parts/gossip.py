@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
-from dasr.strategies.base import LinearCombination
+from dasr.strategies.learner import LinearCombination
 from dasr.strategies.parts.codecs import Encoded, codec
 from dasr.strategies.parts.topology import Mixing
 from dasr.worlds.interface import Payload, PeerLost, World

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from dasr.strategies.base import Learner
+from dasr.strategies.learner import Learner
 from dasr.strategies.parts.buckets import BUCKET_MB, Buckets
 from dasr.strategies.parts.means import Mean
 from dasr.worlds.interface import Sharing

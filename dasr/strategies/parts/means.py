@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from torch import Tensor
 
-from dasr.strategies.base import Learner, LinearCombination
+from dasr.strategies.learner import Learner, LinearCombination
 from dasr.strategies.parts.buckets import Buckets
 from dasr.strategies.parts.codecs import Cast, Encoded, PowerSGD, codec
 from dasr.strategies.parts.gossip import Deferred
@@ -162,6 +162,11 @@ class ModelMean(Mean):
             return last.add_(difference)
 
         return finish()
+
+    def start_from(self, model: Tensor) -> None:
+        """All learners hold `model`: the next differences are taken from it."""
+        if self.last is not None:
+            self.last.copy_(model)
 
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {"last": self.last}

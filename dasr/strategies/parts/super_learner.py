@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dasr.strategies.base import Learner
+from dasr.strategies.learner import Learner
 from dasr.strategies.parts.gradient_mean import Contribution, GradientMean
 from dasr.worlds.interface import PeerLost
 

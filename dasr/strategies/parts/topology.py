@@ -3,7 +3,7 @@
 A mixing lays the members out on cycles and averages along them: every T is symmetric and doubly stochastic.
 
     T_1 (three neighbours)  w_i <- (w_left + w_i + w_right) / 3
-    pairs                   w_i <- (w_i + w_partner) / 2
+    random pairs            w_i <- (w_i + w_partner) / 2
     T_u                     w_i <- mean(w)
 
 Ring: Lian et al. 2017 (arXiv 1705.09056); randomised rings and pairs: Zhang et al. 2020 (arXiv 2002.01119);
@@ -31,14 +31,11 @@ class Mixing:
 
     kind: str
     members: tuple[int, ...]  # ranks that take part, ascending; the cycles are laid over them
-    pairs: bool = False  # one neighbour a round instead of two
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise UserError(f"no mixing '{self.kind}'{nearest(self.kind, KINDS)} (known: {', '.join(KINDS)})")
-        if self.kind == "uniform" and self.pairs:
-            raise UserError("mixing 'uniform' averages everyone: it has no pairs (drop the option `pairs`)")
 
     def among(self, members: tuple[int, ...]) -> Mixing:
         """The same mixing laid over other members (learners that are left)."""
@@ -79,30 +76,20 @@ class Mixing:
         values = np.linalg.svd(product - 1.0 / size, compute_uv=False)
         return float(values[0] ** (2 / period))
 
-    def spectral_gap(self) -> float:
-        """1 - the second largest singular value of T (root mean square over a random mixing's draws)."""
-        return 1.0 - math.sqrt(self.contraction())
-
     @functools.cached_property
     def _positions(self) -> dict[int, int]:
         return _positions(self.members)
 
     def _period(self) -> int:
-        size = len(self.members)
-        strides = len(_strides(size)) if self.kind == "exponential" else 1
-        turns = (2 if size % 2 == 0 else size) if self.pairs else 1
-        return strides * 2 * turns if self.kind == "exponential" and self.pairs else strides * turns
+        """Rounds after which a mixing that is not random repeats itself."""
+        return len(_strides(len(self.members))) if self.kind == "exponential" else 1
 
     def _neighbours(self, round_: int) -> tuple[tuple[int, ...], ...]:
         size = len(self.members)
         if self.kind.startswith("random"):
-            return _random_cycle(size, self.seed, round_, self.pairs or self.kind == "random-pairs")
-        if self.kind == "ring":
-            turn = round_ % (2 if size % 2 == 0 else size)
-            return _strided_cycles(size, 1, turn if self.pairs else None)
-        strides = _strides(size)
-        turn = round_ // len(strides) % (2 * size)
-        return _strided_cycles(size, strides[round_ % len(strides)], turn if self.pairs else None)
+            return _random_cycle(size, self.seed, round_, self.kind == "random-pairs")
+        strides = _strides(size) if self.kind == "exponential" else (1,)
+        return _strided_cycles(size, strides[round_ % len(strides)])
 
 
 def _strides(size: int) -> tuple[int, ...]:
@@ -116,31 +103,31 @@ def _positions(members: tuple[int, ...]) -> dict[int, int]:
 
 
 @functools.lru_cache(maxsize=512)
-def _strided_cycles(size: int, stride: int, turn: int | None) -> tuple[tuple[int, ...], ...]:
+def _strided_cycles(size: int, stride: int) -> tuple[tuple[int, ...], ...]:
     count = math.gcd(size, stride)
     cycles = [[(start + step * stride) % size for step in range(size // count)] for start in range(count)]
-    return _along(size, cycles, turn)
+    return _around(size, cycles)
 
 
 @functools.lru_cache(maxsize=512)
 def _random_cycle(size: int, seed: int, round_: int, pairs: bool) -> tuple[tuple[int, ...], ...]:
     order = np.random.default_rng([seed, round_]).permutation(size).tolist()
-    return _along(size, [order], 0 if pairs else None)
+    return _paired(size, order) if pairs else _around(size, [order])
 
 
-def _along(size: int, cycles: list[list[int]], turn: int | None) -> tuple[tuple[int, ...], ...]:
-    """Partners of each position: both neighbours on its cycle, or, with `turn`, the one it is paired with.
-
-    On a cycle of two both neighbours are one, of weight 1/2. A paired odd cycle leaves one out each turn."""
+def _around(size: int, cycles: list[list[int]]) -> tuple[tuple[int, ...], ...]:
+    """Partners of each position: both neighbours on its cycle (on a cycle of two they are one)."""
     partners: list[tuple[int, ...]] = [()] * size
     for cycle in cycles:
-        length = len(cycle)
-        if turn is None:
-            for place, position in enumerate(cycle):
-                around = {cycle[place - 1]: None, cycle[(place + 1) % length]: None}
-                partners[position] = tuple(other for other in around if other != position)
-        else:
-            for place in range(turn, turn + length - 1, 2):
-                left, right = cycle[place % length], cycle[(place + 1) % length]
-                partners[left], partners[right] = (right,), (left,)
+        for place, position in enumerate(cycle):
+            around = {cycle[place - 1]: None, cycle[(place + 1) % len(cycle)]: None}
+            partners[position] = tuple(other for other in around if other != position)
+    return tuple(partners)
+
+
+def _paired(size: int, order: list[int]) -> tuple[tuple[int, ...], ...]:
+    """Partners of each position: the other one of its pair. Of an odd number the last has none."""
+    partners: list[tuple[int, ...]] = [()] * size
+    for left, right in zip(order[::2], order[1::2], strict=False):
+        partners[left], partners[right] = (right,), (left,)
     return tuple(partners)

@@ -1,0 +1,50 @@
+"""`gossip-pga`: decentralised SGD with a global average every H steps.
+
+    W_{k+1} = (W_k - a_k G(W_k)) T_k          T_k = T_u when H divides k + 1, else that of `sd`
+
+Chen et al. 2021 (arXiv 2105.09080).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+from torch import Tensor
+
+from dasr.strategies.learner import Learner, LinearCombination
+from dasr.strategies.parts.means import ModelMean
+from dasr.strategies.parts.options import Order, Positive
+from dasr.strategies.sd import SdPsgd
+
+
+class GossipPga(SdPsgd):
+    """`sd` with another mixing in every `period`-th step."""
+
+    name = "gossip-pga"
+
+    def __init__(
+        self,
+        learner: Learner,
+        *,
+        period: Positive = 8,
+        order: Order = "update-then-mix",
+        compression: str = "fp32",
+        **options: Any,
+    ):
+        """`period`: H; the other options are those of `sd`."""
+        super().__init__(learner, order=order, compression=compression, **options)
+        self.period = period
+        self.mean = ModelMean(learner, compression)
+
+    def mix(self, k: int, weights: Tensor) -> Awaitable[LinearCombination]:
+        if (k + 1) % self.period:
+            return super().mix(k, weights)
+        return self.mean.difference(weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"mean": self.mean.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.mean.load_state_dict(state["mean"])
