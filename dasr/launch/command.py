@@ -100,15 +100,16 @@ def dispatch(
 ) -> None:
     """Run Python with `command` as `learners` learners of one job, to its end. Raises UserError."""
     from dasr.launch.dispatcher import CancelRequest, Dispatcher, find_again
-    from dasr.launch.job_record import DispatcherId, JobRecord
+    from dasr.launch.job_record import JobRecord
     from dasr.launch.jobs import submit
-    from dasr.launch.lock import exclusive_lock
     from dasr.launch.supervisor import SupervisorJob
+    from dasr.lock import ProcessId, exclusive_lock
 
     layout = resources.layout(learners)
     cancel = CancelRequest()
     cancel.catch()
-    with exclusive_lock(folder):
+    remedy = "wait for it, or end that process; its job goes on and is found again"
+    with exclusive_lock(folder / "lock", "this run is already being dispatched", remedy):
         if found := find_again(folder, cancel):
             record, job = found
             logger.info(f"found job {record.job_id} of this run: watching it")
@@ -118,7 +119,7 @@ def dispatch(
                 f"dasr-{run}",
                 learners,
                 str(folder / "submitit"),
-                DispatcherId.this_process(),
+                ProcessId.this_process(),
             )
             work = SupervisorJob(
                 folder,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
-import socket
 import time
 import uuid
 from dataclasses import asdict, dataclass, field
@@ -13,22 +10,7 @@ from pathlib import Path
 
 from dasr.errors import UserError
 from dasr.files import write_json
-
-
-@dataclass
-class DispatcherId:
-    """The process that dispatches a run: shown to whoever comes second."""
-
-    user: str
-    host: str
-    pid: int
-
-    @classmethod
-    def this_process(cls) -> DispatcherId:
-        return cls(getpass.getuser(), socket.gethostname(), os.getpid())
-
-    def __str__(self) -> str:
-        return f"{self.user} (process {self.pid} on {self.host})"
+from dasr.lock import ProcessId
 
 
 @dataclass
@@ -39,7 +21,7 @@ class JobRecord:
     name: str  # as squeue shows it
     tasks: int
     folder: str  # submitit's
-    owner: DispatcherId
+    owner: ProcessId
     job_id: str | None = None  # None while being submitted
     started: float | None = None  # local: start time of the process, since pids are used again
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -58,7 +40,7 @@ class JobRecord:
         path = cls.path(run_folder)
         try:
             given = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**{**given, "owner": DispatcherId(**given["owner"])})
+            return cls(**{**given, "owner": ProcessId(**given["owner"])})
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError):

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from dasr import config as dasr_config
-from dasr.errors import UserError
 from dasr.files import write_json
+from dasr.lock import exclusive_lock
 from dasr.progress import progress
 
 logger = logging.getLogger(__name__)
-
-
-@contextmanager
-def _only_writer(results: Path) -> Iterator[None]:
-    """Hold a lock: two writers would each add the runs that they do not find."""
-    path = results / "mlflow" / ".writer"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"another `dasr track` is writing to {path.parent}: wait for it") from None
-        yield
 
 
 @click.command()
@@ -50,7 +34,9 @@ def track(config_path: str) -> None:
         logger.info("track: %s", note)
     table = comparison.rows(found, results)
     look = palette.plot_styles(palette.groups(found.runs))
-    with _only_writer(results):
+    # two writers would each add the runs that they do not find
+    folder = results / "mlflow"
+    with exclusive_lock(folder / ".writer", f"{folder} is already being written", "wait for it"):
         store = Store(config)
         parent = store.parent()
         added, ids = 0, {}

@@ -10,7 +10,8 @@ import pytest
 
 from dasr.launch import supervisor
 from dasr.launch.failures import FaultPolicy
-from dasr.launch.job_record import DispatcherId, JobRecord, Outcome
+from dasr.launch.job_record import JobRecord, Outcome
+from dasr.lock import ProcessId
 
 LEARNER = Path(__file__).parents[1] / "support" / "learner_of_tests.py"
 
@@ -32,7 +33,7 @@ class FakeTask:
 
 
 def work(folder: Path, steps: int, policy: FaultPolicy, trouble: str = "") -> supervisor.SupervisorJob:
-    record = JobRecord("local", "dasr-test", 3, str(folder / "submitit"), DispatcherId.this_process())
+    record = JobRecord("local", "dasr-test", 3, str(folder / "submitit"), ProcessId.this_process())
     record.write(folder)
     command = ("-S", str(LEARNER), str(folder), str(steps), *([trouble] if trouble else []))
     return supervisor.SupervisorJob(folder, command, record.token, policy, cpus_per_task=1, gpus_per_task=0)

@@ -1,11 +1,7 @@
 """Where learners are put, who is blamed for a hang, who holds the lock, what Slurm said."""
 
 import json
-import os
-import socket
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -18,8 +14,7 @@ from dasr.launch.child import describe_exit
 from dasr.launch.dispatcher import Follower
 from dasr.launch.environment import learner_environment
 from dasr.launch.heartbeats import HeartbeatMonitor
-from dasr.launch.job_record import DispatcherId, JobRecord
-from dasr.launch.lock import exclusive_lock
+from dasr.launch.job_record import JobRecord
 from dasr.launch.membership import Membership
 from dasr.launch.resources import Resources
 
@@ -117,26 +112,6 @@ def test_asynchronous_learners_may_wait_as_long_as_another_one_moves():
         assert heartbeats.hung(range(2)) is None
 
 
-def test_a_run_folder_has_one_dispatcher_and_the_second_is_told_who(tmp_path):
-    owner = rf"process {os.getpid()} on {socket.gethostname()}"
-    with exclusive_lock(tmp_path), pytest.raises(UserError, match=owner), exclusive_lock(tmp_path):
-        pass
-    with exclusive_lock(tmp_path):
-        pass
-
-
-def test_a_lock_is_free_again_after_its_owner_was_killed(tmp_path):
-    code = (
-        "import os, sys, pathlib\nfrom dasr.launch.lock import exclusive_lock\n"
-        "with exclusive_lock(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
-    )
-    root = Path(__file__).resolve().parents[2]
-    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=root).returncode == -9
-    assert (tmp_path / "lock").read_text() != ""
-    with exclusive_lock(tmp_path):
-        pass
-
-
 def test_a_damaged_job_record_says_what_to_do(tmp_path):
     (tmp_path / "job.json").write_text('{"executor": "slurm"')
     with pytest.raises(UserError, match="damaged"):
@@ -214,6 +189,5 @@ def test_a_follower_shows_whole_lines_once_and_only_new_ones(tmp_path):
     assert log.lines() == ["half a line"]
 
 
-def test_owners_and_exits_are_told_in_words():
-    assert str(DispatcherId("ann", "head", 7)) == "ann (process 7 on head)"
+def test_exits_are_told_in_words():
     assert describe_exit(-9) == "was killed by SIGKILL"
