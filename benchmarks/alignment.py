@@ -25,9 +25,9 @@ from typing import Any
 
 import kaldialign
 import numpy as np
-import yaml
 
 from dasr import config as configuration
+from dasr.config import Config
 from dasr.corpora.rejects import Rejects
 from dasr.decoding.search import SearchConfig, best_path, read_graph, read_words
 from dasr.hmm import material
@@ -48,21 +48,21 @@ def run(*arguments: str, config: Path) -> tuple[float, float]:
     return time.perf_counter() - begin, cpu
 
 
-def align_everything(config: dict[str, Any], path: Path, threads: int) -> dict[str, Any]:
+def align_everything(config: Config, path: Path, threads: int) -> dict[str, Any]:
     """Run the stages; their seconds and the number of utterances set aside."""
-    shards = config["features"]["shards"]
+    shards = config.features.shards
     run("corpus", config=path)
     for split in ("train", "dev", "test"):
-        for shard in range(shards[split]):
+        for shard in range(shards.of(split)):
             run("features", "mfcc", "--split", split, "--shard", str(shard), config=path)
     bootstrap = run("hmm", "--threads", str(threads), config=path)
     seconds, cpu, utterances, rejected = 0.0, 0.0, 0, 0
     for split in ("train", "dev"):
-        for shard in range(shards[split]):
+        for shard in range(shards.of(split)):
             arguments = ("align", "--split", split, "--shard", str(shard), "--threads", str(threads))
             wall, spent = run(*arguments, config=path)
             seconds, cpu = seconds + wall, cpu + spent
-            manifest = Path(config["results"]) / "alignments" / split / f"{shard:04d}" / "manifest.json"
+            manifest = Path(config.results) / "alignments" / split / f"{shard:04d}" / "manifest.json"
             found = json.loads(manifest.read_text())
             utterances, rejected = utterances + found["num_utterances"], rejected + len(found["rejected"])
     return {
@@ -132,15 +132,15 @@ class GmmDecoder:
         }
 
 
-def decode(config: dict[str, Any], path: Path) -> dict[str, Any]:
+def decode(config: Config, path: Path) -> dict[str, Any]:
     """Word error rates of the GMM on test, acoustic scales chosen on dev."""
-    results = Path(config["results"])
+    results = Path(config.results)
     system = HmmSystem.load(results / "hmm")
     run("lm", config=path)
     report: dict[str, Any] = {}
     for lm in ("unigram", "ngram"):
         run("graph", lm, config=path)
-        report[lm] = GmmDecoder(results, system, config["features"]["shards"], lm).report()
+        report[lm] = GmmDecoder(results, system, config.features.shards, lm).report()
     return report
 
 
@@ -154,9 +154,9 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         config = configuration.load(options.config)
-        config["results"] = folder
+        config = configuration.complete({**config.plain(), "results": folder})
         path = Path(folder) / "config.yaml"
-        path.write_text(yaml.safe_dump(config))
+        path.write_text(config.text())
         report = {
             "date": datetime.date.today().isoformat(),
             "machine": f"{platform.machine()}, {os.cpu_count()} CPUs",

@@ -22,12 +22,12 @@ from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout need not be installed
 
+from dasr.config import ModelConfig
 from dasr.features.feed import Feed
 from dasr.files import write_json
 from dasr.learner import optimizer
 from dasr.models import frontend
 from dasr.models.acoustic import AcousticModel
-from dasr.models.config import ModelConfig
 from dasr.tasks.autograd_task import AutogradTask
 from dasr.tasks.captured_task import CapturedTask
 
@@ -94,7 +94,7 @@ def main() -> None:
     features = sorted(p for p in args.features.iterdir() if (p / "manifest.json").exists())
     alignments = [args.alignments / p.name for p in features]
     pdfs = json.loads((alignments[0] / "manifest.json").read_text())["num_pdfs"]
-    config = ModelConfig(args.layers, args.cells, bottleneck=256, deltas=2, subsampling=1)
+    config = ModelConfig(layers=args.layers, cells=args.cells, bottleneck=256, deltas=2, subsampling=1)
     rows = []
     for seed in args.seeds:
 

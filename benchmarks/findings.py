@@ -27,7 +27,7 @@ from dasr.errors import UserError
 from dasr.planning.simulate import simulate
 from dasr.planning.workloads import corpus
 from dasr.tasks.data import AlignedShards
-from dasr.training import config as training_config
+from dasr.training import plan
 from dasr.worlds.simulated.clusters import Cluster, Compute
 
 EQUAL = Cluster(name="equal-learners", compute=Compute(fixed_s=1.0, jitter=0.1))
@@ -89,12 +89,12 @@ def run(given: argparse.Namespace) -> None:
 def record_of(one: Trial, given: argparse.Namespace) -> dict[str, Any]:
     """Train it."""
     config = configuration.load(given.config)
-    training = training_config.from_config(config)
+    training = config.training
     train = AlignedShards.of(config, "train")
     chunks = train.feed(train.model(config), training.chunk_frames, 1, 0, 1, 0).num_chunks
     began = time.perf_counter()
     workload = corpus(given.config, one.batch, one.seed, given.utterances, given.device)
-    budget = training.budget(chunks, one.batch, one.learners)
+    budget = plan.budget(training, chunks, one.batch, one.learners)
     factor = one.rate / training.learning_rate
     record: dict[str, Any] = {"trial": asdict(one), "label": one.label, "epochs": training.epochs}
     try:

@@ -39,7 +39,7 @@ INTERVALS = 30  # points of the curve
 
 def prepare(results: Path, folder: Path, strategy: str, epochs: float) -> str:
     """A working folder on the features of `results`; the run's name."""
-    config = configuration.load(results / "config.yaml")
+    config = configuration.load(results / "config.yaml").plain()
     config["comparison"] = {"strategies": [strategy], "learners": [LEARNERS], "batch": [32], "seeds": [0]}
     config["training"] = {**config["training"], "epochs": epochs, "snapshots": 2}
     config["results"] = "results"

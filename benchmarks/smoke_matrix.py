@@ -31,12 +31,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout ne
 from benchmarks.equality import CHUNK, HeldOut
 from benchmarks.launched import launched
 from benchmarks.throughput_clock import Slowed
+from dasr.config import ModelConfig
 from dasr.features.feed import Feed
 from dasr.files import write_json
 from dasr.learner import optimizer
 from dasr.learner.learner import Budget, Learner
 from dasr.models.acoustic import AcousticModel
-from dasr.models.config import ModelConfig
 from dasr.strategies import registry
 from dasr.strategies.parts.codecs import CODECS
 from dasr.tasks.autograd_task import AutogradTask

@@ -20,10 +20,10 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout need not be installed
 
+from dasr.config import MODELS
 from dasr.cuda import kernels
 from dasr.models import fast_head
 from dasr.models.acoustic import AcousticModel
-from dasr.models.config import PRESETS
 from dasr.models.fast_blstm import FastBLSTM
 from dasr.models.fast_recurrence import Direction, Layer, LibraryLayer, PersistentLayer
 
@@ -174,9 +174,9 @@ def head(rows: int, chunks: tuple[int, ...], outputs: int = 32_000) -> list[dict
 def whole(preset: str, dim: int, outputs: int, batch: int) -> list[dict[str, Any]]:
     """Gradient of the whole model against float32 autograd; bf16 autocast beside it."""
     torch.manual_seed(0)
-    model = AcousticModel(PRESETS[preset], dim, outputs)
+    model = AcousticModel(MODELS[preset], dim, outputs)
     model.network.initialise(0)
-    model = model.to(GPU).eval() if PRESETS[preset].dropout == 0 else model.to(GPU)
+    model = model.to(GPU).eval() if MODELS[preset].dropout == 0 else model.to(GPU)
     network = model.network.train()
     weights = torch.cat([p.detach().reshape(-1) for p in network.parameters()])
     inputs = model.config.inputs(dim)

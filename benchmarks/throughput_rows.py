@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from benchmarks.throughput_clock import Slowed, Timer, synchronize
+from dasr.config import MODELS, ModelConfig
 from dasr.features.feed import Feed
 from dasr.features.store import Utterance, write_arrays, write_shard
 from dasr.files import write_json
 from dasr.learner import optimizer
 from dasr.learner.learner import Budget, Learner
 from dasr.models.acoustic import AcousticModel
-from dasr.models.config import PRESETS, ModelConfig
 from dasr.planning.simulate import simulate
 from dasr.strategies import registry
 from dasr.tasks.captured_task import CapturedTask
@@ -31,7 +31,7 @@ from dasr.worlds.simulated.clusters import Compute
 
 CHUNK = 21
 SHAPES = {  # preset -> model, stored dimensions, tied states, frames in each of four synthetic shards
-    "swb2000": (PRESETS["swb2000"], 260, 32_000, 262_144),
+    "swb2000": (MODELS["swb2000"], 260, 32_000, 262_144),
     "tiny": (ModelConfig(layers=2, cells=32, bottleneck=16, subsampling=1), 10, 50, 4_000),
 }
 

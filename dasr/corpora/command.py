@@ -7,13 +7,11 @@ import logging
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import click
 
-from dasr.config import load
+from dasr.config import Config, CorpusConfig, load
 from dasr.corpora import an4, kaldi, splits
-from dasr.corpora.config import CorpusConfig
 from dasr.corpora.datadir import Entry, read_data_dir, write_data_dir
 from dasr.corpora.rejects import Rejects
 from dasr.errors import UserError
@@ -37,23 +35,23 @@ def corpus(config_path: str) -> None:
     make(config)
 
 
-def make(config: dict[str, Any]) -> None:
+def make(config: Config) -> None:
     """Write RESULTS/corpus. Raises UserError for bad input; what it replaces stays until all is well."""
-    settings = CorpusConfig.of(config)
-    target = Path(config["results"]) / "corpus"
+    settings = config.corpus
+    target = Path(config.results) / "corpus"
     entries, rejects = read(settings)
     lang = language(settings)
     parts = {}
     for split in SPLITS:
         chosen = timed(splits.limit(entries[split], settings.limit), split, settings.sample_rate)
-        parts[split] = splits.shards(chosen, config["features"]["shards"][split], split)
+        parts[split] = splits.shards(chosen, config.features.shards.of(split), split)
     for split in SPLITS:
         with atomic(target / split) as folder:
             write_data_dir(folder, [entry for part in parts[split] for entry in part])
             rejects[split].write(folder / "rejected.jsonl")
             for number, part in enumerate(parts[split]):
                 write_data_dir(folder / "shards" / f"{number:04d}", part)
-        forget_shards(Path(config["results"]), split, len(parts[split]))
+        forget_shards(Path(config.results), split, len(parts[split]))
         report(split, parts[split], rejects[split])
     with atomic(target / "lang") as folder:
         folder.mkdir()
@@ -70,7 +68,7 @@ def forget_shards(results: Path, split: str, count: int) -> None:
 
 def read(settings: CorpusConfig) -> tuple[dict[str, list[Entry]], dict[str, Rejects]]:
     """Entries and rejects of each split; dev is held out of train where the corpus has none."""
-    path = settings.path
+    path = Path(settings.path)
     if not path.is_dir():
         raise UserError(f"corpus.path: there is no folder {path}")
     given = [s for s in SPLITS if s != "dev" or (settings.kind == "kaldi" and (path / "dev").is_dir())]
@@ -124,7 +122,7 @@ def report(split: str, parts: list[list[Entry]], rejects: Rejects) -> None:
 
 def language(settings: CorpusConfig) -> dict[str, str]:
     """The files of lang/. Raises UserError for a lexicon or a model that cannot be read."""
-    path = settings.path
+    path = Path(settings.path)
     if settings.kind == "an4":
         lexicon = an4.lexicon(path)
         model = an4.unigram(path, lexicon.words).arpa()

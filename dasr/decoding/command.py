@@ -59,7 +59,7 @@ def adapt(split: str, shard: int, config_path: str) -> None:
     config = dasr_config.load(config_path)
     from dasr.adaptation import features
 
-    manifest = features.make(Path(config["results"]), split, f"{shard:04d}")
+    manifest = features.make(Path(config.results), split, f"{shard:04d}")
     logger.info(f"fmllr {split}/{shard:04d}: {manifest['num_utterances']} utterances")
 
 
@@ -90,18 +90,18 @@ def decode(
     from dasr.hmm.system import HmmSystem
     from dasr.models import acoustic
 
-    results, section = Path(config["results"]), config["decoding"]
+    results, section = Path(config.results), config.decoding
     system = HmmSystem.load(results / "hmm")
     graphs = [results / "graphs" / one / "HCLG.fst" for one in lm]
     words = [search.read_words(graph.with_name("words.txt")) for graph in graphs]
-    settings = search.SearchConfig(section["beam"], section["max_active"])
+    settings = search.SearchConfig(section.beam, section.max_active)
     word_times = times.word_times(system)
     jobs = jobs or _here()
     torch.set_num_threads(max(1, jobs // 2))  # the search runs beside it, and idle threads of torch's spin
     model = acoustic.load(results / "runs" / run, device)
     for one_split in sorted(split):  # dev before test
         scales = [
-            scoring.scales_to_try(results, run, name, one_split, section["acoustic_scales"]) for name in lm
+            scoring.scales_to_try(results, run, name, one_split, section.acoustic_scales) for name in lm
         ]
         decoder = Decoder(graphs, words, word_times, scales, FRAME_SHIFT_S, settings, jobs)
         total = posteriors.count(config, one_split)
@@ -129,7 +129,7 @@ def score(run: str, lm: list[str], config_path: str) -> None:
     from dasr.decoding import scoring
 
     for name in lm:
-        found: dict[str, Any] = scoring.score(Path(config["results"]), run, name)
+        found: dict[str, Any] = scoring.score(Path(config.results), run, name)
         wer = f"WER {found['wer']:.2f} % [{found['wer_low']:.2f}, {found['wer_high']:.2f}]"
         counts = f"{found['subs']} sub, {found['dels']} del, {found['ins']} ins of {found['words']} words"
         print(

@@ -11,8 +11,7 @@ from typing import Any, cast
 import click
 import numpy as np
 
-from dasr.config import load
-from dasr.corpora.config import CorpusConfig
+from dasr.config import Config, load
 from dasr.corpora.datadir import Entry, read_data_dir
 from dasr.corpora.rejects import Rejects
 from dasr.errors import UserError
@@ -52,13 +51,13 @@ def features(kind: str, split: str, shard: str, config_path: str) -> None:
     )
 
 
-def make(config: dict[str, Any], kind: Kind, split: str, shard: str) -> dict[str, Any]:
+def make(config: Config, kind: Kind, split: str, shard: str) -> dict[str, Any]:
     """Write the feature shard and return its manifest. Raises UserError for bad input."""
-    results, corpus = Path(config["results"]), CorpusConfig.of(config)
+    results, corpus = Path(config.results), config.corpus
     rejects = Rejects("features")
     folder = results / "corpus" / split / "shards" / shard
     entries = read_data_dir(folder, rejects, corpus.allow_pipes)
-    bins = config["features"]["bins"] if kind == "fbank" else MFCC_BINS
+    bins = config.features.bins if kind == "fbank" else MFCC_BINS
     settings = FrontendConfig(kind, bins, corpus.sample_rate)
     imported = importable(entries, settings)
     if imported:

@@ -11,12 +11,13 @@ Each stage is EM along an alignment that is renewed every few iterations, with G
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import kaldi_hmm_gmm
 import numpy as np
 from numpy.typing import NDArray
 
+from dasr.config import HmmConfig
 from dasr.errors import UserError
 from dasr.hmm import transforms
 from dasr.hmm.aligner import Aligner, Beams, GmmAcousticModel, Ids, adapt_and_align, speaker_maps
@@ -35,17 +36,6 @@ LDA_DIM = 40
 REALIGN_EVERY = 3
 TRANSFORM_AT = (2, 4, 6, 10)  # iterations after which MLLT or fMLLR is estimated anew
 SEED = 0
-
-
-@dataclass(frozen=True)
-class HmmConfig:
-    """Section `hmm` of the config."""
-
-    leaves: int = 400  # tied states that the tree aims at
-    gaussians: int = 3000  # of the context-dependent GMM
-    monophone_iterations: int = 20
-    triphone_iterations: int = 15
-    hours: float = 20.0  # of speech at most; more only costs memory
 
 
 class Bootstrap:

@@ -21,12 +21,12 @@ JOBS = click.option(
 
 
 def _shards(config: Config, split: str) -> list[Path]:
-    folder = Path(config["results"]) / "features" / "mfcc" / split
-    return [folder / f"{n:04d}" for n in range(config["features"]["shards"][split])]
+    folder = Path(config.results) / "features" / "mfcc" / split
+    return [folder / f"{n:04d}" for n in range(config.features.shards.of(split))]
 
 
 def _import_from(config: Config) -> Path | None:
-    given = config["hmm"]["import_from"]
+    given = config.hmm.import_from
     return Path(given) if given else None
 
 
@@ -42,20 +42,18 @@ def hmm(config_file: Path, jobs: int) -> None:
     from dasr.corpora.rejects import Rejects
     from dasr.hmm import importing, material, system
     from dasr.hmm.aligner import aligner
-    from dasr.hmm.bootstrap import Bootstrap, HmmConfig
+    from dasr.hmm.bootstrap import Bootstrap
     from dasr.hmm.labels import pdf_counts
     from dasr.hmm.lexicon import Lexicon
 
     config = configuration.load(config_file)
-    results = Path(config["results"])
+    results = Path(config.results)
     rejects = Rejects("hmm")
     with atomic(results / "hmm") as folder:
         if source := _import_from(config):
             num_pdfs = importing.import_system(source, folder)
         else:
-            settings = HmmConfig(
-                **{key: value for key, value in config["hmm"].items() if key != "import_from"}
-            )
+            settings = config.hmm
             lexicon = Lexicon.read(results / "corpus" / "lang" / "lexicon.txt")
             system.write_lang(folder, lexicon)
             words = {word: lexicon.word_ids[word] for word in lexicon.words}
@@ -63,7 +61,7 @@ def hmm(config_file: Path, jobs: int) -> None:
             unknown = words.get(lexicon.unknown or "")
             everything = material.listing(_shards(config, "train"), text, words, rejects, unknown)
             what, total = "the training transcripts", len(everything.utterances)
-            fraction = config["corpus"]["max_bad_fraction"]
+            fraction = config.corpus.max_bad_fraction
             rejects.check(what, total, fraction, material.advice(rejects))
             if unknown:
                 number = sum(said.count(unknown) for said in everything.transcripts)
@@ -75,7 +73,7 @@ def hmm(config_file: Path, jobs: int) -> None:
             counts = pdf_counts(bootstrap.ids, model.transitions)
             system.write_system(folder, lexicon, first, model, counts)
             num_pdfs = model.gmm.num_pdfs
-        about = {"num_pdfs": num_pdfs, "hmm": config["hmm"], "rejected": list(rejects.rows())}
+        about = {"num_pdfs": num_pdfs, "hmm": config.hmm.model_dump(), "rejected": list(rejects.rows())}
         write_json(folder / "manifest.json", about)
     click.echo(f"{results / 'hmm'}: {num_pdfs} tied states", err=True)
 
@@ -93,7 +91,7 @@ def align(split: str, shard: int, config_file: Path, jobs: int) -> None:
     from dasr.hmm.system import HmmSystem
 
     config = configuration.load(config_file)
-    results = Path(config["results"])
+    results = Path(config.results)
     shards = _shards(config, split)
     if not 0 <= shard < len(shards):
         raise UserError(f"{split} has {len(shards)} shards, numbered from 0; there is no shard {shard}")
@@ -113,7 +111,7 @@ def align(split: str, shard: int, config_file: Path, jobs: int) -> None:
         aligned = labels.align(given, system, jobs, rejects)
     for row in rejects.rows():
         click.echo(f"set aside {row['utterance']}: {row['reason']}", err=True)
-    fraction = config["corpus"]["max_bad_fraction"]
+    fraction = config.corpus.max_bad_fraction
     rejects.check(f"{split} shard {shard:04d}", len(utterances), fraction, material.advice(rejects))
     target = results / "alignments" / split / f"{shard:04d}"
     about = {"kind": "labels", "split": split, "shard": shard}
@@ -133,12 +131,12 @@ def lm(config_file: Path) -> None:
     from dasr.hmm import ngram
 
     config = configuration.load(config_file)
-    results = Path(config["results"])
+    results = Path(config.results)
     vocabulary = Lexicon.read(results / "corpus" / "lang" / "lexicon.txt").spoken
     sentences = [
         line.split() for line in read_table(results / "corpus" / "train" / "text", Rejects("lm")).values()
     ]
-    model = ngram.estimate(sentences, vocabulary, config["decoding"]["ngram_order"])
+    model = ngram.estimate(sentences, vocabulary, config.decoding.ngram_order)
     write_text(results / "lm" / "ngram.arpa", model.arpa())
     click.echo(f"{results / 'lm' / 'ngram.arpa'}: {model.summary()}", err=True)
 
@@ -154,7 +152,7 @@ def graph(language_model: str, config_file: Path) -> None:
     from dasr.hmm.system import HmmSystem
 
     config = configuration.load(config_file)
-    results = Path(config["results"])
+    results = Path(config.results)
     arpa = results / ("lm/ngram.arpa" if language_model == "ngram" else "corpus/lang/unigram.arpa")
     system = HmmSystem.load(results / "hmm")
     with atomic(results / "graphs" / language_model) as folder:

@@ -85,7 +85,7 @@ def train(
         startup_s=startup_seconds,
     )
     command = ("-m", "dasr", "learner", run, "--config", str(Path(config_path).resolve()))
-    folder = Path(config["results"]).resolve() / "runs" / run
+    folder = Path(config.results).resolve() / "runs" / run
     model = folder / "model.safetensors"
     if model.exists():
         click.echo(f"run {run} is finished: {model} (remove {folder} to train it again)", err=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from dasr.config import ModelConfig
 from dasr.errors import UserError
 from dasr.files import atomic
 from dasr.models import frontend
 from dasr.models.blstm import BLSTM
-from dasr.models.config import ModelConfig
 
 MODEL_FILE = "model.safetensors"
 WINDOW_FRAMES = 42  # in which an utterance is scored
@@ -110,7 +109,11 @@ def _central(starts: Tensor, scores: Tensor, length: int) -> Tensor:
 
 def save(model: AcousticModel, path: Path, facts: dict[str, Any] | None = None) -> None:
     """Write weights and shape to `path` (safetensors), atomically. `facts`: kept beside them."""
-    shape = {"config": asdict(model.config), "feature_dim": model.feature_dim, "num_pdfs": model.num_pdfs}
+    shape = {
+        "config": model.config.model_dump(),
+        "feature_dim": model.feature_dim,
+        "num_pdfs": model.num_pdfs,
+    }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     metadata = {"format": "pt", "acoustic_model": json.dumps(shape), "facts": json.dumps(facts or {})}
     with atomic(path, durable=True) as temporary:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from dasr.models.config import ModelConfig
+from dasr.config import ModelConfig
 
 
 class BLSTM(nn.Module):

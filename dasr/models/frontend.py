@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dasr.models.config import ModelConfig
+from dasr.config import ModelConfig
 
 
 def normalise(frames: Tensor, mean: Tensor, istd: Tensor) -> Tensor:

@@ -168,12 +168,12 @@ def _sleeping(seconds: float) -> Work:
 
 def gpu_step(share: int, pdfs: int = 32_000) -> Work:
     """Gradient and update of the paper's model on random features, put on the current GPU's stream."""
+    from dasr.config import MODELS
     from dasr.features.feed import Batch
-    from dasr.models import config as model_config
     from dasr.models.acoustic import AcousticModel
     from dasr.tasks.captured_task import CapturedTask
 
-    config = model_config.from_config({"preset": "swb2000"})
+    config = MODELS["swb2000"]
     frames = torch.randn(share, CHUNK + 2 * config.margin, DIM).half()
     labels = torch.randint(pdfs, (share, CHUNK), dtype=torch.int32)
     batch = Batch(frames, torch.zeros(share, DIM), torch.ones(share, DIM), labels)
@@ -192,10 +192,10 @@ def gpu_step(share: int, pdfs: int = 32_000) -> Work:
 
 def demo_step(share: int, frames: int = 21, pdfs: int = 400) -> Work:
     """Forward, backward and update of the demo model on random features."""
-    from dasr.models import config as model_config
+    from dasr.config import MODELS
     from dasr.models.acoustic import AcousticModel
 
-    config = model_config.from_config({"preset": "demo"})
+    config = MODELS["demo"]
     model = AcousticModel(config, 40, pdfs)
     inputs = torch.randn(share, frames + 2 * config.margin, 40)
     optimizer = torch.optim.SGD(model.parameters(), 1e-6)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,11 +54,11 @@ def corpus(
     from dasr import config as configuration
     from dasr.tasks.autograd_task import AutogradTask
     from dasr.tasks.data import AlignedShards
-    from dasr.training import config as training_config
+    from dasr.training import plan
     from dasr.training.heldout import HeldOut
 
-    config: dict[str, Any] = configuration.load(config_path)
-    training = training_config.from_config(config)
+    config = configuration.load(config_path)
+    training = config.training
     train, dev = AlignedShards.of(config, "train"), AlignedShards.of(config, "dev")
     kept = [pair for pair, _ in zip(dev.utterances(), range(utterances), strict=False)]
     held_out = HeldOut(train.model(config), kept)
@@ -74,5 +73,5 @@ def corpus(
     def evaluate(weights: Tensor) -> float:
         return held_out.score(weights)[0]
 
-    rates = training.rates(chunks, batch)
+    rates = plan.rates(training, chunks, batch)
     return Workload(task, evaluate, rates, momentum=training.momentum, clip=training.clip)

@@ -22,7 +22,7 @@ config_option = click.option(
 def compare(show: bool, config_path: str) -> None:
     """Gather all runs of the comparison into comparison.tsv, and print the table."""
     config = dasr_config.load(config_path)
-    results = Path(config["results"])
+    results = Path(config.results)
     from dasr.results import comparison, records
     from dasr.tracking import store
 
@@ -48,4 +48,4 @@ def report(config_path: str) -> None:
     found = records.read_comparison(config)
     for note in found.notes:
         logger.info("report: %s", note)
-    print(page.write(config, found, comparison.rows(found, Path(config["results"]))))
+    print(page.write(config, found, comparison.rows(found, Path(config.results))))

@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from dasr import __version__
 from dasr.config import Config
 from dasr.files import atomic, write_text
@@ -140,7 +138,7 @@ def write(config: Config, records: Records, table: list[Row]) -> Path:
     """Draw, and write R/report.html atomically."""
     import jinja2
 
-    results = Path(config["results"])
+    results = Path(config.results)
     all_groups = palette.groups(records.runs)
     notes = list(records.notes)
     aside = rejected.gather(results, notes)
@@ -149,7 +147,7 @@ def write(config: Config, records: Records, table: list[Row]) -> Path:
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        name=config["comparison"]["name"],
+        name=config.comparison.name,
         version=__version__,
         headlines=headlines(table),
         columns=HEADINGS,
@@ -160,7 +158,7 @@ def write(config: Config, records: Records, table: list[Row]) -> Path:
         notes=notes,
         aside=aside[:LISTED],
         aside_count=len(aside),
-        settings=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
+        settings=config.text(),
         versions=_versions(records),
         significant=SIGNIFICANT,
     )

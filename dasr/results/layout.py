@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from dasr.config import Config
 from dasr.errors import UserError
 
 
-def kind_folder(config: dict[str, Any], split: str) -> Path:
+def kind_folder(config: Config, split: str) -> Path:
     """R/features/KIND/SPLIT for the kind that the config gives the acoustic model (`features.kind`)."""
-    return Path(config["results"]) / "features" / str(config["features"]["kind"]) / split
+    return Path(config.results) / "features" / config.features.kind / split
 
 
-def model_shards(config: dict[str, Any], split: str) -> list[Path]:
+def model_shards(config: Config, split: str) -> list[Path]:
     """The split's shards for the acoustic model, in order. Raises UserError naming the stage to run."""
     folder = kind_folder(config, split)
     found = sorted(path.parent for path in folder.glob("[0-9]*/manifest.json"))

@@ -80,7 +80,7 @@ def read_lines(path: Path, notes: list[str]) -> list[Record]:
 
 def read_run(config: Config, run: Run, notes: list[str]) -> RunRecord | None:
     """One run, or None with a note where it has not been trained."""
-    results = Path(config["results"])
+    results = Path(config.results)
     folder = results / "runs" / run.name
     metrics = read_lines(folder / "metrics.jsonl", notes)
     if not metrics:
@@ -126,7 +126,7 @@ def read_comparison(config: Config) -> Records:
             found.runs.append(record)
     if not found.runs:
         raise UserError(
-            f"no run of this comparison has been trained under {config['results']}/runs: train first"
+            f"no run of this comparison has been trained under {config.results}/runs: train first"
         )
     return found
 

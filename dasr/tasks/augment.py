@@ -7,23 +7,10 @@ length perturbation, Jaitly & Hinton 2013; SpecAugment, Park et al. 2019 (arXiv 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class AugmentConfig:
-    """How strongly; zeros leave the chunks alone."""
-
-    stretch: float = 0.0  # a chunk is played up to this fraction faster or slower
-    warp: float = 0.0  # its frequency axis is scaled by up to this fraction
-    mask_bins: int = 0  # up to so many neighbouring bins are hidden, twice a chunk
-    mask_frames: int = 0  # up to so many neighbouring frames are hidden, once a chunk
-
-    def __bool__(self) -> bool:
-        return self != AugmentConfig()
+from dasr.config import AugmentConfig
 
 
 def augment(frames: Tensor, labels: Tensor, config: AugmentConfig) -> tuple[Tensor, Tensor]:

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dasr.config import AugmentConfig
 from dasr.features.feed import Feed
 from dasr.models import frontend
 from dasr.models.acoustic import AcousticModel
 from dasr.models.flat import FlatModule
-from dasr.tasks.augment import AugmentConfig, augment
+from dasr.tasks.augment import augment
 from dasr.worlds.interface import Ready
 
 

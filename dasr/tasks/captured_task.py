@@ -17,12 +17,13 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from dasr.config import AugmentConfig
 from dasr.cuda.streams import current
 from dasr.features.feed import Batch
 from dasr.models import frontend
 from dasr.models.acoustic import AcousticModel
 from dasr.models.fast_blstm import FastBLSTM
-from dasr.tasks.augment import AugmentConfig, augment
+from dasr.tasks.augment import augment
 from dasr.worlds.interface import ALL, Ready
 
 # Steps that the host may be ahead of the GPU: enough to keep it busy, few enough that clocks and claims are

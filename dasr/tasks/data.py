@@ -14,7 +14,6 @@ from dasr.errors import UserError
 from dasr.features.alignment import read_labels
 from dasr.features.feed import Feed
 from dasr.features.store import Shard, read_manifest
-from dasr.models import config as model_config
 from dasr.models.acoustic import AcousticModel
 from dasr.results.layout import model_shards
 
@@ -31,7 +30,7 @@ class AlignedShards:
     @classmethod
     def of(cls, config: Config, split: str) -> AlignedShards:
         """Find them under the results folder. Raises UserError naming the stage to run."""
-        results = Path(config["results"])
+        results = Path(config.results)
         features = model_shards(config, split)
         alignments = [results / "alignments" / split / folder.name for folder in features]
         for folder in alignments:
@@ -44,7 +43,7 @@ class AlignedShards:
 
     def model(self, config: Config) -> AcousticModel:
         """A new acoustic model of the configured shape."""
-        return AcousticModel(model_config.from_config(config["model"]), self.feature_dim, self.num_pdfs)
+        return AcousticModel(config.model.shape, self.feature_dim, self.num_pdfs)
 
     def feed(
         self, model: AcousticModel, chunk_frames: int, share: int, rank: int, size: int, seed: int

@@ -23,7 +23,7 @@ def track(config_path: str) -> None:
     Goes to MLFLOW_TRACKING_URI, or to a sqlite database in the results. What is there already is not added
     again."""
     config = dasr_config.load(config_path)
-    results = Path(config["results"])
+    results = Path(config.results)
     from dasr.reporting import palette
     from dasr.results import comparison
     from dasr.results.records import read_comparison

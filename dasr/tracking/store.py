@@ -63,8 +63,8 @@ class Store:
 
     def __init__(self, config: Config):
         self.config = config
-        self.results = Path(config["results"])
-        self.name = str(config["comparison"]["name"])
+        self.results = Path(config.results)
+        self.name = config.comparison.name
         self.uri = tracking_uri(self.results)
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         (self.results / "mlflow").mkdir(parents=True, exist_ok=True)
@@ -163,7 +163,7 @@ class Store:
         from mlflow.entities import Param, RunTag
 
         settings = record.settings
-        params = [Param(key, value) for key, value in _params(record, settings or self.config)]
+        params = [Param(key, value) for key, value in _params(record, settings or self.config.plain())]
         facts = [RunTag(key, value) for key, value in _facts(settings)]
         self.client.log_batch(run_id, params=params[:100], tags=facts[:90])
         metrics = list(_metrics(record, row, self.client.get_run(run_id).info.start_time))

@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dasr.config import TrainingConfig
 from dasr.errors import UserError
 from dasr.learner.learner import Learner
 from dasr.strategies.base import Strategy
 from dasr.training import snapshots
 from dasr.training.background import Background
 from dasr.training.checkpoint import Checkpoints
-from dasr.training.config import TrainingConfig
 from dasr.training.metrics import Clock, Metrics
 from dasr.training.snapshots import Snapshot
 

@@ -82,5 +82,5 @@ def evaluate(run: str, config_path: str) -> None:
     config = configuration.load(config_path)
     wanted = configuration.find_run(config, run)
     data = AlignedShards.of(config, "dev")
-    run_dir = Path(config["results"]) / "runs" / wanted.name
+    run_dir = Path(config.results) / "runs" / wanted.name
     heldout.evaluate(heldout.HeldOut(data.model(config), list(data.utterances())), run_dir)

@@ -21,7 +21,7 @@ from dasr.strategies.base import Strategy
 from dasr.tasks.autograd_task import AutogradTask
 from dasr.tasks.captured_task import CapturedTask
 from dasr.tasks.data import AlignedShards
-from dasr.training import config as training_config
+from dasr.training import plan
 from dasr.training.callbacks import RunCallbacks
 from dasr.training.checkpoint import KEPT, Checkpoints, mean_of_others
 from dasr.training.metrics import Clock, Metrics, learner_record, pack, summary, unpack
@@ -34,7 +34,7 @@ STOP_REACHES_ALL_S = 2.0  # a request to stop is read once a second
 
 
 def folder(config: Config, run: Run) -> Path:
-    return Path(config["results"]) / "runs" / run.name
+    return Path(config.results) / "runs" / run.name
 
 
 async def train(
@@ -51,12 +51,12 @@ async def train(
     `replacement`: this learner takes the place of a lost one in a running, asynchronous run.
     False if all were asked to stop before: then a checkpoint is there to go on from. Raises UserError."""
     run_dir = folder(config, run)
-    training = training_config.from_config(config)
+    training = config.training
     data = AlignedShards.of(config, "train")
     model = data.model(config)
     share = run.batch // world.size
     feed = data.feed(model, training.chunk_frames, max(1, share), world.rank, world.size, run.seed)
-    budget = training.budget(feed.num_chunks, run.batch, world.size)
+    budget = plan.budget(training, feed.num_chunks, run.batch, world.size)
     place = (model, feed, run.seed, world.rank, device, training.augment)
     if device.startswith("cuda"):
         task: CapturedTask | AutogradTask = CapturedTask(
@@ -76,7 +76,7 @@ async def train(
         world,
         task,
         optimizer.chosen(registry.find(run.strategy).optimizer, training.momentum, training.clip),
-        training.rates(feed.num_chunks, run.batch),
+        plan.rates(training, feed.num_chunks, run.batch),
         budget,
         callbacks,
     )

@@ -16,8 +16,6 @@ import yaml
 import dasr
 from dasr.config import Config, Run
 from dasr.files import write_text
-from dasr.models import config as model_config
-from dasr.training import config as training_config
 
 FREE = {"checkpoint_seconds"}  # may change between two parts of a run's life
 
@@ -25,10 +23,10 @@ FREE = {"checkpoint_seconds"}  # may change between two parts of a run's life
 def identity(config: Config, run: Run, num_chunks: int) -> dict[str, Any]:
     """Everything that a checkpoint's meaning depends on, as a flat mapping of dotted names."""
     parts = {
-        "model": asdict(model_config.from_config(config["model"])),
-        "training": {k: v for k, v in asdict(training_config.from_config(config)).items() if k not in FREE},
-        "features": {key: value for key, value in config["features"].items() if key != "shards"},
-        "hmm": config["hmm"],
+        "model": config.model.shape.model_dump(),
+        "training": config.training.model_dump(exclude=FREE),
+        "features": config.features.model_dump(exclude={"shards"}),
+        "hmm": config.hmm.model_dump(),
         "run": run.name,
         "chunks of training data": num_chunks,
     }
@@ -46,11 +44,11 @@ def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
 def write_record(run_dir: Path, config: Config, run: Run) -> None:
     """Write the run's config.yaml: resolved configuration, run, code version, environment."""
     record = {
-        **config,
+        **config.plain(),
         "run": {**asdict(run), "options": dict(run.options), "name": run.name},
         "resolved": {
-            "model": asdict(model_config.from_config(config["model"])),
-            "training": asdict(training_config.from_config(config)),
+            "model": config.model.shape.model_dump(),
+            "training": config.training.model_dump(),
         },
         "code": {"version": dasr.__version__, "commit": _commit()},
         "environment": {

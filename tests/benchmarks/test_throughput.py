@@ -15,8 +15,8 @@ import torch
 from torch.distributed import HashStore
 
 from benchmarks.throughput_clock import Slowed, Timer
+from dasr.config import ModelConfig
 from dasr.models.acoustic import AcousticModel
-from dasr.models.config import ModelConfig
 from dasr.tasks.captured_task import CapturedTask
 from dasr.tasks.task import CopiesWeights
 from dasr.worlds.process.world import connect

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from dasr import config as dasr_config
+from dasr.config import ModelConfig
 from dasr.decoding import posteriors
 from dasr.errors import UserError
 from dasr.features.store import Utterance, write_shard
 from dasr.models.acoustic import AcousticModel
-from dasr.models.config import ModelConfig
 
 PDFS = 7
 PRIORS = np.log(np.arange(1, PDFS + 1, dtype=np.float32) / 28)

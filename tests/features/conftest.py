@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from dasr.config import complete
+from dasr.config import Config, complete
 from dasr.corpora.command import make as make_corpus
 
 AN4 = Path(__file__).parents[2] / "corpora" / "an4"
 
 
-def small_config(results: Path, **corpus: Any) -> dict[str, Any]:
+def small_config(results: Path, **corpus: Any) -> Config:
     """12 utterances of AN4 a split, one shard each."""
     settings = {"path": str(AN4), "limit": 12, "max_bad_fraction": 0.1, **corpus}
     shards = {"train": 1, "dev": 1, "test": 1}
@@ -27,6 +27,6 @@ def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def small(_made: Path, tmp_path: Path) -> dict[str, Any]:
+def small(_made: Path, tmp_path: Path) -> Config:
     shutil.copytree(_made, tmp_path / "results")
     return small_config(tmp_path / "results")

@@ -2,7 +2,6 @@
 input.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import soundfile
 import zarr
 from click.testing import CliRunner
 
+from dasr.config import Config, complete
 from dasr.corpora.command import make as make_corpus
 from dasr.corpora.datadir import Entry
 from dasr.errors import UserError
@@ -23,29 +23,29 @@ from dasr.features.store import Shard
 from tests.features.conftest import small_config
 
 
-def audio_of(config: dict[str, Any], index: int) -> tuple[str, Path, Path]:
+def audio_of(config: Config, index: int) -> tuple[str, Path, Path]:
     """(utterance, its audio, the shard's wav.scp)."""
-    scp = Path(config["results"]) / "corpus" / "train" / "shards" / "0000" / "wav.scp"
+    scp = Path(config.results) / "corpus" / "train" / "shards" / "0000" / "wav.scp"
     name, place = scp.read_text().splitlines()[index].split()
     return name, Path(place), scp
 
 
-def replace_audio(config: dict[str, Any], index: int, place: str) -> str:
+def replace_audio(config: Config, index: int, place: str) -> str:
     name, old, scp = audio_of(config, index)
     scp.write_text(scp.read_text().replace(str(old), place))
     return name
 
 
 def test_a_shard_holds_every_utterance_with_speaker_statistics_and_a_true_manifest(
-    small: dict[str, Any],
+    small: Config,
 ) -> None:
-    path = Path(small["results"]) / "config.yaml"
-    path.write_text(json.dumps(small))
+    path = Path(small.results) / "config.yaml"
+    path.write_text(small.text())
     result = CliRunner().invoke(
         features, ["fbank", "--split", "train", "--shard", "0", "--config", str(path)]
     )
     assert result.exit_code == 0, result.output
-    shard = Shard.open(Path(small["results"]) / "features" / "fbank" / "train" / "0000")
+    shard = Shard.open(Path(small.results) / "features" / "fbank" / "train" / "0000")
     assert len(shard.utterances) == 12 and shard.frames.shape == (shard.num_frames, 40)
     assert (
         shard.manifest["seconds"] == pytest.approx(shard.num_frames / 100)
@@ -90,23 +90,22 @@ BAD: dict[str, tuple[str, Callable[[Path], Any], str]] = {
 
 @pytest.mark.parametrize("what", BAD)
 def test_bad_audio_is_set_aside_and_beyond_the_fraction_stops_with_one_line(
-    small: dict[str, Any], tmp_path: Path, what: str
+    small: Config, tmp_path: Path, what: str
 ) -> None:
     place, create, reason = BAD[what]
     create(tmp_path / place)
     name = replace_audio(small, 2, str(tmp_path / place))
     manifest = make(small, "fbank", "train", "0000")
     assert [row["utterance"] for row in manifest["rejected"]] == [name] and manifest["num_utterances"] == 11
-    small["corpus"]["max_bad_fraction"] = 0
+    plain = small.plain()
+    small = complete({**plain, "corpus": {**plain["corpus"], "max_bad_fraction": 0}})
     with pytest.raises(UserError, match=rf"1 of 12 utterances are bad.*{name}: .*{reason}") as stopped:
         make(small, "fbank", "train", "0000")
     assert "\n" not in str(stopped.value)
 
 
 @pytest.mark.parametrize("cut", [1, 900, 4500])
-def test_a_truncated_opus_file_is_not_taken_for_whole(
-    small: dict[str, Any], tmp_path: Path, cut: int
-) -> None:
+def test_a_truncated_opus_file_is_not_taken_for_whole(small: Config, tmp_path: Path, cut: int) -> None:
     _, audio, _ = audio_of(small, 2)
     (tmp_path / "cut.ogg").write_bytes(audio.read_bytes()[:-cut])
     with pytest.raises(BadAudio, match=r"truncated|cannot be decoded"):
@@ -154,8 +153,8 @@ def test_every_container_gives_the_same_samples(tmp_path: Path) -> None:
         )
 
 
-def test_kaldis_own_features_are_imported_instead_of_extracted(small: dict[str, Any], tmp_path: Path) -> None:
-    shard = Path(small["results"]) / "corpus" / "train" / "shards" / "0000"
+def test_kaldis_own_features_are_imported_instead_of_extracted(small: Config, tmp_path: Path) -> None:
+    shard = Path(small.results) / "corpus" / "train" / "shards" / "0000"
     names = [line.split()[0] for line in (shard / "text").read_text().splitlines()]
     matrices = {
         name: np.random.default_rng(1).normal(size=(20 + i, 7)).astype(np.float32)
@@ -166,16 +165,16 @@ def test_kaldis_own_features_are_imported_instead_of_extracted(small: dict[str, 
     manifest = make(small, "fbank", "train", "0000")
     assert (manifest["dim"], manifest["num_utterances"]) == (7, 11)
     assert manifest["rejected"] == [{"utterance": names[4], "reason": "features with NaN or infinity"}]
-    stored = Shard.open(Path(small["results"]) / "features" / "fbank" / "train" / "0000")
+    stored = Shard.open(Path(small.results) / "features" / "fbank" / "train" / "0000")
     np.testing.assert_allclose(stored.utterance(0), matrices[names[0]], atol=2e-3)
     assert make(small, "mfcc", "train", "0000")["dim"] == 13, "audio is there, and 7 dimensions are no MFCC"
 
 
 def test_a_shard_that_was_not_finished_or_does_not_match_its_manifest_is_refused(
-    small: dict[str, Any],
+    small: Config,
 ) -> None:
     make(small, "fbank", "train", "0000")
-    folder = Path(small["results"]) / "features" / "fbank" / "train" / "0000"
+    folder = Path(small.results) / "features" / "fbank" / "train" / "0000"
     manifest = (folder / "manifest.json").read_text()
 
     def broken(change: Callable[[], Any], message: str) -> None:
@@ -199,7 +198,7 @@ def test_a_shard_that_was_not_finished_or_does_not_match_its_manifest_is_refused
     broken(flip, "does not have the checksum")
 
 
-def test_a_stage_that_fails_leaves_the_shard_that_was_there(small: dict[str, Any]) -> None:
+def test_a_stage_that_fails_leaves_the_shard_that_was_there(small: Config) -> None:
     before = make(small, "fbank", "train", "0000")
     for index in range(3):
         replace_audio(small, index, "/nowhere.wav")
@@ -207,7 +206,7 @@ def test_a_stage_that_fails_leaves_the_shard_that_was_there(small: dict[str, Any
         UserError, match=r"3 of 12 utterances are bad, but corpus.max_bad_fraction \(0.1\) allows 2"
     ):
         make(small, "fbank", "train", "0000")
-    assert Shard.open(Path(small["results"]) / "features/fbank/train/0000").manifest == before
+    assert Shard.open(Path(small.results) / "features/fbank/train/0000").manifest == before
 
 
 def test_features_before_the_corpus_say_so(tmp_path: Path) -> None:
@@ -215,6 +214,6 @@ def test_features_before_the_corpus_say_so(tmp_path: Path) -> None:
         make(small_config(tmp_path), "fbank", "train", "0000")
 
 
-def test_extraction_is_the_same_bits_each_time(small: dict[str, Any]) -> None:
+def test_extraction_is_the_same_bits_each_time(small: Config) -> None:
     assert make(small, "mfcc", "dev", "0000")["checksum"] == make(small, "mfcc", "dev", "0000")["checksum"]
     make_corpus(small)

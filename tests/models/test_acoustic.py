@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from dasr.config import ModelConfig
 from dasr.errors import UserError
 from dasr.models import acoustic
 from dasr.models.acoustic import AcousticModel
-from dasr.models.config import ModelConfig
 
 CONFIG = ModelConfig(layers=1, cells=6, bottleneck=5, subsampling=3, splice=1)
 

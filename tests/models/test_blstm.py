@@ -3,14 +3,14 @@
 import numpy as np
 import torch
 
+from dasr.config import MODELS, ModelConfig
 from dasr.models.acoustic import AcousticModel
 from dasr.models.blstm import BLSTM
-from dasr.models.config import PRESETS, ModelConfig
 
 
 def test_the_swb2000_preset_has_the_papers_43_154_944_parameters():
     with torch.device("meta"):
-        model = AcousticModel(PRESETS["swb2000"], feature_dim=260, num_pdfs=32_000)
+        model = AcousticModel(MODELS["swb2000"], feature_dim=260, num_pdfs=32_000)
     assert sum(parameter.numel() for parameter in model.parameters()) == 43_154_944
 
 

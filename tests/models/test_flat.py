@@ -3,8 +3,8 @@
 import torch
 from torch.nn import functional
 
+from dasr.config import ModelConfig
 from dasr.models.acoustic import AcousticModel
-from dasr.models.config import ModelConfig
 from dasr.models.flat import FlatModule
 from dasr.tasks.autograd_task import buckets
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 import torchaudio
 
+from dasr.config import ModelConfig
 from dasr.models import frontend
-from dasr.models.config import ModelConfig
 
 
 def test_deltas_equal_torchaudios_inside_an_utterance():

@@ -34,7 +34,7 @@ def test_the_table_has_the_columns_that_the_readme_promises_and_what_the_stages_
     assert list(rows[0]) == COLUMNS.split()
     config = dasr_config.load(made)
     for row, run in zip(rows, dasr_config.runs(config), strict=True):
-        results = Path(config["results"])
+        results = Path(config.results)
         score = json.loads((results / "decode" / run.name / "unigram" / "score.json").read_text())
         assert (row["strategy"], int(row["seed"])) == (run.label, run.seed)
         wer = float(row["wer_unigram"])
@@ -70,6 +70,6 @@ def test_what_is_missing_is_an_empty_cell(made):
     config = dasr_config.load(made)
     found = records.read_comparison(config)
     bare = records.RunRecord(found.runs[0].run, found.runs[0].folder, {}, [], [], [], {})
-    row = comparison.rows(records.Records([bare]), Path(config["results"]))[0]
+    row = comparison.rows(records.Records([bare]), Path(config.results))[0]
     assert {key for key, value in row.items() if value} == {"strategy", "learners", "batch", "seed"}
     assert "-" in comparison.pretty([row])

@@ -18,7 +18,7 @@ def small(tmp_path):
 
 
 def folder(config, index=0):
-    return Path(config["results"]) / "runs" / dasr_config.runs(config)[index].name
+    return Path(config.results) / "runs" / dasr_config.runs(config)[index].name
 
 
 def test_a_last_line_cut_by_a_crash_is_left_out_with_a_note(small):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from dasr import config
+from dasr.config import Config
 from dasr.features.store import Utterance, write_arrays, write_shard
 from dasr.files import write_json
 
@@ -39,7 +40,7 @@ def make(folder: Path) -> Path:
     return results
 
 
-def small_config(results: Path, **training: Any) -> dict[str, Any]:
+def small_config(results: Path, **training: Any) -> Config:
     """A network of a few hundred weights, twelve chunks a step."""
     return config.complete(
         {

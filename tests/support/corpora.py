@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from dasr.config import complete
+from dasr.config import Config, complete
 
 SPLITS = ("train", "dev", "test")
 
 
-def config(results: Path, shards: int = 1, **settings: Any) -> dict[str, Any]:
+def config(results: Path, shards: int = 1, **settings: Any) -> Config:
     sizes = {split: shards for split in SPLITS}
     return complete({"results": str(results), "corpus": settings, "features": {"shards": sizes}})
 

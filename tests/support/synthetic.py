@@ -43,7 +43,7 @@ def make(root: Path, **comparison) -> Path:
     config = dasr_config.complete(
         {"results": str(root / "results"), "comparison": {"name": "synthetic", "seeds": [0, 1], **comparison}}
     )
-    results = Path(config["results"])
+    results = Path(config.results)
     draw = random.Random(0)
     references = {}
     for split in ("dev", "test"):
@@ -60,7 +60,7 @@ def make(root: Path, **comparison) -> Path:
     for run in dasr_config.runs(config):
         _run(results, config, run, references)
     path = root / "config.yaml"
-    path.write_text(yaml.safe_dump(config))
+    path.write_text(config.text())
     return path
 
 
@@ -79,7 +79,7 @@ def _run(results: Path, config, run, references) -> None:
         "code": {"version": "0.1.0", "commit": "e8df171"},
         "environment": {"torch": "2.14.1", "python": "3.11"},
     }
-    (folder / "config.yaml").write_text(yaml.safe_dump({**config, **stamp}))
+    (folder / "config.yaml").write_text(yaml.safe_dump({**config.plain(), **stamp}))
     total = EPOCHS * EPOCH_SAMPLES
     seconds = EPOCHS * epoch_s
 

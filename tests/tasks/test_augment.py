@@ -2,7 +2,8 @@
 
 import torch
 
-from dasr.tasks.augment import AugmentConfig, augment
+from dasr.config import AugmentConfig
+from dasr.tasks.augment import augment
 
 
 def test_labels_move_with_their_frames_when_a_chunk_is_stretched():

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from dasr.config import AugmentConfig, complete
 from dasr.errors import UserError
 from dasr.features.feed import Batch
-from dasr.tasks.augment import AugmentConfig
 from dasr.tasks.autograd_task import AutogradTask
 from dasr.tasks.data import AlignedShards
 from tests.support.aligned_corpus import small_config
@@ -32,8 +32,8 @@ def gradient_of(task):
 
 
 def test_the_mean_of_learners_gradients_is_the_gradient_of_their_batches_together(corpus):
-    config = small_config(corpus)
-    config["model"]["dropout"] = 0.0
+    plain = small_config(corpus).plain()
+    config = complete({**plain, "model": {**plain["model"], "dropout": 0.0}})
     data = AlignedShards.of(config, "train")
     feed = data.feed(data.model(config), 7, 12, 0, 1, seed=0)
     batch = next(b for b in iter(feed.next, None) if (b.labels < 0).any())  # shares with unequal counts

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from dasr.config import ModelConfig
 from dasr.features.feed import Feed
 from dasr.features.store import Utterance, write_arrays, write_shard
 from dasr.files import write_json
 from dasr.models.acoustic import AcousticModel
-from dasr.models.config import ModelConfig
 from dasr.tasks.autograd_task import AutogradTask
 from dasr.tasks.captured_task import CapturedTask
 

@@ -55,7 +55,7 @@ def test_a_parent_holds_the_comparison_and_a_child_each_training(tracked):
 
 
 def test_tracking_twice_adds_nothing(tracked):
-    before = (Path(dasr_config.load(tracked)["results"]) / "mlflow" / "mlflow.db").read_bytes()
+    before = (Path(dasr_config.load(tracked).results) / "mlflow" / "mlflow.db").read_bytes()
     output, store = again(tracked)
     assert "0 runs added, 2 were there, comparison unchanged" in output
     assert (store.results / "mlflow" / "mlflow.db").read_bytes() == before
@@ -70,7 +70,7 @@ def test_a_run_that_changed_or_was_cut_off_is_replaced_and_only_that(tracked):
     assert "1 runs added, 1 were there" in again(tracked)[0]
     (now,) = store.find("dasr.run", name)
     assert now.info.run_id != cut
-    with open(Path(config["results"]) / "runs" / name / "heldout.jsonl", "a") as stream:
+    with open(Path(config.results) / "runs" / name / "heldout.jsonl", "a") as stream:
         stream.write('{"kind":"heldout","samples":140000,"seconds":60.0,"epochs":12.7,"ce":1.3}\n')
     assert "1 runs added, 1 were there" in again(tracked)[0]
     assert store.find("dasr.run", name)[0].data.metrics["heldout_ce"] == 1.3

@@ -51,7 +51,7 @@ def address(comparison, tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    uri = tracking_uri(Path(comparison["results"]))
+    uri = tracking_uri(Path(comparison.results))
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--workers", "1"]
     log = tmp_path_factory.mktemp("server") / "log"
     with open(log, "w") as stream:
@@ -111,7 +111,7 @@ def picture(browser, name):
 
 
 def tracked(comparison):
-    return json.loads((Path(comparison["results"]) / "mlflow" / "tracked.json").read_text())
+    return json.loads((Path(comparison.results) / "mlflow" / "tracked.json").read_text())
 
 
 def click(browser, xpath):
@@ -138,7 +138,7 @@ def sort_by(browser, name):
 
 
 def test_the_comparisons_runs_are_listed_and_sort_by_word_error_rate(browser, address, comparison):
-    stamp, name = tracked(comparison), comparison["comparison"]["name"]
+    stamp, name = tracked(comparison), comparison.comparison.name
     browser.get(f"{address}/#/experiments/{stamp['experiment']}/runs")
 
     def text():

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
 from dasr.planning import workloads
 from dasr.planning.simulate import simulate
 from dasr.tasks.data import AlignedShards
-from dasr.training import config as training_config
-from dasr.training import snapshots
+from dasr.training import plan, snapshots
 from dasr.training.heldout import HeldOut, evaluate
 from dasr.worlds.process.local_launch import run_processes
 from dasr.worlds.simulated import clusters
@@ -99,11 +97,11 @@ def test_held_out_loss_falls_and_is_written_a_line_a_snapshot(lived, corpus):
 def test_a_simulated_run_of_the_corpus_ends_with_the_bits_of_the_real_one(lived, tmp_path, strategy):
     config = small_config(lived / "undisturbed", snapshots=3)
     path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump(config))
-    workload, training = workloads.corpus(path, 12, 0), training_config.from_config(config)
+    path.write_text(config.text())
+    workload, training = workloads.corpus(path, 12, 0), config.training
     data = AlignedShards.of(config, "train")
     chunks = data.feed(data.model(config), 7, 6, 0, 2, 0).num_chunks
-    budget = training.budget(chunks, 12, 2)
+    budget = plan.budget(training, chunks, 12, 2)
     name, *option = strategy.split("-tau=")
     simulated = simulate(
         name, 2, budget.steps, clusters.load("ideal"), options={"tau": int(option[0])} if option else {},

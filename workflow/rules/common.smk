@@ -12,8 +12,9 @@ from dasr.errors import UserError
 # the sections they depend on in `params`, which is what makes Snakemake rerun them, and only them.
 try:
     _where = " + ".join(map(str, workflow.configfiles)) or "config.yaml"
-    config = dasr_config.complete(config, _where)
-    RUNS = [run.name for run in dasr_config.runs(config)]
+    _resolved = dasr_config.complete(config, _where)
+    RUNS = [run.name for run in dasr_config.runs(_resolved)]
+    config = _resolved.plain()
     R = config["results"]
     RESOLVED = f"{R}/config.yaml"
     _text = yaml.safe_dump(config, sort_keys=False)
@@ -21,9 +22,11 @@ try:
         not Path(RESOLVED).is_file()
         or Path(RESOLVED).read_text(encoding="utf-8") != _text
     ):
-        from dasr.training.config import check_runs  # seconds, so only after a change
+        from dasr.planning.check import (
+            check_runs,
+        )  # seconds, so only after a change
 
-        check_runs(config)
+        check_runs(_resolved)
         files.write_text(RESOLVED, _text)
 except UserError as error:
     raise WorkflowError(str(error)) from None

@@ -11,7 +11,7 @@ rule train:
     priority: 1
     params:
         resolved=RESOLVED,
-        run=lambda wildcards: vars(dasr_config.find_run(config, wildcards.run)),
+        run=lambda wildcards: vars(dasr_config.find_run(_resolved, wildcards.run)),
         model=config["model"],
         training=config["training"],
         # Derived from resources, so that another partition or time limit retrains nothing.

@@ -1,0 +1,32 @@
+"""Runs that could not be trained are refused before anything runs."""
+
+from typing import Any
+
+import pytest
+
+from dasr import config
+from dasr.errors import UserError
+from dasr.planning.check import check_runs
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"strategies": ["single", "bmuff"]}, "no strategy 'bmuff'; did you mean 'bmuf'"),
+        ({"strategies": [{"strategy": "bmuf", "tauu": 3}]}, "did you mean 'tau'"),
+        ({"learners": [3], "batch": [32]}, "32 chunks cannot be shared equally by 3"),
+        ({"strategies": [{"strategy": "ad", "mixing": "random-rin"}]}, "did you mean 'random-ring'"),
+        ({"strategies": [{"strategy": "sd", "order": "mix-then-updat"}]}, "did you mean 'mix-then-update'"),
+        ({"strategies": [{"strategy": "sc-allreduce", "compression": "fp61"}]}, "did you mean 'fp16'"),
+        ({"strategies": [{"strategy": "slowmo", "inner": "sdd"}]}, "did you mean 'sd'"),
+        ({"strategies": [{"strategy": "sgp", "graph": "exponentia"}]}, "did you mean 'exponential'"),
+        ({"strategies": [{"strategy": "sc-ps", "servers": 0}]}, "'servers' must be at least 1"),
+        ({"strategies": [{"strategy": "ac-ps", "servers": 0}]}, "'servers' must be at least 1"),
+        ({"strategies": [{"strategy": "diloco", "fragments": 0}]}, "'fragments' must be at least 1"),
+        ({"strategies": [{"strategy": "ad", "pace": 0.0}]}, "pace is 0"),
+    ],
+)
+def test_a_run_that_could_not_be_trained_is_refused(changes: dict[str, Any], message: str) -> None:
+    check_runs(config.complete({}))
+    with pytest.raises(UserError, match=message):
+        check_runs(config.complete({"comparison": changes}))
