@@ -21,7 +21,7 @@ from dasr.learner.optimizer import Optimizer
 from dasr.learner.weights import Weights
 from dasr.strategies.learner import LinearCombination
 from dasr.tasks.task import CopiesWeights, Task
-from dasr.worlds.interface import ALL, Make, Ready, World
+from dasr.worlds.interface import ALL, ApplyPart, Ready, World
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Learner:
         # Where the gradient is taken; a task on a GPU keeps such a copy itself, in its own type.
         self._taking = task if isinstance(task, CopiesWeights) else None  # asked once: it takes 40 us
         kind = self.weights.dtype if self._taking is None else self._taking.gradient_dtype
-        self.gradient = world.shared(torch.empty_like(self.weights, dtype=kind))
+        self.gradient = world.symmetric_like(torch.empty_like(self.weights, dtype=kind))
         self.optimizer = optimizer(self.weights)
         self.schedule = schedule
         self.budget = budget
@@ -172,10 +172,10 @@ class Learner:
         return self.optimizer.elementwise
 
     def use_symmetric_weights(self) -> Tensor:
-        return self._weights.share(self.world.shared) if self.elementwise else self.gradient
+        return self._weights.share(self.world.symmetric_like) if self.elementwise else self.gradient
 
     @contextlib.contextmanager
-    def sharded_update(self, factor: float) -> Iterator[Make]:
+    def sharded_update(self, factor: float) -> Iterator[ApplyPart]:
         held, new = self._weights, None
 
         def make(where: slice, gradients: Sequence[Tensor]) -> Tensor:

@@ -35,7 +35,7 @@ async def probe(
     exchange: Times = {}
     all_reduce: Times = {}
     peer, device = world.rank ^ 1, world.device
-    vector = world.shared(torch.empty(max_bytes // 4, device=device))  # as gradients are
+    vector = world.symmetric_like(torch.empty(max_bytes // 4, device=device))  # as gradients are
     for size in sizes(max_bytes):
         buffer = vector[: size // 4]
         exchange[size] = await _slowest(world, repeats, functools.partial(_exchange, world, buffer, peer))

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from dasr.worlds.interface import ALL, Make, Ready, World
+from dasr.worlds.interface import ALL, ApplyPart, Ready, World
 
 LinearCombination = Sequence[tuple[float, Tensor]]
 """A sum of vectors, (factor, vector) each, not added up yet: one pass does that with what else is added."""
@@ -65,7 +65,7 @@ class Learner(Protocol):
         of them call this."""
         ...
 
-    def sharded_update(self, factor: float) -> AbstractContextManager[Make]:
+    def sharded_update(self, factor: float) -> AbstractContextManager[ApplyPart]:
         """While it is open nobody else touches the weights, and what it gives updates a part of them with the
         mean of gradients, times `factor`, and gives that part; where the optimizer needs the whole gradient
         first, that mean is put into `gradient`. Afterwards these are the weights; update() counts the step,

@@ -65,21 +65,23 @@ class Event(Protocol):
     def wait(self) -> Awaitable[None]: ...
 
 
-Make = Callable[[slice, Sequence[Tensor]], Tensor]
-"""Makes the update there, from everyone's gradients of that part (in the order of the group); gives it."""
+ApplyPart = Callable[[slice, Sequence[Tensor]], Tensor]
+"""`apply_part(part, gradients)`: update that part with everyone's gradients of it, in the order of the group.
+Gives the updated part."""
 
 
-class Sharing(Protocol):
-    """One update that a group of learners makes together, each a share of every part."""
+class ShardedUpdate(Protocol):
+    """One update of the whole vector that a group of learners makes together: each updates one shard of every
+    part, and all get all shards (ZeRO stage 1, arXiv 1910.02054)."""
 
     def send(self, part: slice) -> None:
-        """Send the others their shares of that part of the gradient as it is now. All send the same parts in
-        the same order; it must not change before the update ends."""
+        """Start sending the others their shards of that part of the gradient. All learners send the same
+        parts in the same order. The part must not change until the update ends."""
         ...
 
-    def update(self, making: AbstractContextManager[Make]) -> list[tuple[slice, Awaitable[None]]]:
-        """Make the update of this learner's shares of all that was sent. Each of these ends when all have
-        made theirs of that slice, and the target is the same everywhere there."""
+    def update(self, applying: AbstractContextManager[ApplyPart]) -> list[tuple[slice, Awaitable[None]]]:
+        """Update this learner's shards of all parts that were sent. Gives slices of the target, each with an
+        awaitable that ends when all learners have updated it: there the target is then equal on all."""
         ...
 
 
@@ -131,14 +133,16 @@ class World(Protocol):
         """Reduce in place, or into `out`, over the ranks of `group` (None: all); op is "mean" or "sum"."""
         ...
 
-    def shared(self, like: Tensor) -> Tensor:
-        """Zeros like it, where the GPUs of this host's other learners can write: all-reduces of it, or into
-        it, are faster. Every learner calls this, in the same order."""
+    def symmetric_like(self, like: Tensor) -> Tensor:
+        """A vector of zeros like it in symmetric memory, where the GPUs of a host write into each other's
+        memory: all-reduces of it, or into it, are faster. Every learner calls this, in the same order."""
         ...
 
-    def sharing(self, vector: Tensor, target: Tensor, group: Sequence[int] | None = None) -> Sharing | None:
-        """Begin an update of `target`, the same on all of the group, with their gradients `vector`: both of
-        them shared vectors. None, on all learners, where that is no quicker than to reduce the gradients."""
+    def sharded_update(
+        self, vector: Tensor, target: Tensor, group: Sequence[int] | None = None
+    ) -> ShardedUpdate | None:
+        """Begin an update of `target`, which is equal on all of the group, with their gradients `vector`.
+        Both are vectors of symmetric_like(). None, on all learners, where reducing gradients is as fast."""
         ...
 
     def all_gather(self, payload: Payload, group: Sequence[int] | None = None) -> Awaitable[list[Payload]]:

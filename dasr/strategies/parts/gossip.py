@@ -24,7 +24,7 @@ from dasr.worlds.interface import Payload, PeerLost, World
 GAMMA = {"sign": 0.3, "topk": 0.3, "powersgd": 0.03}  # consensus step size of the codecs that lose much
 
 
-class Deferred:
+class LazyAwaitable:
     """An awaitable whose coroutine is made when it is awaited: one that never is leaves nothing behind."""
 
     def __init__(self, make: Callable[[], Coroutine[Any, Any, LinearCombination]]):
@@ -89,7 +89,7 @@ class Gossip:
         partners = self.mixing.partners(round_, self.world.rank)
         if self.mixing.kind == "uniform" and self.spec == "fp32":
             reduction = self.world.all_reduce(weights.clone(), self.mixing.members)
-            return Deferred(lambda: self._all_reduced(weights, reduction))
+            return LazyAwaitable(lambda: self._all_reduced(weights, reduction))
         exchanges = []
         for peer in partners:
             if peer in joining or self.world.rank in joining:
@@ -104,7 +104,7 @@ class Gossip:
             exchanges.append((peer, its, sent, exchange))
         others = max(1, len(set(partners) - joining))
         scale = 1 / others if self.world.rank in joining else self.gamma / (1 + len(partners))
-        return Deferred(lambda: self._differences(weights, exchanges, joining, scale))
+        return LazyAwaitable(lambda: self._differences(weights, exchanges, joining, scale))
 
     async def _differences(
         self,

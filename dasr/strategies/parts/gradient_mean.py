@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dasr.strategies.learner import Learner
 from dasr.strategies.parts.buckets import BUCKET_MB, Buckets
 from dasr.strategies.parts.means import Mean
-from dasr.worlds.interface import Sharing
+from dasr.worlds.interface import ShardedUpdate
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class GradientMean(Mean):
         the group may have a gradient."""
         contribution, gradient = contribution or Contribution(), self.learner.gradient
         if self.target is not None:
-            sharing = self.world.sharing(gradient, self.target, self.group)
-            if sharing is not None:
-                return await self._update(sharing, contribution)
+            sharded = self.world.sharded_update(gradient, self.target, self.group)
+            if sharded is not None:
+                return await self._update(sharded, contribution)
         started: list[Awaitable[object]] = []
 
         def send(part: slice) -> None:
@@ -61,10 +61,10 @@ class GradientMean(Mean):
         if scale != 1:
             gradient.mul_(scale)
 
-    async def _update(self, sharing: Sharing, contribution: Contribution) -> None:
-        """Each learner makes a share of the update."""
-        await self._in_buckets(sharing.send, contribution)
-        for where, there in sharing.update(self.learner.sharded_update(await contribution.scale())):
+    async def _update(self, sharded: ShardedUpdate, contribution: Contribution) -> None:
+        """Each learner updates one shard of every part."""
+        await self._in_buckets(sharded.send, contribution)
+        for where, there in sharded.update(self.learner.sharded_update(await contribution.scale())):
             await there
             self.learner.prefetch_weights(where)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from dasr.strategies.learner import Learner, LinearCombination
 from dasr.strategies.parts.buckets import Buckets
 from dasr.strategies.parts.codecs import Cast, Encoded, PowerSGD, codec
-from dasr.strategies.parts.gossip import Deferred
+from dasr.strategies.parts.gossip import LazyAwaitable
 from dasr.worlds.interface import ALL, World
 
 
@@ -104,7 +104,7 @@ class ModelMean(Mean):
     def __init__(self, learner: Learner, compression: str):
         super().__init__(learner.world, compression)
         self.learner, self.buckets = learner, Buckets(learner)
-        self.mean = learner.world.shared(learner.weights) if self.exact else None
+        self.mean = learner.world.symmetric_like(learner.weights) if self.exact else None
         self.last = None if self.exact else learner.copy()
 
     @property
@@ -147,9 +147,9 @@ class ModelMean(Mean):
         Two learners exchange theirs: none adds up anything for the other."""
         if self.exact and self.world.size == 2:
             theirs = self.world.exchange(weights, 1 - self.world.rank)
-            return Deferred(lambda: self._apart(0.5, weights, theirs))
+            return LazyAwaitable(lambda: self._apart(0.5, weights, theirs))
         mean = self.of(weights)
-        return Deferred(lambda: self._apart(1.0, weights, mean))
+        return LazyAwaitable(lambda: self._apart(1.0, weights, mean))
 
     async def _apart(self, factor: float, weights: Tensor, coming: Awaitable[Any]) -> LinearCombination:
         return [(factor, await coming), (-factor, weights)]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dasr.worlds.peer_memory.region import PeerMemory
 
 ALIGNED = 16  # bytes: where parts begin
-UNDISTURBED = 3  # exchanges begin when one in so many of a gradient's parts, its first, are under way
+START_AFTER_ONE_IN = 3  # exchanges begin when one in so many of a gradient's parts, its first, are under way
 
 
 @dataclass
@@ -45,21 +45,22 @@ class ExchangeBuffers:
         self._turns: dict[int, int] = {}  # exchanges with each partner
         self._under_way: set[int] = set()  # partners
         self._waiting: list[_Exchange] = []  # those that have not been started
-        self._exchanging: str | None = None  # the activity whose the windows are
+        self._claimed_by: str | None = None  # the first activity that exchanged: only it may use the buffers
         self._parts = 0  # that the last gradient was told in
 
-    def _windows_are(self, activity: str) -> bool:
-        self._exchanging = self._exchanging or activity
-        return self._exchanging == activity
-
-    def exchanges(self, payload: Payload, peer: int, activity: str) -> bool:
-        """Whether the payload can be put into the partner's window. Both ends come to the same answer."""
+    def can_exchange(self, payload: Payload, peer: int, activity: str) -> bool:
+        """Whether that activity can put the payload into the partner's buffer. Both ends come to the same
+        answer."""
         parts, memory = parts_of(payload), self.memory
         if peer not in memory.ranks or peer in memory.replaced or not all(part.is_cuda for part in parts):
             return False
         if peer in self._under_way:
             return False
-        return self._windows_are(activity) and _size(payload) <= memory.window_bytes
+        return self._claimed_by in (None, activity) and _size(payload) <= memory.window_bytes
+
+    def claim_for(self, activity: str) -> None:
+        """From the first exchange on, the buffers belong to the activity that made it."""
+        self._claimed_by = activity
 
     def exchange(self, payload: Payload, peer: int) -> Callable[[], Payload]:
         """Start (see begin); what it gives waits (the stream, not the thread) and gives the partner's."""
@@ -84,7 +85,7 @@ class ExchangeBuffers:
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
-        beside, signals = self.memory.beside, self.memory.signals
+        beside, signals = self.memory.side_stream, self.memory.signals
         first = parts_of(waiting[0].payload)[0]
         with beside("exchange", first.device):
             for each in waiting:
@@ -98,14 +99,14 @@ class ExchangeBuffers:
                     self._fetch(each, each.host)
                 each.arrived = record_event(first)
 
-    def begin_in(self, ready: Ready) -> Ready:
+    def start_during_backward(self, ready: Ready) -> Ready:
         """Calls begin() in the midst of a gradient, before one of its slices is told."""
         if not self._waiting:
             return ready
         last, self._parts = self._parts, 0
 
         def told(part: Tensor) -> None:
-            if self._parts == last // UNDISTURBED:
+            if self._parts == last // START_AFTER_ONE_IN:
                 self.begin()
             self._parts += 1
             ready(part)

@@ -14,13 +14,13 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore
 
-from dasr.worlds.interface import Make, Payload, PeerLost
+from dasr.worlds.interface import ApplyPart, Payload, PeerLost
 from dasr.worlds.peer_memory.region import PeerMemory
-from dasr.worlds.peer_memory.sharded_update import Shares
+from dasr.worlds.peer_memory.sharded_update import PeerShardedUpdate
 from dasr.worlds.peer_memory.signals import MEETING, Signals
 from dasr.worlds.peer_memory.symmetric import SymmetricMemory
 from dasr.worlds.process import wire
-from dasr.worlds.process.activities import BlockingAwaitable, failing, finish
+from dasr.worlds.process.activities import BlockingAwaitable, failing, run_now
 
 if TYPE_CHECKING:
     from dasr.worlds.process.world import ProcessWorld
@@ -94,8 +94,8 @@ def exchange(
     """The gradient loop's stream (`main`) waits for the other's, its thread for nothing; other activities
     tell each other when it is there, so that they can go on without a partner that is lost."""
     if main:
-        return BlockingAwaitable(world, memory.windows.exchange(payload, peer))
-    marker = torch.tensor([memory.windows.push(payload, peer)], dtype=torch.uint8)
+        return BlockingAwaitable(world, memory.buffers.exchange(payload, peer))
+    marker = torch.tensor([memory.buffers.push(payload, peer)], dtype=torch.uint8)
     try:
         world.transport.send(peer, tag, wire.pack(marker))
     except BaseException as error:
@@ -103,32 +103,34 @@ def exchange(
     told = world.receive(marker, peer, tag)
 
     def received() -> Payload:
-        turn = finish(told)
+        turn = run_now(told)
         assert isinstance(turn, Tensor)
-        return memory.windows.window(payload, peer, int(turn))
+        return memory.buffers.window(payload, peer, int(turn))
 
     return BlockingAwaitable(world, received, waits=False)  # `told` counts it
 
 
-def sharing(
+def sharded_update(
     world: ProcessWorld, vector: Tensor, target: Tensor, members: tuple[int, ...]
-) -> PeerSharing | None:
+) -> AccountedShardedUpdate | None:
     """Where there is one in the memory of the GPUs."""
-    shares = None if world.peers is None else world.peers.shares(vector, target, members)
-    return None if shares is None else PeerSharing(world, shares)
+    shares = None if world.peers is None else world.peers.sharded_update(vector, target, members)
+    return None if shares is None else AccountedShardedUpdate(world, shares)
 
 
-class PeerSharing:
-    """A Sharing of the gradient loop: its stream waits for the others', its thread for nothing."""
+class AccountedShardedUpdate:
+    """A ShardedUpdate of the gradient loop: its stream waits for the others', its thread for nothing."""
 
-    def __init__(self, world: ProcessWorld, shares: Shares):
+    def __init__(self, world: ProcessWorld, shares: PeerShardedUpdate):
         self.world, self.shares = world, shares
 
     def send(self, part: slice) -> None:
         self.world._account(self.shares.send(part), 2 * len(self.shares.others))
 
-    def update(self, making: AbstractContextManager[Make]) -> list[tuple[slice, Awaitable[None]]]:
-        return [(where, BlockingAwaitable(self.world, there)) for where, there in self.shares.update(making)]
+    def update(self, applying: AbstractContextManager[ApplyPart]) -> list[tuple[slice, Awaitable[None]]]:
+        return [
+            (where, BlockingAwaitable(self.world, there)) for where, there in self.shares.update(applying)
+        ]
 
 
 def _name(device: torch.device) -> str:
@@ -151,7 +153,7 @@ def _answer(world: ProcessWorld, ranks: tuple[int, ...], key: str) -> str:
         time.sleep(1e-3)
         if time.monotonic() > look:
             look = time.monotonic() + LOOK_S
-            lost = world.registry.find_lost(ranks) if look > LOOK_S else None
+            lost = world.store_client.find_lost(ranks) if look > LOOK_S else None
             if lost is not None:
                 raise PeerLost(lost)
         if time.monotonic() > deadline:

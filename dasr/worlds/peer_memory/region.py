@@ -25,7 +25,7 @@ from dasr.cuda.streams import record_event, wait_for
 from dasr.worlds.interface import RollCall
 from dasr.worlds.peer_memory.exchange import ExchangeBuffers
 from dasr.worlds.peer_memory.host_path import Board, Ways
-from dasr.worlds.peer_memory.sharded_update import Shares, cut_into
+from dasr.worlds.peer_memory.sharded_update import PeerShardedUpdate, cut_into
 from dasr.worlds.peer_memory.signals import GATHER, SCATTER, Signals
 from dasr.worlds.peer_memory.symmetric import Allocate
 
@@ -57,12 +57,12 @@ class PeerMemory:
         self.replaced: set[int] = set()  # learners whose first process is gone, and its memory with it
         self._shared: list[tuple[Tensor, list[Tensor]]] = []  # a vector here, and those of all learners
         self._plans: dict[Any, _Plan] = {}
-        self.windows = ExchangeBuffers(self)
+        self.buffers = ExchangeBuffers(self)
         self.ways = Ways(rank, board)
-        self._all_shares: dict[Any, Shares] = {}
-        self.beside = streams.Streams()
+        self._sharded_updates: dict[Any, PeerShardedUpdate] = {}
+        self.side_stream = streams.Streams()
 
-    def shared(self, like: Tensor) -> Tensor:
+    def symmetric_like(self, like: Tensor) -> Tensor:
         """Zeros like it (flat), which others write into when they reduce theirs."""
         if not self._shared:
             # For each learner: where its slices come to be added up, and two windows. Room for float32.
@@ -74,12 +74,12 @@ class PeerMemory:
         self._shared.append((vector, everyone))
         return vector
 
-    def look_at(self, call: RollCall) -> None:
+    def note_replacements(self, call: RollCall) -> None:
         """Who was replaced: all learners know it at the same round."""
         lives = zip(call.members, call.lives, strict=False)
         self.replaced = {rank for rank, life in lives if life > 1}
 
-    def reduces(self, target: Tensor, members: Sequence[int]) -> bool:
+    def can_reduce(self, target: Tensor, members: Sequence[int]) -> bool:
         """Whether `all_reduce` can do it: into (a slice of) a shared vector, on this host."""
         here = len(members) > 1 and all(rank in self.ranks for rank in members)
         return here and self._place(target) is not None
@@ -95,12 +95,12 @@ class PeerMemory:
         plan, signals = self._plans[key], self.signals
         others = [peer for peer, _ in plan.returning]
         # Two streams: the next part's slices leave while this one's are waited for.
-        with self.beside("scatter", buffer.device):
+        with self.side_stream("scatter", buffer.device):
             for peer, part, there in plan.leaving:
                 there.copy_(part, non_blocking=True)
                 signals.put([peer], SCATTER)
             left = record_event(buffer)
-        with self.beside("gather", buffer.device):
+        with self.side_stream("gather", buffer.device):
             signals.wait(others, SCATTER)
             _add_up(plan.result, plan.mine, plan.arriving, op)
             for peer, there in plan.returning:
@@ -133,15 +133,17 @@ class PeerMemory:
         returning = [(peer, everyone[peer][offset + mine.start : offset + mine.stop]) for _, peer in others]
         return _Plan(buffer[mine], target[mine], leaving, arriving, returning)
 
-    def shares(self, vector: Tensor, target: Tensor, members: tuple[int, ...]) -> Shares | None:
+    def sharded_update(
+        self, vector: Tensor, target: Tensor, members: tuple[int, ...]
+    ) -> PeerShardedUpdate | None:
         """For an update of `target` with the gradients `vector`; None where they are not shared vectors, or
         not all members are of this host. All of them come to the same answer."""
-        if not self.reduces(vector, members) or self._place(target) is None:
+        if not self.can_reduce(vector, members) or self._place(target) is None:
             return None
         key = (vector.data_ptr(), target.data_ptr(), members)
-        if key not in self._all_shares:
-            self._all_shares[key] = Shares(self, vector, target, members)
-        return self._all_shares[key]
+        if key not in self._sharded_updates:
+            self._sharded_updates[key] = PeerShardedUpdate(self, vector, target, members)
+        return self._sharded_updates[key]
 
     def everyone(self, vector: Tensor) -> list[Tensor]:
         """That shared vector on every learner of the host."""

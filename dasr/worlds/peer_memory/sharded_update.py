@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from dasr.cuda.streams import record_event, wait_for
-from dasr.worlds.interface import Make
+from dasr.worlds.interface import ApplyPart
 from dasr.worlds.peer_memory.host_path import HostPair
 from dasr.worlds.peer_memory.signals import GRADIENTS, RESULTS
 
@@ -35,7 +35,7 @@ Copies = list[tuple[Tensor, Tensor]]  # (from, to)
 
 
 @dataclass(frozen=True)
-class Share:
+class Shard:
     """This learner's share of one part or two. `peer`: a place on the host."""
 
     parts: tuple[Part, ...]
@@ -47,17 +47,17 @@ class Share:
     returned: Copies  # others' results, likewise
 
 
-class Shares:
+class PeerShardedUpdate:
     """A vector that each learner has a gradient of, `target` what the update changes."""
 
     def __init__(self, memory: PeerMemory, vector: Tensor, target: Tensor, members: tuple[int, ...]):
         self.memory, self.vector, self.target, self.members = memory, vector, target, members
         self.others = [memory.ranks.index(rank) for rank in members if rank != memory.rank]
         self._ways: dict[int, HostPair] = {}
-        self._shares: dict[tuple[Part, ...], Share] = {}
+        self._shards: dict[tuple[Part, ...], Shard] = {}
         self._parts: list[Part] = []  # sent since the last update
         self._cut_together: dict[Part, tuple[Part, ...]] = {}  # as the last update's were: all know them
-        self._sent: list[tuple[Share, Any]] = []  # and a mark behind it
+        self._sent: list[tuple[Shard, Any]] = []  # and a mark behind it
 
     def send(self, part: slice) -> float:
         """Start sending that part; bytes, those of its result included."""
@@ -65,16 +65,16 @@ class Shares:
             self._choose_ways()
         here = (part.start, part.stop)
         self._parts.append(here)
-        share = self._share(self._cut_together.get(here, (here,)))
+        share = self._shard(self._cut_together.get(here, (here,)))
         leaving, last = share.leaving[here], here == share.parts[-1]
         if leaving or last:
-            with self.memory.beside("scatter", self.vector.device):
+            with self.memory.side_stream("scatter", self.vector.device):
                 _copy(leaving)
                 if last:
                     self._sent.append((share, record_event(self.vector)))
         return float(sum(source.nbytes for source, _ in [*leaving, *(share.returning if last else [])]))
 
-    def update(self, making: AbstractContextManager[Make]) -> list[tuple[slice, Callable[[], None]]]:
+    def update(self, applying: AbstractContextManager[ApplyPart]) -> list[tuple[slice, Callable[[], None]]]:
         """Make the update of this learner's shares of what was sent, each when all have sent it. What it
         gives waits (the stream, not the thread) until the target is there: all but the last part, and that
         one."""
@@ -83,7 +83,7 @@ class Shares:
             raise RuntimeError(f"the gradient came in other parts than before: {self._parts}")
         earlier = [share for share, _ in sent[:-1]]
         done: list[tuple[slice, Callable[[], None]]] = []
-        with memory.beside("gather", self.vector.device, after=False), making as make:
+        with memory.side_stream("gather", self.vector.device, after=False), applying as apply_part:
             for share, mark in sent:
                 if share is last and earlier:
                     if not self._ways:
@@ -92,7 +92,7 @@ class Shares:
                 wait_for(mark)
                 memory.signals.meet(self.others, GRADIENTS)
                 _copy(share.arriving)
-                make(share.where, share.everyone)
+                apply_part(share.where, share.everyone)
                 _copy(share.returning)
                 if share is last or self._ways:  # through the host it takes long: not all at the end
                     self._fetch([share])
@@ -102,13 +102,13 @@ class Shares:
         sent.clear()
         return done
 
-    def _fetch(self, shares: list[Share]) -> None:
+    def _fetch(self, shares: list[Shard]) -> None:
         """All have made these updates: those of others come here, unless they have put them here."""
         self.memory.signals.meet(self.others, RESULTS)
         for share in shares:
             _copy(share.returned)
 
-    def _there(self, shares: list[Share]) -> tuple[slice, Callable[[], None]]:
+    def _there(self, shares: list[Shard]) -> tuple[slice, Callable[[], None]]:
         """These parts, which lie side by side, and what waits until they are there."""
         mark = record_event(self.vector)
         return slice(*_around([part for share in shares for part in share.parts])), lambda: wait_for(mark)
@@ -119,14 +119,14 @@ class Shares:
         ways = memory.ways.among(self.members, size, self.vector.is_cuda)
         if ways != self._ways:
             self._ways = ways
-            self._shares.clear()
+            self._shards.clear()
 
-    def _share(self, parts: tuple[Part, ...]) -> Share:
-        if parts not in self._shares:
-            self._shares[parts] = self._new_share(parts)
-        return self._shares[parts]
+    def _shard(self, parts: tuple[Part, ...]) -> Shard:
+        if parts not in self._shards:
+            self._shards[parts] = self._new_shard(parts)
+        return self._shards[parts]
 
-    def _new_share(self, parts: tuple[Part, ...]) -> Share:
+    def _new_shard(self, parts: tuple[Part, ...]) -> Shard:
         memory, own = self.memory, self.memory.ranks.index(self.memory.rank)
         begin, end = _around(parts)
         cuts = cut_into(end - begin, len(self.members))
@@ -159,7 +159,7 @@ class Shares:
             arriving.append((_in(way, not first, SHARES, self.vector, mine), everyone[-1]))
             returning.append((self.target[mine], _in(way, first, UPDATED, self.target, mine)))
             returned.append((_in(way, not first, UPDATED, self.target, share), self.target[share]))
-        return Share(parts, mine, everyone, leaving, returning, arriving, returned)
+        return Shard(parts, mine, everyone, leaving, returning, arriving, returned)
 
 
 def _in(way: HostPair, back: bool, slot: int, vector: Tensor, where: slice) -> Tensor:

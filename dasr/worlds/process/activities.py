@@ -37,7 +37,7 @@ class BlockingAwaitable(Generic[T]):
         yield  # makes this a generator; never reached
 
 
-def finish(awaitable: Awaitable[T]) -> T:
+def run_now(awaitable: Awaitable[T]) -> T:
     """The result of an awaitable of a ProcessWorld, outside a coroutine."""
     try:
         next(iter(awaitable.__await__()))
@@ -76,7 +76,7 @@ class ProcessEvent:
         return BlockingAwaitable(self._world, until_set)
 
 
-def nothing() -> None:
+def no_op() -> None:
     return None
 
 

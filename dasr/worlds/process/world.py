@@ -23,11 +23,11 @@ import torch
 from torch import Tensor
 
 from dasr.cuda import streams
-from dasr.worlds.interface import Accounts, Payload, Ready, RollCall, Sharing
+from dasr.worlds.interface import Accounts, Payload, Ready, RollCall, ShardedUpdate
 from dasr.worlds.peer_memory import peers
 from dasr.worlds.peer_memory.region import PeerMemory
 from dasr.worlds.process import wire
-from dasr.worlds.process.activities import BlockingAwaitable, ProcessEvent, failing, finish, ignore, nothing
+from dasr.worlds.process.activities import BlockingAwaitable, ProcessEvent, failing, ignore, no_op, run_now
 from dasr.worlds.process.collectives import Collectives
 from dasr.worlds.process.store_client import StoreClient
 from dasr.worlds.process.transport import SLICE_S, Transport
@@ -70,8 +70,8 @@ class ProcessWorld:
         logger.info(
             "learner %d: %s, collectives over %s, messages over TCP at %s", rank, device, collectives, host
         )
-        self.registry = StoreClient(self.transport, size)
-        self.collectives = Collectives(self.transport, host, timeout_s, self.registry.find_lost)
+        self.store_client = StoreClient(self.transport, size)
+        self.collectives = Collectives(self.transport, host, timeout_s, self.store_client.find_lost)
         self.failure: BaseException | None = None  # what a spawned activity raised
         self.peers: PeerMemory | None = None  # the GPUs of this host, once something shared was asked for
         self._met_peers = False
@@ -101,9 +101,9 @@ class ProcessWorld:
         self._activity.computes = True
         start = time.perf_counter()
         ready = ready or ignore
-        work(ready if self.peers is None else self.peers.windows.begin_in(ready))
+        work(ready if self.peers is None else self.peers.buffers.start_during_backward(ready))
         self.accounts.compute_seconds += time.perf_counter() - start
-        return BlockingAwaitable(self, nothing, waits=False)
+        return BlockingAwaitable(self, no_op, waits=False)
 
     def send(self, payload: Payload, to: int, tag: int = 0) -> Awaitable[None]:
         parts = wire.pack(payload)
@@ -112,7 +112,7 @@ class ProcessWorld:
             self.transport.send(to, tag, parts)
         except BaseException as error:
             return BlockingAwaitable(self, failing(error))
-        return BlockingAwaitable(self, nothing)
+        return BlockingAwaitable(self, no_op)
 
     def receive(self, like: Payload, source: int, tag: int = 0) -> Awaitable[Payload]:
         self.transport.connection(source)  # so that its death is seen
@@ -133,7 +133,8 @@ class ProcessWorld:
         return BlockingAwaitable(self, take)
 
     def exchange(self, payload: Payload, peer: int, tag: int = 0) -> Awaitable[Payload]:
-        if self.peers is not None and self.peers.windows.exchanges(payload, peer, self._name()):
+        if self.peers is not None and self.peers.buffers.can_exchange(payload, peer, self._name()):
+            self.peers.buffers.claim_for(self._name())
             self._account(sum(part.nbytes for part in wire.parts_of(payload)), 1)
             return peers.exchange(self, self.peers, payload, peer, tag, main=self._name() == "main")
         if self._on_device(payload):
@@ -142,19 +143,19 @@ class ProcessWorld:
         sent = self.send(payload, peer, tag)
         received = self.receive(payload, peer, tag)
         # The two count their own waiting.
-        return BlockingAwaitable(self, lambda: (finish(sent), finish(received))[1], waits=False)
+        return BlockingAwaitable(self, lambda: (run_now(sent), run_now(received))[1], waits=False)
 
-    def shared(self, like: Tensor) -> Tensor:
+    def symmetric_like(self, like: Tensor) -> Tensor:
         if like.is_cuda and not self._met_peers:
             self._met_peers = True
             self.peers = peers.meet(self)
-        return torch.zeros_like(like) if self.peers is None else self.peers.shared(like)
+        return torch.zeros_like(like) if self.peers is None else self.peers.symmetric_like(like)
 
     def _until(self, look: Callable[[], T | None]) -> T:
         """What `look` finds in the inbox, as soon as it is there."""
         while (found := self.transport.inbox.wait(look, SLICE_S)) is None:
             self._check()
-            self.registry.look()
+            self.store_client.look()
         return found
 
     def all_reduce(
@@ -166,7 +167,7 @@ class ProcessWorld:
         size = 2 * (len(members) - 1) * buffer.numel() * buffer.element_size() / len(members)
         self._account(size, 2 * (len(members) - 1))
         over_nccl, target = self._on_device(buffer), buffer if out is None else out
-        if over_nccl and self.peers is not None and self.peers.reduces(target, members):
+        if over_nccl and self.peers is not None and self.peers.can_reduce(target, members):
             return BlockingAwaitable(self, self.peers.all_reduce(buffer, members, op, out))
         if out is not None:
             buffer = out.copy_(buffer)
@@ -179,8 +180,10 @@ class ProcessWorld:
         except BaseException as error:
             return BlockingAwaitable(self, failing(error))
 
-    def sharing(self, vector: Tensor, target: Tensor, group: Sequence[int] | None = None) -> Sharing | None:
-        return peers.sharing(self, vector, target, self._everyone if group is None else tuple(group))
+    def sharded_update(
+        self, vector: Tensor, target: Tensor, group: Sequence[int] | None = None
+    ) -> ShardedUpdate | None:
+        return peers.sharded_update(self, vector, target, self._everyone if group is None else tuple(group))
 
     def all_gather(self, payload: Payload, group: Sequence[int] | None = None) -> Awaitable[list[Payload]]:
         members = self._everyone if group is None else tuple(group)
@@ -220,16 +223,16 @@ class ProcessWorld:
         return ProcessEvent(self)
 
     def count(self, name: str, amount: int) -> Awaitable[int]:
-        before = self.registry.count(name, amount)
+        before = self.store_client.count(name, amount)
         return BlockingAwaitable(self, lambda: before)
 
     def roll_call(self, yes: bool, *values: float) -> Awaitable[RollCall]:
-        number = self.registry.answer(yes, values)
-        return BlockingAwaitable(self, lambda: self._seen(self.registry.result(number, self._check)))
+        number = self.store_client.answer(yes, values)
+        return BlockingAwaitable(self, lambda: self._seen(self.store_client.result(number, self._check)))
 
     def _seen(self, call: RollCall) -> RollCall:
         if self.peers is not None:
-            self.peers.look_at(call)
+            self.peers.note_replacements(call)
         return call
 
     def _name(self) -> str:

@@ -88,14 +88,14 @@ class SimulatedCollectives:
             end, sent, messages = self.network.collective(now, kind, call.members, size)
             for member in call.members:
                 box = self.boxes[member]
-                box.owner.accounts.bytes_sent += round(sent)
-                box.owner.accounts.messages += messages
+                box.learner.accounts.bytes_sent += round(sent)
+                box.learner.accounts.messages += messages
             self.scheduler.at(end, self._end, call)
         return future
 
     def _end(self, call: Call) -> None:
         for member in call.members:
-            if not self.boxes[member].owner.alive:
+            if not self.boxes[member].learner.alive:
                 self._fail(call, self.boxes[member])
                 return
         complete = self.scheduler.complete
@@ -119,7 +119,7 @@ class SimulatedCollectives:
             if not future.done:
                 time = max(lost.gone_at or 0.0, self.scheduler.now)
                 self.scheduler.at(
-                    time, functools.partial(self.scheduler.fail, future), PeerLost(lost.owner.rank)
+                    time, functools.partial(self.scheduler.fail, future), PeerLost(lost.learner.rank)
                 )
 
     def roll_call(self, rank: int, yes: bool, values: tuple[float, ...]) -> Future:
@@ -137,7 +137,7 @@ class SimulatedCollectives:
         """A learner died or left: collectives that need it fail, roll calls go on without it."""
         self._gone.append(box)
         for place, call in list(self._open.items()):
-            if box.owner.rank in call.members:
+            if box.learner.rank in call.members:
                 self._fail(call, box)
                 del self._open[place]
         self.scheduler.at(noticed, self._close_all, None)
@@ -150,7 +150,7 @@ class SimulatedCollectives:
     def _close(self, number: int) -> None:
         roll = self._rolls[number]
         now = self.scheduler.now
-        here = [box.owner.rank for box in self.boxes if box.gone_at is None or box.gone_at > now]
+        here = [box.learner.rank for box in self.boxes if box.gone_at is None or box.gone_at > now]
         if any(rank not in roll.answers for rank in here):
             return
         del self._rolls[number]

@@ -9,7 +9,7 @@ from collections import deque
 
 from dasr.worlds.interface import Payload, PeerLost
 from dasr.worlds.simulated.network import Network
-from dasr.worlds.simulated.scheduler import Future, Owner, Scheduler
+from dasr.worlds.simulated.scheduler import Future, Scheduler, SimulatedLearner
 
 WINDOW = (
     4  # messages under way from one learner to another; the next `await send` waits for the first to arrive
@@ -32,9 +32,9 @@ class Message:
 class Mailbox:
     """A learner's post: what has arrived, and what it waits for."""
 
-    def __init__(self, owner: Owner) -> None:
-        self.owner = owner
-        self.rank = owner.rank
+    def __init__(self, learner: SimulatedLearner) -> None:
+        self.learner = learner
+        self.rank = learner.rank
         self.gone_at: float | None = None  # when others notice that it died or left
         self.under_way: dict[int, int] = {}  # messages to a rank that have not arrived
         self.blocked: dict[int, deque[Future]] = {}  # senders over the window, by receiver
@@ -101,7 +101,7 @@ class MessageQueue:
             waiting = mine.blocked.get(its.rank)
             if waiting:
                 self.scheduler.complete(waiting.popleft())
-        if not mine.owner.alive:  # it died with the message half sent
+        if not mine.learner.alive:  # it died with the message half sent
             return
         key = (mine.rank, tag)
         wanted = its.wanted.get(key)
@@ -126,7 +126,7 @@ class MessageQueue:
             message = arrived.popleft()
             message.taken = True
             self.scheduler.complete(future, message.payload)
-        elif its.gone_at is not None and not (its.owner.alive and its.under_way.get(rank)):
+        elif its.gone_at is not None and not (its.learner.alive and its.under_way.get(rank)):
             self._fail_at(its.gone_at, future, source)
         else:
             mine.wanted.setdefault((source, tag), deque()).append(future)
@@ -161,7 +161,7 @@ class MessageQueue:
         for mine in sorted(concerned, key=lambda one: one.rank):
             for future in mine.blocked.pop(rank, ()):
                 self._fail_at(noticed, future, rank)
-            if box.owner.alive and box.under_way.get(mine.rank):
+            if box.learner.alive and box.under_way.get(mine.rank):
                 self.scheduler.at(max(noticed, self.scheduler.now), self._nothing_more, (mine, box))
             else:
                 self._nothing_more((mine, box))
@@ -169,7 +169,7 @@ class MessageQueue:
     def _nothing_more(self, pair: tuple[Mailbox, Mailbox]) -> None:
         mine, gone = pair
         rank = gone.rank
-        if gone.owner.alive and gone.under_way.get(
+        if gone.learner.alive and gone.under_way.get(
             mine.rank
         ):  # it left, and its last messages are on the wire
             self.scheduler.at(self.scheduler.now + 1e-3, self._nothing_more, pair)
@@ -186,10 +186,10 @@ class MessageQueue:
         """receive_any reports each learner that died, once a tag; one that left only when nothing more can
         come."""
         alone = len(self.gone_boxes) >= len(self.boxes) - 1
-        alone = alone and not any(b.owner.alive and b.under_way.get(mine.rank) for b in self.gone_boxes)
+        alone = alone and not any(b.learner.alive and b.under_way.get(mine.rank) for b in self.gone_boxes)
         for lost in self.gone_boxes:
             told = (tag, lost.rank) in mine.told or lost is mine
-            if not told and (alone or not lost.owner.alive):
+            if not told and (alone or not lost.learner.alive):
                 mine.told.add((tag, lost.rank))
                 self._fail_at(lost.gone_at or 0.0, future, lost.rank)
                 return True

@@ -49,13 +49,13 @@ class Future:
 
 
 class Activity:
-    """One coroutine of one learner. `owner` is the learner; `computes` marks the gradient loop."""
+    """One coroutine of one learner. `learner` is the learner; `computes` marks the gradient loop."""
 
-    __slots__ = ("blocked_at", "computes", "coroutine", "finished", "name", "owner", "waits_on")
+    __slots__ = ("blocked_at", "computes", "coroutine", "finished", "learner", "name", "waits_on")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], owner: Owner, name: str) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], learner: SimulatedLearner, name: str) -> None:
         self.coroutine = coroutine
-        self.owner = owner
+        self.learner = learner
         self.name = name
         self.finished = Future(("join", name))
         self.waits_on: Future | None = None
@@ -63,7 +63,7 @@ class Activity:
         self.computes = name == "main"
 
 
-class Owner:
+class SimulatedLearner:
     """What the scheduler knows of a learner."""
 
     def __init__(self, rank: int) -> None:
@@ -77,7 +77,7 @@ class Owner:
 class Scheduler:
     """Runs activities in virtual time. Seconds since the run began are in `now`."""
 
-    def __init__(self, left: Callable[[Owner], None]) -> None:
+    def __init__(self, left: Callable[[SimulatedLearner], None]) -> None:
         self.now = 0.0
         self._left = left  # told when a learner's last activity has ended
         self.current: Activity | None = None
@@ -104,27 +104,27 @@ class Scheduler:
             future.error = error
             self.complete(future)
 
-    def start(self, coroutine: Coroutine[Any, Any, Any], owner: Owner, name: str) -> Activity:
-        activity = Activity(coroutine, owner, name)
+    def start(self, coroutine: Coroutine[Any, Any, Any], learner: SimulatedLearner, name: str) -> Activity:
+        activity = Activity(coroutine, learner, name)
         self.unfinished[activity] = None
-        owner.running += 1
+        learner.running += 1
         self._ready.append(activity)
         return activity
 
-    def stop(self, owner: Owner) -> None:
+    def stop(self, learner: SimulatedLearner) -> None:
         """The learner dies: none of its activities ever runs again."""
-        owner.alive = False
-        for activity in [a for a in self.unfinished if a.owner is owner]:
+        learner.alive = False
+        for activity in [a for a in self.unfinished if a.learner is learner]:
             del self.unfinished[activity]
             if activity is not self.current:
                 activity.coroutine.close()
 
-    def pause(self, owner: Owner) -> None:
-        owner.paused = owner.paused or []
+    def pause(self, learner: SimulatedLearner) -> None:
+        learner.paused = learner.paused or []
 
-    def unpause(self, owner: Owner) -> None:
-        self._ready.extend(owner.paused or ())
-        owner.paused = None
+    def unpause(self, learner: SimulatedLearner) -> None:
+        self._ready.extend(learner.paused or ())
+        learner.paused = None
 
     def run(self) -> None:
         """Until nothing is left to do. Raises Deadlock, SimulationError, or what an activity raised."""
@@ -147,16 +147,16 @@ class Scheduler:
             raise Deadlock(f"deadlock at {self.now:.6g} s: nothing can run\n" + self.report())
 
     def _resume(self, activity: Activity) -> None:
-        owner = activity.owner
-        if not owner.alive:
+        learner = activity.learner
+        if not learner.alive:
             return
-        if owner.paused is not None:
-            owner.paused.append(activity)
+        if learner.paused is not None:
+            learner.paused.append(activity)
             return
         waited = activity.waits_on
         if waited is not None:
             if activity.computes and waited.what[0] != "time":
-                owner.accounts.wait_seconds += self.now - activity.blocked_at
+                learner.accounts.wait_seconds += self.now - activity.blocked_at
             activity.waits_on = None
         self.resumes += 1
         self.current = activity
@@ -165,12 +165,12 @@ class Scheduler:
         except StopIteration as stop:
             self.unfinished.pop(activity, None)
             self.complete(activity.finished, stop.value)
-            owner.running -= 1
-            if not owner.running:
-                self._left(owner)
+            learner.running -= 1
+            if not learner.running:
+                self._left(learner)
         except Exception as error:
             error.add_note(
-                f"in learner {owner.rank}, activity '{activity.name}', at {self.now:.6g} s of virtual time"
+                f"in learner {learner.rank}, activity '{activity.name}', at {self.now:.6g} s of virtual time"
             )
             raise
         else:
@@ -187,7 +187,7 @@ class Scheduler:
         who = self.current or next(iter(self.unfinished))
         return (
             f"virtual time stands still at {self.now:.6g} s: activities keep exchanging at no cost "
-            f"(for instance learner {who.owner.rank}, '{who.name}'); give the network a latency, "
+            f"(for instance learner {who.learner.rank}, '{who.name}'); give the network a latency, "
             "or mix once per gradient"
         )
 
@@ -198,7 +198,7 @@ class Scheduler:
             future = activity.waits_on
             what = in_words(future.what) if future else "nothing (paused)"
             lines.append(
-                f"  learner {activity.owner.rank} ({activity.name}) waits for {what} "
+                f"  learner {activity.learner.rank} ({activity.name}) waits for {what} "
                 f"since {activity.blocked_at:.6g} s"
             )
         if len(self.unfinished) > limit:

@@ -18,7 +18,7 @@ from dasr.worlds.simulated.collectives import SimulatedCollectives
 from dasr.worlds.simulated.compute_time import ComputeTime
 from dasr.worlds.simulated.messages import Mailbox, MessageQueue
 from dasr.worlds.simulated.network import Network, store_seconds
-from dasr.worlds.simulated.scheduler import Owner, Scheduler, SimulationError
+from dasr.worlds.simulated.scheduler import Scheduler, SimulatedLearner, SimulationError
 from dasr.worlds.simulated.world import SimulatedWorld
 
 
@@ -50,9 +50,9 @@ class Simulation:
         self.timing_only = timing_only
         self.scheduler = Scheduler(self._left)
         self.network = Network(cluster, learners, self.scheduler.at)
-        self.boxes = [Mailbox(Owner(rank)) for rank in range(learners)]
+        self.boxes = [Mailbox(SimulatedLearner(rank)) for rank in range(learners)]
         self.post = MessageQueue(self.scheduler, self.network, self.boxes)
-        self.meetings = SimulatedCollectives(self.scheduler, self.network, self.boxes, timing_only)
+        self.collectives = SimulatedCollectives(self.scheduler, self.network, self.boxes, timing_only)
         self.counters: dict[str, int] = {}
         self.store_s = store_seconds(cluster)
         self.store_busy_s = None if cluster.store_busy_us is None else cluster.store_busy_us * 1e-6
@@ -62,8 +62,8 @@ class Simulation:
         ]
         for pause in cluster.pauses:
             if pause.rank < learners:
-                self.scheduler.at(pause.at_s, self._pause, self.boxes[pause.rank].owner)
-                self.scheduler.at(pause.at_s + pause.seconds, self._unpause, self.boxes[pause.rank].owner)
+                self.scheduler.at(pause.at_s, self._pause, self.boxes[pause.rank].learner)
+                self.scheduler.at(pause.at_s + pause.seconds, self._unpause, self.boxes[pause.rank].learner)
         for death in cluster.deaths:
             if death.rank < learners:
                 self.scheduler.at(death.at_s, self._die, self.boxes[death.rank])
@@ -77,7 +77,7 @@ class Simulation:
         """Start `main(world)` on every learner, run all to the end. Results by rank (None of a dead learner).
 
         Raises LearnerLost, Deadlock, SimulationError, or whatever an activity raised."""
-        activities = [self.scheduler.start(main(world), world.box.owner, "main") for world in self.worlds]
+        activities = [self.scheduler.start(main(world), world.box.learner, "main") for world in self.worlds]
         usual = gc.get_threshold()
         if self.timing_only:  # where there are values, what waits in a cycle may be a whole model
             gc.set_threshold(200_000, 20, 1000)  # hardly any cycles here, and a full collection visits all
@@ -96,23 +96,23 @@ class Simulation:
                 activity.coroutine.close()
         return [activity.finished.value for activity in activities]
 
-    def _pause(self, owner: Owner) -> None:
-        self.scheduler.pause(owner)
+    def _pause(self, learner: SimulatedLearner) -> None:
+        self.scheduler.pause(learner)
 
-    def _unpause(self, owner: Owner) -> None:
-        self.scheduler.unpause(owner)
+    def _unpause(self, learner: SimulatedLearner) -> None:
+        self.scheduler.unpause(learner)
 
     def _die(self, box: Mailbox) -> None:
         if box.gone_at is None:
-            self.deaths[box.owner.rank] = self.now
-            self.scheduler.stop(box.owner)
+            self.deaths[box.learner.rank] = self.now
+            self.scheduler.stop(box.learner)
             self._gone(box, self.now + self.cluster.detect_s)
 
-    def _left(self, owner: Owner) -> None:
-        box = self.boxes[owner.rank]
+    def _left(self, learner: SimulatedLearner) -> None:
+        box = self.boxes[learner.rank]
         if box.gone_at is None:
             self._gone(box, self.now)
 
     def _gone(self, box: Mailbox, noticed: float) -> None:
         self.post.gone(box, noticed)
-        self.meetings.gone(box, noticed)
+        self.collectives.gone(box, noticed)

@@ -19,7 +19,7 @@ TIME = ("time",)
 DRAG_STEP = 1e-3  # of a gradient: what traffic delayed it by is not looked at more closely
 
 
-class SimEvent:
+class SimulatedEvent:
     """A flag that activities of one learner pass between them."""
 
     def __init__(self, scheduler: Scheduler) -> None:
@@ -49,7 +49,7 @@ class SimulatedWorld:
         self.size = simulation.size
         self.nodes: Sequence[int] = simulation.network.nodes
         self.box = simulation.boxes[rank]
-        self.accounts = self.box.owner.accounts
+        self.accounts = self.box.learner.accounts
         self.simulation = simulation
         self.pace = pace
         self._scheduler = simulation.scheduler
@@ -117,7 +117,7 @@ class SimulatedWorld:
 
     def _slice_ready(self, what: tuple[Activity, Ready, Tensor]) -> None:
         activity, ready, part = what
-        if self.box.owner.alive:
+        if self.box.learner.alive:
             self._scheduler.current = activity
             ready(part)
             self._scheduler.current = None
@@ -161,18 +161,20 @@ class SimulatedWorld:
         if out is not None:
             buffer = out.copy_(buffer)
         size = buffer.nbytes * self.simulation.bytes_scale
-        return self.simulation.meetings.join(
+        return self.simulation.collectives.join(
             self.rank, "all_reduce", group, self._activity(), op, buffer, size
         )
 
-    def shared(self, like: Tensor) -> Tensor:
+    def symmetric_like(self, like: Tensor) -> Tensor:
         return torch.zeros_like(like)
 
     def all_gather(self, payload: Payload, group: Sequence[int] | None = None) -> Awaitable[list[Payload]]:
         kept, size = self._captured(payload)
-        return self.simulation.meetings.join(self.rank, "all_gather", group, self._activity(), "", kept, size)
+        return self.simulation.collectives.join(
+            self.rank, "all_gather", group, self._activity(), "", kept, size
+        )
 
-    def sharing(self, vector: Tensor, target: Tensor, group: Sequence[int] | None = None) -> None:
+    def sharded_update(self, vector: Tensor, target: Tensor, group: Sequence[int] | None = None) -> None:
         return None
 
     def _activity(self) -> str:
@@ -180,10 +182,10 @@ class SimulatedWorld:
         return current.name if current is not None else "main"
 
     def spawn(self, activity: Coroutine[Any, Any, None], name: str) -> Awaitable[None]:
-        return self._scheduler.start(activity, self.box.owner, name).finished
+        return self._scheduler.start(activity, self.box.learner, name).finished
 
-    def event(self) -> SimEvent:
-        return SimEvent(self._scheduler)
+    def event(self) -> SimulatedEvent:
+        return SimulatedEvent(self._scheduler)
 
     def count(self, name: str, amount: int) -> Awaitable[int]:
         counters = self.simulation.counters
@@ -200,7 +202,7 @@ class SimulatedWorld:
         return future
 
     def roll_call(self, yes: bool, *values: float) -> Awaitable[RollCall]:
-        return self.simulation.meetings.roll_call(self.rank, yes, values)
+        return self.simulation.collectives.roll_call(self.rank, yes, values)
 
 
 class _Deliver:

@@ -15,17 +15,19 @@ import torch
 from dasr.learner.learner import Budget, Learner
 from dasr.learner.optimizer import Optimizer
 from dasr.strategies.parts.super_learner import Node
-from dasr.worlds.interface import Make, World
+from dasr.worlds.interface import ApplyPart, World
 from dasr.worlds.simulated.simulation import Simulation
 from tests.support import recursion_trial
 
 SIZE, DIMENSION = 3, 7
 
 
-class Sharing:
+class ShardedUpdate:
     """Of the learners of a simulation, as GPUs of one host do it; `others`: those of the same step."""
 
-    def __init__(self, world: World, vector: torch.Tensor, target: torch.Tensor, others: dict[int, Sharing]):
+    def __init__(
+        self, world: World, vector: torch.Tensor, target: torch.Tensor, others: dict[int, ShardedUpdate]
+    ):
         self.world, self.vector, self.target, self.others = world, vector, target, others
         self.sent = torch.full_like(vector, np.nan)
         self.parts: list[slice] = []
@@ -35,16 +37,16 @@ class Sharing:
         self.sent[part] = self.vector[part]
         self.parts.append(part)
 
-    def update(self, making: AbstractContextManager[Make]) -> list[tuple[slice, Awaitable[None]]]:
-        return [(slice(0, len(self.vector)), self._update(making))]
+    def update(self, applying: AbstractContextManager[ApplyPart]) -> list[tuple[slice, Awaitable[None]]]:
+        return [(slice(0, len(self.vector)), self._update(applying))]
 
-    async def _update(self, making: AbstractContextManager[Make]) -> None:
+    async def _update(self, applying: AbstractContextManager[ApplyPart]) -> None:
         await self.world.roll_call(True)
         everyone = [self.others[rank] for rank in sorted(self.others)]
         assert all(other.parts == self.parts for other in everyone)
-        with making as make:
+        with applying as apply_part:
             for part in self.parts[self.world.rank :: len(everyone)]:
-                make(part, [other.sent[part] for other in everyone])
+                apply_part(part, [other.sent[part] for other in everyone])
                 for other in everyone:
                     other.target[part] = self.target[part]
         await self.world.roll_call(True)
@@ -53,14 +55,14 @@ class Sharing:
 def steps_of(claims: list[list[bool]], size: int, shares: bool, bucket_mb: float) -> list[Any]:
     """(whether there was a gradient, weights) of each learner after each step."""
     simulation, seen = Simulation(recursion_trial.cluster_of(size), size), []
-    sharings: dict[int, dict[int, Sharing]] = defaultdict(dict)  # those of each step
+    sharings: dict[int, dict[int, ShardedUpdate]] = defaultdict(dict)  # those of each step
 
     async def life(world: World) -> list[tuple[bool, np.ndarray]]:
         task = recursion_trial.Wavy(world.rank, size, 1, DIMENSION, torch.float64)
         learner = Learner(world, task, Optimizer, lambda samples: recursion_trial.RATE, Budget(9, size, size))
         if shares:
             counter = itertools.count()
-            world.sharing = lambda a, b, _: Sharing(world, a, b, sharings[next(counter)])  # type: ignore[method-assign]
+            world.sharded_update = lambda a, b, _: ShardedUpdate(world, a, b, sharings[next(counter)])  # type: ignore[method-assign]
         node, steps = Node(learner, tuple(range(size)), bucket_mb), []
         for claimed in claims:
             going = await node.gradient(claimed[world.rank])

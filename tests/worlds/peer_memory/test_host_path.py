@@ -35,11 +35,11 @@ def files() -> int:
 def ring(memory: PeerMemory, rank: int, learners: int, length: int, longer: float = 1.0) -> list[bool]:
     """Some steps, so many times as long through the host; whether those with each partner took that way in
     the end."""
-    memory.shared(torch.empty(length))
+    memory.symmetric_like(torch.empty(length))
     peers = list(dict.fromkeys([(rank - 1) % learners, (rank + 1) % learners]))  # as `sd` has them
     for turn in range(STEPS):
         mine: tuple[Tensor, ...] = (numbers(rank, length - 8, turn), torch.tensor([rank], dtype=torch.int16))
-        waits = [memory.windows.exchange(mine, peer) for peer in peers]
+        waits = [memory.buffers.exchange(mine, peer) for peer in peers]
         changed = any(group.through_host for group in memory.ways._groups.values())
         time.sleep(STEP_S * (longer if changed else 1.0))
         for peer, wait in zip(peers, waits, strict=True):
@@ -76,11 +76,11 @@ def test_they_go_back_to_the_links_where_steps_have_become_longer(
 
 def test_a_payload_that_outgrows_its_slots_goes_over_the_link() -> None:
     def life(memory: PeerMemory, rank: int) -> list[float]:
-        memory.shared(torch.empty(1000))
+        memory.symmetric_like(torch.empty(1000))
         seen = []
         for turn in range(STEPS):
             payload = torch.full((1000 if turn > 20 else 500,), float(10 * turn + rank))
-            wait = memory.windows.exchange(payload, 1 - rank)
+            wait = memory.buffers.exchange(payload, 1 - rank)
             time.sleep(STEP_S)
             theirs = wait()
             assert isinstance(theirs, Tensor) and len(theirs) == len(payload)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dasr.worlds.peer_memory.exchange import UNDISTURBED
+from dasr.worlds.peer_memory.exchange import START_AFTER_ONE_IN
 from dasr.worlds.peer_memory.region import PeerMemory
 from tests.support.played_memory import numbers, together
 
@@ -24,13 +24,13 @@ def test_slices_of_a_shared_vector_are_reduced_to_the_same_bits_everywhere(
     ranks = [4 + 2 * i for i in range(learners)]  # of a host that is not the first
 
     def life(memory: PeerMemory, rank: int) -> Tensor:
-        vector = memory.shared(torch.empty(length))
+        vector = memory.symmetric_like(torch.empty(length))
         assert vector.eq(0).all()
         for turn in range(3):
             vector.copy_(numbers(rank, length, turn))
             cuts = [0, length // 3, length - 1, length]
             parts = [vector[a:b] for a, b in itertools.pairwise(cuts)]
-            assert all(memory.reduces(part, ranks) for part in parts)
+            assert all(memory.can_reduce(part, ranks) for part in parts)
             waits = [memory.all_reduce(part, ranks, op) for part in reversed(parts)]
             for wait in waits:
                 wait()
@@ -47,11 +47,11 @@ def test_a_mean_can_go_into_another_vector_and_over_a_part_of_the_host() -> None
     ranks = (0, 1, 2, 3)
 
     def life(memory: PeerMemory, rank: int) -> tuple[Tensor, Tensor]:
-        memory.shared(torch.empty(77))
-        out = memory.shared(torch.empty(77))
+        memory.symmetric_like(torch.empty(77))
+        out = memory.symmetric_like(torch.empty(77))
         own, pair = numbers(rank, 77), (0, 2) if rank % 2 == 0 else (1, 3)
-        assert not memory.reduces(own, pair)
-        assert not memory.reduces(out, (0, 9))
+        assert not memory.can_reduce(own, pair)
+        assert not memory.can_reduce(out, (0, 9))
         return own, memory.all_reduce(own, pair, "mean", out)()
 
     for rank, (own, mean) in enumerate(together(ranks, life)):
@@ -62,12 +62,12 @@ def test_a_mean_can_go_into_another_vector_and_over_a_part_of_the_host() -> None
 
 def test_messages_of_a_ring_cross_round_after_round(learners: int = 3) -> None:
     def life(memory: PeerMemory, rank: int) -> list[float]:
-        memory.shared(torch.empty(50))
+        memory.symmetric_like(torch.empty(50))
         seen = []
         for turn in range(5):
             peers = [(rank - 1) % learners, (rank + 1) % learners]
             mine = (torch.full((20,), 10.0 * turn + rank), torch.tensor([rank], dtype=torch.int64))
-            waits = [memory.windows.exchange(mine, peer) for peer in peers]
+            waits = [memory.buffers.exchange(mine, peer) for peer in peers]
             for peer, wait in zip(peers, waits, strict=True):
                 theirs, name = wait()
                 assert int(name) == peer
@@ -82,22 +82,24 @@ def test_exchanges_begin_when_one_is_awaited_or_in_the_midst_of_a_gradient(parts
     """With both partners at a time; what is sent is what was there then. Learners come late in turn."""
 
     def life(memory: PeerMemory, rank: int) -> list[list[Tensor]]:
-        memory.shared(torch.empty(40))
+        memory.symmetric_like(torch.empty(40))
         seen, told = [], list[int]()
         peers = [(rank + 1) % 3, (rank + 2) % 3]
         for turn in range(6):
             mine = numbers(rank, 40, turn)
-            waits = [memory.windows.exchange(mine, peer) for peer in peers]
-            assert len(memory.windows._waiting) == 2
+            waits = [memory.buffers.exchange(mine, peer) for peer in peers]
+            assert len(memory.buffers._waiting) == 2
             time.sleep(0.01 * (rank == turn % 3))
             if parts:
-                ready = memory.windows.begin_in(lambda part: told.append(len(memory.windows._waiting)))
+                ready = memory.buffers.start_during_backward(
+                    lambda part: told.append(len(memory.buffers._waiting))
+                )
                 for _ in range(parts):
                     ready(mine)
-                undisturbed = parts // UNDISTURBED if turn else 0  # how many there are is seen at the first
-                assert told[-parts:] == [2] * undisturbed + [0] * (parts - undisturbed)
+                quiet = parts // START_AFTER_ONE_IN if turn else 0  # the first tells how many there are
+                assert told[-parts:] == [2] * quiet + [0] * (parts - quiet)
             seen.append([wait().clone() for wait in waits])
-            assert not memory.windows._waiting
+            assert not memory.buffers._waiting
         return seen
 
     for rank, seen in enumerate(together(range(3), life)):
@@ -113,6 +115,20 @@ def test_one_exchange_with_a_partner_is_under_way_at_a_time(monkeypatch: pytest.
     memory = PeerMemory(nowhere, (0, 1, 2), 0, nowhere)
     memory.window_bytes = 400
     payload = torch.empty(100)
-    assert memory.windows.exchanges(payload, 1, "main")
-    memory.windows.exchange(payload, 1)
-    assert not memory.windows.exchanges(payload, 1, "main") and memory.windows.exchanges(payload, 2, "main")
+    buffers = memory.buffers
+    assert buffers.can_exchange(payload, 1, "main")
+    buffers.exchange(payload, 1)
+    assert not buffers.can_exchange(payload, 1, "main") and buffers.can_exchange(payload, 2, "main")
+
+
+def test_buffers_belong_to_the_first_activity_that_exchanges_and_asking_claims_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Tensor, "is_cuda", property(lambda tensor: True))
+    nowhere: Any = None
+    memory = PeerMemory(nowhere, (0, 1), 0, nowhere)
+    memory.window_bytes = 400
+    buffers, payload = memory.buffers, torch.empty(100)
+    assert buffers.can_exchange(payload, 1, "mixing") and buffers.can_exchange(payload, 1, "main")
+    buffers.claim_for("mixing")
+    assert buffers.can_exchange(payload, 1, "mixing") and not buffers.can_exchange(payload, 1, "main")

@@ -42,10 +42,10 @@ def test_each_makes_a_share_of_the_update_once_all_have_sent_it(
     parts = [slice(700, 1003), slice(70, 700), slice(0, 70)]
 
     def life(memory: PeerMemory, rank: int) -> list[tuple[slice, Tensor]]:
-        gradient, weights = memory.shared(torch.empty(1003)), memory.shared(torch.empty(1003))
+        gradient, weights = memory.symmetric_like(torch.empty(1003)), memory.symmetric_like(torch.empty(1003))
         seen, made, went_through = list[tuple[slice, Tensor]](), list[slice](), list[int]()
-        assert memory.shares(torch.empty(1003), weights, tuple(ranks)) is None  # not shared
-        assert memory.shares(gradient, weights, (*ranks, 99)) is None  # of another host
+        assert memory.sharded_update(torch.empty(1003), weights, tuple(ranks)) is None  # not shared
+        assert memory.sharded_update(gradient, weights, (*ranks, 99)) is None  # of another host
 
         def make(where: slice, everyone: Sequence[Tensor]) -> None:
             assert len(everyone) == learners
@@ -54,7 +54,7 @@ def test_each_makes_a_share_of_the_update_once_all_have_sent_it(
                 weights[where] -= vector
 
         for turn in range(12):
-            shares = memory.shares(gradient, weights, tuple(ranks))
+            shares = memory.sharded_update(gradient, weights, tuple(ranks))
             assert shares is not None
             sent = 0.0
             for part in parts:
@@ -95,8 +95,8 @@ def test_parts_are_cut_up_by_twos_that_lie_side_by_side_and_the_last_one_by_itse
 
 def test_a_gradient_that_comes_in_other_parts_than_before_is_an_error() -> None:
     def life(memory: PeerMemory, rank: int) -> None:
-        gradient, weights = memory.shared(torch.empty(300)), memory.shared(torch.empty(300))
-        shares = memory.shares(gradient, weights, (0, 1))
+        gradient, weights = memory.symmetric_like(torch.empty(300)), memory.symmetric_like(torch.empty(300))
+        shares = memory.sharded_update(gradient, weights, (0, 1))
         assert shares is not None
         making = contextlib.nullcontext(lambda where, everyone: everyone[0])
         for part in [slice(200, 300), slice(100, 200), slice(0, 100)]:
@@ -137,7 +137,7 @@ def test_learners_that_update_in_shares_take_the_steps_of_those_that_reduce(
         assert (strategy.mean.target is learner.weights) == (not options)
         world.run(strategy.run())
         world.close()
-        assert memory is None or (memory._all_shares and not memory._plans)
+        assert memory is None or (memory._sharded_updates and not memory._plans)
         return learner.weights
 
     shared = together((0, 1, 2), lambda memory, rank: life(memory, rank, "shares"))
@@ -195,7 +195,7 @@ def test_hosts_of_h_ad_update_in_shares_and_mix_between_them() -> None:
 
         world.run(begin_together())
         world.close()
-        assert memory._all_shares and (rank % 2 == 0 or world.accounts.mixes == 0)
+        assert memory._sharded_updates and (rank % 2 == 0 or world.accounts.mixes == 0)
         return learner.weights
 
     with ThreadPoolExecutor(2) as pool:

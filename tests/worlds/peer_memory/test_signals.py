@@ -20,7 +20,7 @@ def test_a_wait_is_for_one_signal_of_its_channel_and_a_put_waits_for_nothing() -
     """The first of two learners puts ten before the second has waited for one, and that one knows which."""
 
     def life(memory: PeerMemory, rank: int) -> list[float]:
-        shared, other = memory.shared(torch.empty(10)), 1 - rank
+        shared, other = memory.symmetric_like(torch.empty(10)), 1 - rank
         everyone = memory.everyone(shared)
         if rank == 0:
             for turn in range(10):
