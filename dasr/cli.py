@@ -10,6 +10,10 @@ from dasr.errors import UserError, nearest
 
 # Where each command lives. Imported only when it is called: `dasr --help` must not wait for torch.
 COMMANDS = {
+    "init": (
+        "dasr.project.command:init",
+        "Write a project that needs no clone: config, profiles, Snakefile.",
+    ),
     "corpus": (
         "dasr.corpora.command:corpus",
         "Make Kaldi data directories from a corpus.",

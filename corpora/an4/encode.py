@@ -43,7 +43,8 @@ def main() -> None:
     parser.add_argument("target", type=Path)
     parser.add_argument("--kbits", type=float, default=48.0, help="aimed-at kbit/s (default 48)")
     arguments = parser.parse_args()
-    samples, size, ratios = 0, 0, []
+    samples, size = 0, 0
+    ratios: list[float] = []
     for split in ("train", "test"):
         ids = (arguments.source / "etc" / f"an4_{split}.fileids").read_text(encoding="ascii").split()
         for name in ids:

@@ -12,6 +12,7 @@ checkpoint corpus:
         f"{R}/corpus/lang/unigram.arpa",
     log:
         f"{R}/logs/corpus.log",
+    localrule: True
     params:
         resolved=RESOLVED,
         corpus=config["corpus"],

@@ -3,9 +3,15 @@ rule compare:
         expand(f"{R}/decode/{{run}}/{{lm}}/score.json", run=RUNS, lm=LMS),
         expand(f"{R}/runs/{{run}}/heldout.jsonl", run=RUNS),
     output:
-        f"{R}/comparison.tsv",
+        report(
+            f"{R}/comparison.tsv",
+            caption="../report/comparison.rst",
+            category="Comparison",
+            labels={"what": "table"},
+        ),
     log:
         f"{R}/logs/compare.log",
+    localrule: True
     params:
         resolved=RESOLVED,
     message:
@@ -16,7 +22,12 @@ rule compare:
 
 rule simulate:
     output:
-        f"{R}/simulation/speedup.jsonl",
+        report(
+            f"{R}/simulation/speedup.jsonl",
+            caption="../report/simulation.rst",
+            category="Simulation",
+            labels={"what": "predicted throughput"},
+        ),
     log:
         f"{R}/logs/simulate.log",
     priority: -1
@@ -36,9 +47,22 @@ rule report:
         f"{R}/comparison.tsv",
         f"{R}/simulation/speedup.jsonl",
     output:
-        f"{R}/report.html",
+        report(
+            f"{R}/report.html",
+            caption="../report/page.rst",
+            category="Comparison",
+            labels={"what": "report"},
+        ),
+        report(
+            directory(f"{R}/figures"),
+            patterns=["{figure}.svg"],
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"what": "{figure}"},
+        ),
     log:
         f"{R}/logs/report.log",
+    localrule: True
     params:
         resolved=RESOLVED,
     message:
@@ -55,6 +79,7 @@ rule track:
         f"{R}/mlflow/tracked.json",
     log:
         f"{R}/logs/track.log",
+    localrule: True
     params:
         resolved=RESOLVED,
         name=config["comparison"]["name"],

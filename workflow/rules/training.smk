@@ -9,6 +9,7 @@ rule train:
         f"{R}/logs/train/{{run}}.log",
     # First all trainings: what follows them is then many small jobs, which fill a machine better.
     priority: 1
+    localrule: True
     params:
         resolved=RESOLVED,
         run=lambda wildcards: vars(dasr_config.find_run(_resolved, wildcards.run)),
