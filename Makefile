@@ -1,7 +1,11 @@
-# Two commands do everything: `make run` and `make test`. They create .venv from pinned versions first.
+# Two commands do everything: `make run` and `make test`. They create .venv from pinned versions first. Where Python
+# lacks venv (Debian and Ubuntu package it apart) and you are root, they install python3-venv by apt-get and say so.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do command -v $$p && break; done)
 BIN := .venv/bin
 INSTALLED := .venv/installed
+TESTABLE := .venv/testable
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+COMPILE := .venv-lock/bin/uv pip compile --quiet $(UPGRADE) pyproject.toml
 # The lock of Snakemake outlives a killed run; `make run` holds one that the kernel releases.
 SNAKEMAKE := env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
 
@@ -13,47 +17,57 @@ run: $(INSTALLED)  ## the whole comparison on the embedded corpus (AN4), on this
 	  [ $$status != 3 ] || echo "dasr: error: another \`make run\` is at work in this folder"; exit $$status
 	@$(BIN)/dasr compare --show
 
-test: $(INSTALLED) check  ## formatting, types, unit tests, the workflow end to end, and a real Slurm where it can run
+test: $(TESTABLE) check  ## formatting, types, unit tests, the workflow end to end, and a real Slurm where it can run
 	$(BIN)/pytest
 
-test-slurm: $(INSTALLED)  ## the literal `snakemake --profile slurm` and each fault, on a real Slurm on this host
+test-slurm: $(TESTABLE)  ## the literal `snakemake --profile slurm` and each fault, on a real Slurm on this host
 	$(BIN)/pytest -m slurm
 
-unit: $(INSTALLED)  ## the unit tests only (under two minutes)
+unit: $(TESTABLE)  ## the unit tests only (under two minutes)
 	$(BIN)/pytest -m "not slow and not slurm"
 
-check: $(INSTALLED)  ## formatting, lint, types
+check: $(TESTABLE)  ## formatting, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(SNAKEMAKE) --lint
 
-slurm-up: $(INSTALLED)  ## start a Slurm cluster of several nodes on this host
+slurm-up: $(TESTABLE)  ## start a Slurm cluster of several nodes on this host
 	$(BIN)/python -m tests.support.slurm.cluster up
 
-slurm-down: $(INSTALLED)  ## stop it, leaving nothing behind
+slurm-down: $(TESTABLE)  ## stop it, leaving nothing behind
 	$(BIN)/python -m tests.support.slurm.cluster down
 
 slurm-run: slurm-up  ## the comparison on that cluster
 	$(BIN)/python -m tests.support.slurm.cluster run snakemake --profile slurm
 
-soak: $(INSTALLED)  ## the whole fault matrix on that cluster (hours)
+soak: $(TESTABLE)  ## the whole fault matrix on that cluster (hours)
 	$(BIN)/python -m tests.support.slurm.soak
 
-# Debian and Ubuntu keep venv in a package of its own.
+# The locks name versions only: no hashes, since sites build wheels of their own (torch for their CUDA, say).
 $(INSTALLED): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' || \
-	  { echo "dasr: error: Python 3.11 or 3.12 is needed, found $$($(PYTHON) --version): make PYTHON=/path/to/python3.11"; exit 2; }
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y python3-venv; } || \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "dasr: error: Python 3.11 to 3.13 is needed, found $$($(PYTHON) --version): make PYTHON=/path/to/python3.11"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { [ "$$(id -u)" = 0 ] && \
+	  { echo "Python lacks venv: running apt-get install python3-venv, as root may"; apt-get -qq update && apt-get -qq install -y python3-venv; }; } || \
 	  { echo "dasr: error: Python lacks venv: apt install python3-venv"; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(INSTALL) -r requirements.lock
+	$(INSTALL) --editable .
 	@touch $@
 
-lock: $(INSTALLED)  ## write requirements.lock from what is installed
-	{ head -1 requirements.lock; $(BIN)/python -m pip freeze --exclude-editable; } > requirements.lock.new && mv requirements.lock.new requirements.lock
+$(TESTABLE): $(INSTALLED) requirements-test.lock requirements-docs.lock
+	$(INSTALL) -r requirements-test.lock -r requirements-docs.lock
+	@touch $@
+
+lock:  ## compile the locks from pyproject.toml, keeping what is pinned (UPGRADE=--upgrade: the newest versions)
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet --disable-pip-version-check uv
+	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) --extra test --constraints requirements.lock --output-file requirements-test.lock
+	$(COMPILE) --extra docs --constraints requirements.lock --constraints requirements-test.lock --output-file requirements-docs.lock
+	rm -r .venv-lock
 
 clean:  ## remove results (keeps the environment)
 	rm -rf results .snakemake
