@@ -104,7 +104,7 @@ def record_of(one: Trial, given: argparse.Namespace) -> dict[str, Any]:
             budget.steps,
             EQUAL,
             options=dict(one.options),
-            share=budget.local_batch,
+            local_batch=budget.local_batch,
             seed=one.seed,
             task=workload.task,
             evaluate=workload.evaluate,

@@ -122,7 +122,7 @@ def prediction(
     cluster = replace(clusters.load(args.cluster), compute=compute)
     shape, dim, pdfs, _ = SHAPES[args.preset]
     count = sum(parameter.numel() for parameter in AcousticModel(shape, dim, pdfs).parameters())
-    result = simulate(name, size, args.steps, cluster, options=options, share=share, parameters=count)
+    result = simulate(name, size, args.steps, cluster, options=options, local_batch=share, parameters=count)
     predicted = 1e3 * result.step_seconds
     return {"predicted_ms": predicted, "error_percent": 100 * (predicted / measured_ms - 1)}
 

@@ -91,7 +91,7 @@ def measure(
     name: str,
     processes: int,
     step_seconds: float | None,
-    share: int,
+    local_batch: int,
     max_mb: float,
     repeats: int,
     device: str = "cpu",
@@ -104,7 +104,7 @@ def measure(
         _calibrate_process,
         max_bytes=int(max_mb * 2**20),
         repeats=repeats,
-        share=share,
+        local_batch=local_batch,
         step_seconds=step_seconds,
     )
     if device == "cuda" and torch.cuda.device_count() < processes:
@@ -116,7 +116,7 @@ def measure(
     if step_seconds is None:
         step_seconds = max(one["step"] for one in measured)
         model = "paper's model" if device == "cuda" else "demo model"
-        compute, what = Compute(per_sample_s=step_seconds / share), f"{model}, {share} samples"
+        compute, what = Compute(per_sample_s=step_seconds / local_batch), f"{model}, {local_batch} samples"
     else:
         compute, what = Compute(fixed_s=step_seconds), "gradient time as given"
     over = "GPUs" if device == "cuda" else "processes"
@@ -125,13 +125,13 @@ def measure(
 
 
 def _calibrate_process(
-    world: ProcessWorld, max_bytes: int, repeats: int, share: int, step_seconds: float | None
+    world: ProcessWorld, max_bytes: int, repeats: int, local_batch: int, step_seconds: float | None
 ) -> dict[str, Any]:
     """One learner. A gradient time that is given is another device's: it leaves this processor alone."""
     torch.set_num_threads(1)
     on_gpu = world.device.type == "cuda"
     step = gpu_step if on_gpu else demo_step
-    work = step(share) if step_seconds is None or on_gpu else _sleeping(step_seconds)
+    work = step(local_batch) if step_seconds is None or on_gpu else _sleeping(step_seconds)
     found = world.run(probe(world, max_bytes, repeats, work))
     if step_seconds is None:
         times = []
@@ -166,7 +166,7 @@ def _sleeping(seconds: float) -> Work:
     return lambda ready: time.sleep(seconds)
 
 
-def gpu_step(share: int, pdfs: int = 32_000) -> Work:
+def gpu_step(local_batch: int, pdfs: int = 32_000) -> Work:
     """Gradient and update of the paper's model on random features, put on the current GPU's stream."""
     from dasr.config import MODELS
     from dasr.features.feed import Batch
@@ -174,9 +174,9 @@ def gpu_step(share: int, pdfs: int = 32_000) -> Work:
     from dasr.tasks.captured_task import CapturedTask
 
     config = MODELS["swb2000"]
-    frames = torch.randn(share, CHUNK + 2 * config.margin, DIM).half()
-    labels = torch.randint(pdfs, (share, CHUNK), dtype=torch.int32)
-    batch = Batch(frames, torch.zeros(share, DIM), torch.ones(share, DIM), labels)
+    frames = torch.randn(local_batch, CHUNK + 2 * config.margin, DIM).half()
+    labels = torch.randint(pdfs, (local_batch, CHUNK), dtype=torch.int32)
+    batch = Batch(frames, torch.zeros(local_batch, DIM), torch.ones(local_batch, DIM), labels)
     task = CapturedTask(AcousticModel(config, DIM, pdfs), SameBatch(batch), 0)
     weights = task.initial()
     gradient = torch.zeros_like(weights)
@@ -190,14 +190,14 @@ def gpu_step(share: int, pdfs: int = 32_000) -> Work:
     return step
 
 
-def demo_step(share: int, frames: int = 21, pdfs: int = 400) -> Work:
+def demo_step(local_batch: int, frames: int = 21, pdfs: int = 400) -> Work:
     """Forward, backward and update of the demo model on random features."""
     from dasr.config import MODELS
     from dasr.models.acoustic import AcousticModel
 
     config = MODELS["demo"]
     model = AcousticModel(config, 40, pdfs)
-    inputs = torch.randn(share, frames + 2 * config.margin, 40)
+    inputs = torch.randn(local_batch, frames + 2 * config.margin, 40)
     optimizer = torch.optim.SGD(model.parameters(), 1e-6)
 
     def step(ready: Ready) -> None:

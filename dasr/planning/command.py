@@ -49,7 +49,9 @@ SPEEDUP_STEPS = 32
     help="How many; may be given several times.",
 )
 @click.option("--steps", type=click.IntRange(1), default=100, help="Batches of all learners together.")
-@click.option("--share", type=click.IntRange(1), default=128, help="Samples (chunks) in one learner's batch.")
+@click.option(
+    "--local-batch", type=click.IntRange(1), default=128, help="Samples (chunks) in one learner's batch."
+)
 @click.option("--cluster", default="ethernet-25g", help="A preset, or a file as `dasr calibrate` writes it.")
 @click.option(
     "--task",
@@ -83,7 +85,7 @@ def simulate(
     options: tuple[str, ...],
     learners: tuple[int, ...],
     steps: int,
-    share: int,
+    local_batch: int,
     cluster: str,
     task: str,
     parameters: int,
@@ -118,7 +120,7 @@ def simulate(
     if speedup:
         learners, steps, task = tuple(_powers(max_learners)), min(steps, SPEEDUP_STEPS), "timing"
     points = [(name, count, seed) for name in names for count in learners for seed in seeds]
-    sweep = Sweep(where, given, steps, share, parameters, task, learning_rate, config_path)
+    sweep = Sweep(where, given, steps, local_batch, parameters, task, learning_rate, config_path)
     results: list[SimulationResult] = []
     reader = sys.stdout.isatty()  # rather than a program
     for result in progress(sweep.run(points, jobs), "simulate", len(points)):
@@ -143,7 +145,9 @@ def simulate(
 @click.option(
     "--step-seconds", type=float, help="Time of one gradient. [default: measured, the demo model on this CPU]"
 )
-@click.option("--share", type=click.IntRange(1), default=16, help="Samples of the gradient that is measured.")
+@click.option(
+    "--local-batch", type=click.IntRange(1), default=16, help="Samples of the gradient that is measured."
+)
 @click.option(
     "--device",
     type=click.Choice(["cpu", "cuda"]),
@@ -157,7 +161,7 @@ def calibrate(
     name: str,
     processes: int,
     step_seconds: float | None,
-    share: int,
+    local_batch: int,
     device: str,
     max_mb: float,
     repeats: int,
@@ -167,7 +171,7 @@ def calibrate(
     from dasr.planning.calibration import measure
     from dasr.worlds.simulated import clusters
 
-    cluster = measure(name, processes, step_seconds, share, max_mb, repeats, device)
+    cluster = measure(name, processes, step_seconds, local_batch, max_mb, repeats, device)
     clusters.save(cluster, out)
     logger.info("%s: %s", out, cluster.note)
 

@@ -122,4 +122,4 @@ def _convergence(
 def _title(result: SimulationResult) -> str:
     millions = result.parameters / 1e6
     size = f"{millions:.0f} M" if millions >= 1 else f"{result.parameters:,}"
-    return f"cluster '{result.cluster}', {size} parameters, {result.share} samples a learner and step"
+    return f"cluster '{result.cluster}', {size} parameters, {result.local_batch} samples a learner and step"

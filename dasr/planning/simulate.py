@@ -43,14 +43,14 @@ class SimulationResult:
     options: dict[str, Any]
     learners: int
     steps: int  # batches of all learners together
-    share: int  # samples in one learner's batch
+    local_batch: int  # samples in one learner's batch
     cluster: str
     seed: int
     parameters: int
     seconds: float
     tail_seconds: float
     samples: int  # whose gradients were applied
-    speedup: float  # against one learner of this cluster that never waits, at the same share
+    speedup: float  # against one learner of this cluster that never waits, at the same local batch
     wait_fraction: float  # of the gradient loops' time
     compute_fraction: float
     mb_sent_per_learner: float
@@ -120,7 +120,7 @@ def simulate(
     cluster: Cluster,
     *,
     options: Mapping[str, Any] | None = None,
-    share: int = 128,
+    local_batch: int = 128,
     seed: int = 0,
     parameters: int = SWB2000,
     task: MakeTask | None = None,
@@ -131,17 +131,17 @@ def simulate(
     momentum: float = 0.0,
     clip: float | None = None,
 ) -> SimulationResult:
-    """`steps` batches of `share` samples a learner. Without a `task` timing only, for a model of
+    """`steps` batches of `local_batch` samples a learner. Without a `task` timing only, for a model of
     `parameters`.
 
     `bytes_scale`: parameters that each one of the task stands for on the wire. `evaluate(weights)`: the loss
     of a model, taken outside virtual time at `points` counts of samples, of the consensus model and of each
     learner's. Raises UserError, and the errors of `Simulation.run`."""
     registry.check(strategy, options or {})
-    budget = Budget(steps, share * learners, learners)
+    budget = Budget(steps, local_batch * learners, learners)
     timing_only = task is None
     simulation = Simulation(
-        cluster, learners, seed=seed, samples=share, bytes_scale=bytes_scale, timing_only=timing_only
+        cluster, learners, seed=seed, samples=local_batch, bytes_scale=bytes_scale, timing_only=timing_only
     )
     rate: Callable[[int], float] = schedule if callable(schedule) else lambda samples: float(schedule)
     make_optimizer = optimizer.chosen(registry.find(strategy).optimizer, momentum, clip)
@@ -215,7 +215,7 @@ def _result(
         options=options,
         learners=len(learners),
         steps=budget.steps,
-        share=budget.local_batch,
+        local_batch=budget.local_batch,
         cluster=simulation.cluster.name,
         seed=simulation.seed,
         parameters=learners[0].weights.numel() * simulation.bytes_scale,

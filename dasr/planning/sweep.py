@@ -24,7 +24,7 @@ class Sweep:
     cluster: Cluster
     options: dict[str, Any]
     steps: int
-    share: int
+    local_batch: int
     parameters: int
     task: str = "timing"  # or quadratic, corpus
     learning_rate: float = 0.1  # of the quadratic
@@ -45,7 +45,7 @@ class Sweep:
         if self.task == "quadratic":
             workload = workloads.quadratic(self.learning_rate, self.parameters)
         elif self.task == "corpus":
-            workload = workloads.corpus(self.config, self.share * learners, seed)
+            workload = workloads.corpus(self.config, self.local_batch * learners, seed)
         extra: dict[str, Any] = {}
         if workload is not None:
             extra = {"task": workload.task, "evaluate": workload.evaluate, "schedule": workload.schedule}
@@ -57,7 +57,8 @@ class Sweep:
         try:
             return simulate(
                 name, learners, self.steps, self.cluster,
-                options=self.options, share=self.share, seed=seed, parameters=self.parameters, **extra,
+                options=self.options, local_batch=self.local_batch, seed=seed,
+                parameters=self.parameters, **extra,
             )  # fmt: skip
         except SimulationError as error:
             raise UserError(f"{name} with {learners} learners: {error}") from None

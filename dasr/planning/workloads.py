@@ -66,8 +66,8 @@ def corpus(
 
     def task(world: World, batch: int, seed: int) -> Task:
         model = train.model(config)
-        share = batch // world.size
-        feed = train.feed(model, training.chunk_frames, share, world.rank, world.size, seed)
+        local_batch = batch // world.size
+        feed = train.feed(model, training.chunk_frames, local_batch, world.rank, world.size, seed)
         return AutogradTask(model, feed, seed, world.rank, device, training.augment)
 
     def evaluate(weights: Tensor) -> float:

@@ -105,7 +105,7 @@ def test_a_simulated_run_of_the_corpus_ends_with_the_bits_of_the_real_one(lived,
     name, *option = strategy.split("-tau=")
     simulated = simulate(
         name, 2, budget.steps, clusters.load("ideal"), options={"tau": int(option[0])} if option else {},
-        share=budget.local_batch, task=workload.task, schedule=workload.schedule, clip=workload.clip,
+        local_batch=budget.local_batch, task=workload.task, schedule=workload.schedule, clip=workload.clip,
     )  # fmt: skip
     last = snapshots.read(lived / "undisturbed" / "runs" / f"{strategy}-L2-B12-S0", 3)
     real = hashlib.sha256(b"".join(one.weights.numpy().tobytes() for one in last))

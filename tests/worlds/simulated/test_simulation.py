@@ -189,7 +189,7 @@ cluster = dataclasses.replace(PRESETS["ethernet-1g"], slow=(Slow(1, 3.0),))
 for strategy in registry.names():
     work = quadratic(dimension=8)
     learners = 1 if strategy == "single" else 5
-    given = {"share": 2, "seed": 3, "task": work.task, "evaluate": work.evaluate}
+    given = {"local_batch": 2, "seed": 3, "task": work.task, "evaluate": work.evaluate}
     result = simulate(strategy, learners, 12, cluster, **given)
     digest.update(repr(result.record()).encode())
     digest.update(repr(result.curve).encode())
