@@ -26,7 +26,6 @@ class Host:
         self.changed = threading.Condition()
         self.vectors: dict[tuple[int, int], Tensor] = {}  # (number of the region, learner)
         self.made = [0] * learners
-        self.said: dict[tuple[str, int], str] = {}
 
     def allocator(self, place: int) -> Callable[[int, torch.dtype], tuple[Tensor, PlayedRegion]]:
         def allocate(length: int, dtype: torch.dtype) -> tuple[Tensor, PlayedRegion]:
@@ -57,22 +56,6 @@ def _has_come(one: StreamMemoryOp) -> bool:
     return int(one.cell) >= one.number
 
 
-class PlayedBoard:
-    def __init__(self, host: Host, rank: int):
-        self.host, self.rank = host, rank
-
-    def say(self, key: str, value: str) -> None:
-        with self.host.changed:
-            self.host.said[key, self.rank] = value
-            self.host.changed.notify_all()
-
-    def hear(self, key: str, ranks: tuple[int, ...]) -> list[str]:
-        said = self.host.said
-        with self.host.changed:
-            assert self.host.changed.wait_for(lambda: all((key, r) in said for r in ranks), TIMEOUT_S), key
-            return [said[key, r] for r in ranks]
-
-
 class PlayedRegion:
     def __init__(self, host: Host, number: int, place: int):
         self.host, self.number, self.place = host, number, place
@@ -90,7 +73,7 @@ def together(ranks: Sequence[int], life: Callable[[PeerMemory, int], Any]) -> li
         rank = ranks[place]
         allocate = host.allocator(place)
         signals = Signals(allocate, len(ranks), place, host.submit_stream_ops)
-        memory = PeerMemory(allocate, ranks, rank, signals, PlayedBoard(host, rank))
+        memory = PeerMemory(allocate, ranks, rank, signals)
         results[place] = life(memory, rank)
 
     threads = [threading.Thread(target=live, args=(place,)) for place in range(len(ranks))]

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from dasr.cuda.streams import record_event, wait_for
 from dasr.worlds.interface import Payload, Ready
-from dasr.worlds.peer_memory.host_path import HostPair
 from dasr.worlds.peer_memory.signals import EXCHANGE
 from dasr.worlds.process.wire import parts_of
 
@@ -29,7 +28,6 @@ class _Exchange:
     peer: int
     place: int  # of the peer on the host
     turn: int
-    host: HostPair | None = None  # the way that it takes; None: over the link
     sent: torch.cuda.Event | None = None
     arrived: torch.cuda.Event | None = None
 
@@ -64,9 +62,7 @@ class ExchangeBuffers:
 
     def exchange(self, payload: Payload, peer: int) -> Callable[[], Payload]:
         """Start (see begin); what it gives waits (the stream, not the thread) and gives the partner's."""
-        memory = self.memory
-        way = memory.ways.to(peer, _size(payload), parts_of(payload)[0].is_cuda)
-        coming = _Exchange(payload, peer, memory.ranks.index(peer), self._turn(peer), way)
+        coming = _Exchange(payload, peer, self.memory.ranks.index(peer), self._turn(peer))
         self._waiting.append(coming)
         self._under_way.add(peer)
 
@@ -89,14 +85,12 @@ class ExchangeBuffers:
         first = parts_of(waiting[0].payload)[0]
         with beside("exchange", first.device):
             for each in waiting:
-                self._put(each.payload, each.peer, each.turn, each.host)
+                self._put(each.payload, each.peer, each.turn)
                 signals.put([each.place], EXCHANGE)
                 each.sent = record_event(first)
         with beside("arrivals", first.device):
             for each in waiting:
                 signals.wait([each.place], EXCHANGE)
-                if each.host is not None:
-                    self._fetch(each, each.host)
                 each.arrived = record_event(first)
 
     def start_during_backward(self, ready: Ready) -> Ready:
@@ -116,7 +110,7 @@ class ExchangeBuffers:
     def push(self, payload: Payload, peer: int) -> int:
         """Copy into the partner's window, to the end; which of the two it was."""
         turn = self._turn(peer)
-        self._put(payload, peer, turn, None)
+        self._put(payload, peer, turn)
         event = record_event(parts_of(payload)[0])
         if event is not None:
             event.synchronize()
@@ -127,21 +121,9 @@ class ExchangeBuffers:
         self._turns[peer] = 1 - turn
         return turn
 
-    def _put(self, payload: Payload, peer: int, turn: int, host: HostPair | None) -> None:
-        memory = self.memory
-        if host is None:
-            there = self._views(payload, memory.ranks.index(peer), memory.rank, turn)
-        else:
-            there = _laid_out(payload, lambda begin, part: host.at(memory.rank > peer, turn, begin, part))
+    def _put(self, payload: Payload, peer: int, turn: int) -> None:
+        there = self._views(payload, self.memory.ranks.index(peer), self.memory.rank, turn)
         for target, part in zip(there, parts_of(payload), strict=True):
-            target.copy_(part, non_blocking=True)
-
-    def _fetch(self, each: _Exchange, host: HostPair) -> None:
-        """What came through the host goes where it would have come over the link."""
-        back = each.peer > self.memory.rank
-        arrived = _laid_out(each.payload, lambda begin, part: host.at(back, each.turn, begin, part))
-        here = parts_of(self.window(each.payload, each.peer, each.turn))
-        for target, part in zip(here, arrived, strict=True):
             target.copy_(part, non_blocking=True)
 
     def window(self, like: Payload, peer: int, turn: int) -> Payload:
@@ -153,18 +135,16 @@ class ExchangeBuffers:
     def _views(self, like: Payload, place: int, source: int, turn: int) -> list[Tensor]:
         """The parts of a payload from `source` in a window on the learner at `place`."""
         memory = self.memory
-        base = (3 * memory.ranks.index(source) + 1 + turn) * memory.window_bytes
-        return _laid_out(like, lambda begin, part: memory.at(place, base + begin, part))
-
-
-def _laid_out(payload: Payload, at: Callable[[int, Tensor], Tensor]) -> list[Tensor]:
-    """The places of its parts, one after another: at(begin in bytes, the part)."""
-    begin, places = 0, []
-    for part in parts_of(payload):
-        places.append(at(begin, part))
-        begin += -(-part.nbytes // ALIGNED) * ALIGNED
-    return places
+        begin, views = (3 * memory.ranks.index(source) + 1 + turn) * memory.window_bytes, []
+        for part in parts_of(like):
+            views.append(memory.at(place, begin, part))
+            begin += _aligned(part.nbytes)
+        return views
 
 
 def _size(payload: Payload) -> int:
-    return sum(-(-part.nbytes // ALIGNED) * ALIGNED for part in parts_of(payload))
+    return sum(_aligned(part.nbytes) for part in parts_of(payload))
+
+
+def _aligned(count: int) -> int:
+    return -(-count // ALIGNED) * ALIGNED

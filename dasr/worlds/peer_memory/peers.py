@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SWITCH = "DASR_PEER_MEMORY"  # 0: NCCL and the host do all of it; links: all goes over the GPUs' links
+SWITCH = "DASR_PEER_MEMORY"  # environment variable; 0 selects NCCL
 LOOK_S = 1.0
 
 
@@ -58,8 +58,7 @@ def meet(world: ProcessWorld) -> PeerMemory | None:
         return None
     logger.info("learner %d: peer memory with learners %s", world.rank, list(ranks))
     assert signals is not None
-    board = None if os.environ.get(SWITCH) == "links" else StoreBoard(world)
-    return PeerMemory(allocator, ranks, world.rank, signals, board)
+    return PeerMemory(allocator, ranks, world.rank, signals)
 
 
 def _signals(allocate: SymmetricMemory, place: int, places: int) -> Signals | None:
@@ -73,19 +72,6 @@ def _signals(allocate: SymmetricMemory, place: int, places: int) -> Signals | No
         logger.warning(f"GPUs of this host do not share memory ({error}): NCCL instead of peer memory")
         return None
     return signals
-
-
-class StoreBoard:
-    """A Board in the run's store."""
-
-    def __init__(self, world: ProcessWorld):
-        self.world = world
-
-    def say(self, key: str, value: str) -> None:
-        self.world.transport.store.set(f"{key}/{self.world.rank}", value)
-
-    def hear(self, key: str, ranks: tuple[int, ...]) -> list[str]:
-        return [_answer(self.world, ranks, f"{key}/{rank}") for rank in ranks]
 
 
 def exchange(

@@ -24,7 +24,6 @@ from dasr.cuda import streams
 from dasr.cuda.streams import record_event, wait_for
 from dasr.worlds.interface import RollCall
 from dasr.worlds.peer_memory.exchange import ExchangeBuffers
-from dasr.worlds.peer_memory.host_path import Board, Ways
 from dasr.worlds.peer_memory.sharded_update import PeerShardedUpdate, cut_into
 from dasr.worlds.peer_memory.signals import GATHER, SCATTER, Signals
 from dasr.worlds.peer_memory.symmetric import Allocate
@@ -50,15 +49,13 @@ class PeerMemory:
         ranks: Sequence[int],
         rank: int,
         signals: Signals,
-        board: Board | None = None,
     ):
-        """`ranks`: the learners of this host, ascending; `board`: for ways through the host."""
+        """`ranks`: the learners of this host, ascending."""
         self.allocate, self.ranks, self.rank, self.signals = allocate, tuple(ranks), rank, signals
         self.replaced: set[int] = set()  # learners whose first process is gone, and its memory with it
         self._shared: list[tuple[Tensor, list[Tensor]]] = []  # a vector here, and those of all learners
         self._plans: dict[Any, _Plan] = {}
         self.buffers = ExchangeBuffers(self)
-        self.ways = Ways(rank, board)
         self._sharded_updates: dict[Any, PeerShardedUpdate] = {}
         self.side_stream = streams.Streams()
 
