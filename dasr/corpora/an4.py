@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from dasr.corpora import tables
 from dasr.corpora.datadir import Entry
 from dasr.corpora.language import LanguageModel, Lexicon
 from dasr.corpora.rejects import Rejects
@@ -21,7 +22,7 @@ SENTENCE_MARKS = {"<s>", "</s>", "<sil>"}
 
 def _lines(path: Path) -> list[bytes]:
     try:
-        return [line for line in path.read_bytes().splitlines() if line.strip()]
+        return [line for line in tables.lines_of(path.read_bytes()) if line.strip()]
     except OSError as error:
         raise UserError(
             f"{path} cannot be read ({error.strerror}); corpus.path must hold AN4's etc/ and wav/"
@@ -41,7 +42,7 @@ def _transcripts(path: Path, rejects: Rejects) -> dict[str, tuple[str, ...]]:
         elif name in found:
             rejects.add(name, f"{path}:{number}: duplicate utterance id")
         else:
-            found[name] = tuple(word for word in match["words"].split() if word not in SENTENCE_MARKS)
+            found[name] = tuple(word for word in tables.fields(match["words"]) if word not in SENTENCE_MARKS)
     return found
 
 
@@ -66,7 +67,7 @@ def read(path: Path, split: str, rejects: Rejects) -> list[Entry]:
     seen: set[str] = set()
     entries = []
     for line in _lines(path / "etc" / f"an4_{split}.fileids"):
-        place = line.decode("utf-8", "replace").strip()
+        place = line.decode("utf-8", "replace").strip(tables.BLANKS)
         utterance, speaker = Path(place).name, Path(place).parent.name
         audio = next((f for s in SUFFIXES if (f := path / "wav" / f"{place}{s}").is_file()), None)
         words = transcripts.get(utterance)
@@ -104,7 +105,7 @@ def unigram(path: Path, words: set[str]) -> LanguageModel:
     file = path / "etc" / "an4.lm"
     section, probabilities = "", {}
     for line in _lines(file):
-        fields = line.decode("utf-8", "replace").split()
+        fields = tables.fields(line.decode("utf-8", "replace"))
         if fields[0].startswith("\\"):
             section = fields[0]
         elif section == "\\1-grams:" and len(fields) >= 2:

@@ -55,8 +55,10 @@ def make(config: Config) -> None:
         report(split, parts[split], rejects[split])
     with atomic(target / "lang") as folder:
         folder.mkdir()
-        for name, text in lang.items():
+        for name, text in lang.files.items():
             (folder / name).write_text(text, encoding="utf-8")
+        if "unigram.arpa" not in lang.files:
+            kaldi.write_language_model(lang.model, lang.spoken, folder / "unigram.arpa")
 
 
 def forget_shards(results: Path, split: str, count: int) -> None:
@@ -120,14 +122,21 @@ def report(split: str, parts: list[list[Entry]], rejects: Rejects) -> None:
     )
 
 
-def language(settings: CorpusConfig) -> dict[str, str]:
-    """The files of lang/. Raises UserError for a lexicon or a model that cannot be read."""
+@dataclasses.dataclass(frozen=True)
+class Language:
+    """What will be in lang/: files by name, and the unigram: an ARPA file, or else uniform over `spoken`."""
+
+    files: dict[str, str]
+    spoken: set[str]
+    model: Path | None = None
+
+
+def language(settings: CorpusConfig) -> Language:
+    """Raises UserError for a lexicon or a language model that cannot be read."""
     path = Path(settings.path)
-    if settings.kind == "an4":
-        lexicon = an4.lexicon(path)
-        model = an4.unigram(path, lexicon.words).arpa()
-    else:
+    if settings.kind == "kaldi":
         lexicon = kaldi.lexicon(path)
-        model = kaldi.language_model(path, lexicon.spoken)
-    unknown = {"oov.txt": f"{lexicon.unknown}\n"} if lexicon.unknown else {}
-    return {"lexicon.txt": lexicon.text(), "unigram.arpa": model} | unknown
+        return Language(lexicon.files(), lexicon.spoken, kaldi.language_model(path))
+    lexicon = an4.lexicon(path)
+    model = an4.unigram(path, lexicon.words).arpa()
+    return Language({**lexicon.files(), "unigram.arpa": model}, lexicon.spoken)

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dasr.corpora import rxfilename
+from dasr.corpora.language import RESERVED
 from dasr.corpora.rejects import Rejects
+from dasr.corpora.tables import fields, read_table
 from dasr.errors import UserError
 
 
@@ -33,34 +36,6 @@ class Entry:
     feats: str | None = None
 
 
-def read_table(path: Path, rejects: Rejects) -> dict[str, str]:
-    """`key value...` lines of a UTF-8 file, whitespace of the values kept single. Raises UserError if it
-    cannot be read.
-
-    A line that is not UTF-8 and the second line of a key are set aside.
-    """
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    table: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
-        fields = line.split(maxsplit=1)
-        if not fields:
-            continue
-        key = fields[0].decode("utf-8", "replace")
-        try:
-            value = " ".join(line.decode("utf-8").split()[1:])
-        except UnicodeDecodeError:
-            rejects.add(key, f"{path}:{number} is not UTF-8")
-            table.pop(key, None)
-            continue
-        if key in table:
-            rejects.add(key, f"{path}:{number}: duplicate id")
-        table.setdefault(key, value)
-    return table
-
-
 def _optional(path: Path, rejects: Rejects) -> dict[str, str]:
     return read_table(path, rejects) if path.is_file() else {}
 
@@ -71,29 +46,40 @@ def resolve_audio(place: str, folder: Path, allow_pipes: bool) -> tuple[str, str
 
     A relative path is looked for from the working folder, as Kaldi does, then from the data directory.
     """
-    if place.endswith("|"):
+    found = _parsed(place, folder)
+    if isinstance(found, str):
+        return place, found
+    if found.command is not None:
         if not allow_pipes:
             raise UserError(
                 f"{folder}: '{place}' runs a command; set corpus.allow_pipes: true if you trust this corpus"
             )
         return place, None
-    name, colon, offset = place.rpartition(":")
-    archive = bool(colon) and offset.partition("[")[0].isdigit()
-    file = Path(name if archive else place)
-    for candidate in (file, folder / file):
+    assert found.file is not None
+    for candidate in (found.file, folder / found.file):
         if candidate.is_file():
             size = candidate.stat().st_size
-            found = str(candidate.resolve()) + (f":{offset}" if archive else "")
-            return found, None if size else f"audio file {candidate} is empty"
-    return place, f"audio file {file} is missing"
+            absolute = replace(found, file=candidate.resolve())
+            return str(absolute), None if size else f"audio file {candidate} is empty"
+    return place, f"audio file {found.file} is missing"
+
+
+def _parsed(place: str, folder: Path) -> rxfilename.Place | str:
+    """What a value of a table names, or why it names nothing."""
+    if not place.endswith("|") and (folder / place).is_file():
+        return rxfilename.Place(file=Path(place))
+    try:
+        return rxfilename.parse(place)
+    except UserError as error:
+        return str(error)
 
 
 def _segment(value: str) -> tuple[str, float, float | None] | None:
     """(recording, begin, end in seconds); an end of -1 is the recording's end, None."""
-    fields = value.split()
     try:
-        recording, begin, end = fields[0], float(fields[1]), float(fields[2])
-    except (IndexError, ValueError):
+        recording, *times = fields(value)
+        begin, end = map(float, times)
+    except ValueError:
         return None
     if end == -1 and begin >= 0:
         return recording, begin, None
@@ -149,13 +135,21 @@ class _Tables:
             feats, wrong = resolve_audio(self.feats[name], self.folder, self.allow_pipes)
         if wrong:
             return wrong
-        if not self.speakers.get(name):
-            return "no speaker in utt2spk"
+        speaker = fields(self.speakers.get(name, ""))
+        if len(speaker) != 1:
+            given = f"'{self.speakers.get(name)}' is not one speaker" if speaker else "no speaker"
+            return f"{given} in {self.folder / 'utt2spk'}"
         seconds = _number(self.seconds.get(name))
         if seconds is None and begin is not None and end is not None:
             seconds = end - begin
-        words = tuple(self.text[name].split())
-        return Entry(name, self.speakers[name], words, recording, audio, begin, end, seconds, feats)
+        return Entry(name, speaker[0], self._words(name), recording, audio, begin, end, seconds, feats)
+
+    def _words(self, name: str) -> tuple[str, ...]:
+        """Raises UserError for a symbol that no word may be: it is usually in every line."""
+        words = tuple(fields(self.text[name]))
+        if odd := next((word for word in words if word in RESERVED), None):
+            raise UserError(f"{self.folder / 'text'}: {name}: '{odd}' is a reserved symbol, not a word")
+        return words
 
     def _audio(self, recording: str) -> tuple[str, str | None]:
         """(audio of a recording, empty if it cannot be used, and why)."""
@@ -170,10 +164,12 @@ class _Tables:
 
 
 def _number(text: str | None) -> float | None:
+    """Seconds; None for what is no length."""
     try:
-        return None if text is None else float(text)
+        seconds = float(text or "nan")
     except ValueError:
         return None
+    return seconds if 0 < seconds < float("inf") else None
 
 
 def write_data_dir(folder: Path, entries: Iterable[Entry]) -> None:

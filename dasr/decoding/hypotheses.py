@@ -45,7 +45,7 @@ def read(path: Path) -> dict[float, dict[str, Hypothesis]]:
     """scale -> utterance -> hypothesis. Raises UserError naming the file and line that cannot be read."""
     found: dict[float, dict[str, Hypothesis]] = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except OSError as error:
         raise UserError(f"no hypotheses at {path} ({error.strerror}): run `dasr decode` first") from None
     for number, line in enumerate(lines, 1):

@@ -138,7 +138,8 @@ def write_nist(
     stm = []
     for u in order:
         last = max((end for _, end in said[u].times), default=0.0)
-        stm.append(f"{u} 1 {speakers.get(u, u)} 0.000 {last + 0.01:.3f} {' '.join(references[u])}\n")
+        # The label keeps sclite from taking a first word that begins with "<" for one.
+        stm.append(f"{u} 1 {speakers.get(u, u)} 0.000 {last + 0.01:.3f} <O> {' '.join(references[u])}\n")
     write_text(folder / "ref.stm", "".join(stm))
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dasr.corpora import tables
 from dasr.errors import UserError
 
 EPSILON = 0
@@ -102,12 +103,10 @@ def _follow(text: str) -> BestPath:
 def read_words(path: Path) -> list[str]:
     """words.txt (`word id` a line) as a list indexed by id. Raises UserError."""
     words: dict[int, str] = {}
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise UserError(f"no word list at {path} ({error.strerror}): run `dasr graph` first") from None
-    for number, line in enumerate(lines, 1):
-        fields = line.split()
+    if not path.is_file():
+        raise UserError(f"no word list at {path}: run `dasr graph` first")
+    for number, line in tables.text_lines(path):
+        fields = tables.fields(line)
         if len(fields) != 2 or not fields[1].isdigit():
             raise UserError(f"{path}:{number}: expected `word id`, found '{line}'")
         words[int(fields[1])] = fields[0]

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dasr.corpora import tables
+
 if TYPE_CHECKING:
     from dasr.hmm.system import HmmSystem
 
@@ -105,5 +107,4 @@ def word_times(system: HmmSystem) -> WordTimes:
 
 
 def _fields(path: Path) -> list[list[str]]:
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return [line.split() for line in lines if line.strip()]
+    return [tables.fields(line) for _, line in tables.text_lines(path)] if path.is_file() else []

@@ -6,18 +6,15 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from dasr.corpora import tables
 from dasr.errors import UserError
 
 
 def read_table(path: Path) -> dict[str, list[str]]:
     """A Kaldi text table (`key value...` a line). Raises UserError."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise UserError(f"cannot read {path} ({error.strerror}): run `dasr corpus` first") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 ({error.reason} at byte {error.start})") from None
-    return {fields[0]: fields[1:] for fields in (line.split() for line in lines) if fields}
+    if not path.is_file():
+        raise UserError(f"there is no {path}: run `dasr corpus` first")
+    return {fields[0]: fields[1:] for _, line in tables.text_lines(path) if (fields := tables.fields(line))}
 
 
 def set_aside(results: Path, split: str) -> dict[str, str]:
@@ -53,13 +50,12 @@ def read_references(
 
 def read_trn(path: Path) -> dict[str, list[str]]:
     """A NIST trn file (`word... (utterance)` a line): utterance -> words. Raises UserError."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise UserError(f"cannot read {path} ({error.strerror}): run `dasr score` first") from None
+    if not path.is_file():
+        raise UserError(f"there is no {path}: run `dasr score` first")
     found = {}
-    for number, fields in enumerate((line.split() for line in lines), 1):
-        if not fields or not (fields[-1].startswith("(") and fields[-1].endswith(")")):
+    for number, line in tables.text_lines(path):
+        fields = tables.fields(line)
+        if not (fields[-1].startswith("(") and fields[-1].endswith(")")):
             raise UserError(f"{path}:{number}: not a trn line: run `dasr score` again")
         found[fields[-1][1:-1]] = fields[:-1]
     return found

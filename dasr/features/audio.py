@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import subprocess
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dasr.corpora import archives, rxfilename
 from dasr.corpora.datadir import Entry
 from dasr.errors import UserError
+from dasr.features import containers
 
 Samples = NDArray[np.float32]
-LENGTH_UNKNOWN = 0x7FFF0000  # what programs that write wav to a pipe put for its length, at least
+OGG_TAIL = 66_000  # bytes: an Ogg page has at most 65,307
+OVERSHOOT_S = 0.5  # Kaldi's --max-overshoot of a segment's end
 
 
 class BadAudio(Exception):
@@ -48,60 +50,71 @@ class AudioReader:
 
     def _decode(self, entry: Entry) -> tuple[int, Samples]:
         """(rate, samples of the utterance's part)."""
-        place = entry.audio
-        if place.endswith("|"):
-            rate, samples = self._pipe(place)
-        elif ":" in Path(place).name and not Path(place).is_file():
-            rate, samples = self._archive(place)
-        elif place.endswith(".raw"):
-            rate, samples = self.sample_rate, raw(Path(place))
-        else:
-            return self._file(place, entry.begin, entry.end)
-        first = round((entry.begin or 0) * rate)
-        return rate, samples[first : None if entry.end is None else round(entry.end * rate)]
+        try:
+            place = rxfilename.parse(entry.audio)
+            if place.command is not None:
+                if not self.allow_pipes:
+                    why = "set corpus.allow_pipes: true if you trust this corpus"
+                    raise UserError(f"'{entry.audio}' runs a command; {why}")
+                return self._contents(archives.run(place.command), entry)
+            assert place.file is not None
+            if place.offset is not None:
+                return self._contents(archives.audio_bytes(place), entry)
+        except archives.BadArchive as error:
+            raise BadAudio(f"cannot be read from {place}: {error}") from None
+        if place.file.suffix == ".raw":
+            return self.sample_rate, self._part(raw(place.file), self.sample_rate, entry)
+        return self._file(place.file, entry)
 
-    def _file(self, place: str | io.BytesIO, begin: float | None, end: float | None) -> tuple[int, Samples]:
+    def _file(self, path: Path, entry: Entry) -> tuple[int, Samples]:
+        """Of a file only the part is read, unless its header does not know how long it is."""
+        try:
+            with path.open("rb") as stream:
+                head, size = stream.read(containers.HEAD), path.stat().st_size
+                extent = containers.check(head, size)
+                if extent is not None and extent.promised is None:
+                    return self._decoded(BytesIO(containers.with_length(head + stream.read(), extent)), entry)
+                stream.seek(max(0, size - OGG_TAIL))
+                tail = stream.read(OGG_TAIL)
+        except OSError as error:
+            raise BadAudio(f"cannot be read: {error.strerror}") from None
+        except containers.Truncated as error:
+            raise BadAudio(str(error)) from None
+        decoded = self._decoded(str(path), entry)
+        check_ogg(head, tail)
+        return decoded
+
+    def _contents(self, data: bytes, entry: Entry) -> tuple[int, Samples]:
+        """As `_file`, of a file's bytes."""
+        try:
+            extent = containers.check(data[: containers.HEAD], len(data))
+        except containers.Truncated as error:
+            raise BadAudio(str(error)) from None
+        if extent is not None and extent.promised is None:
+            data = containers.with_length(data, extent)
+        decoded = self._decoded(BytesIO(data), entry)
+        check_ogg(data[:4], data[-OGG_TAIL:])
+        return decoded
+
+    def _decoded(self, place: str | BytesIO, entry: Entry) -> tuple[int, Samples]:
         import soundfile
 
         try:
             with soundfile.SoundFile(place) as stream:
                 rate, length = int(stream.samplerate), int(stream.frames)
-                first = round((begin or 0) * rate)
-                last = length if end is None else min(length, round(end * rate))
+                first, last = part(entry, rate, length)
                 if first:
-                    stream.seek(min(first, length))
-                samples = stream.read(max(0, last - first), dtype="float32", always_2d=True)
+                    stream.seek(first)
+                samples = stream.read(last - first, dtype="float32", always_2d=True)
         except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
             raise BadAudio(f"cannot be decoded: {error}") from None
         if len(samples) < last - first:
             raise BadAudio(f"truncated: {len(samples)} of {last - first} samples")
-        if isinstance(place, str):
-            if not ends_as_ogg_should(Path(place)):
-                raise BadAudio("truncated: its last Ogg page is not marked as the end")
-            if missing := bytes_missing(Path(place)):
-                raise BadAudio(f"truncated: its header promises {missing} bytes more")
         return rate, mono(samples) * np.float32(32768)
 
-    def _archive(self, place: str) -> tuple[int, Samples]:
-        import kaldiio
-
-        try:
-            rate, samples = kaldiio.load_mat(place)
-        except Exception as error:  # kaldiio raises whatever its parser stumbles over
-            raise BadAudio(f"cannot be read from the archive: {error}") from None
-        scale = 1 if np.issubdtype(samples.dtype, np.integer) else 32768
-        return int(rate), mono(np.asarray(samples, np.float32).reshape(len(samples), -1)) * np.float32(scale)
-
-    def _pipe(self, command: str) -> tuple[int, Samples]:
-        if not self.allow_pipes:
-            raise UserError(
-                f"'{command}' runs a command; set corpus.allow_pipes: true if you trust this corpus"
-            )
-        done = subprocess.run(command[:-1], shell=True, capture_output=True, check=False)
-        if done.returncode != 0 or not done.stdout:
-            told = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no output"]
-            raise BadAudio(f"its command failed with status {done.returncode}: {told[0]}")
-        return self._file(io.BytesIO(done.stdout), None, None)
+    def _part(self, samples: Samples, rate: int, entry: Entry) -> Samples:
+        first, last = part(entry, rate, len(samples))
+        return samples[first:last]
 
     def _resample(self, samples: Samples, rate: int) -> Samples:
         from torchaudio.functional import resample
@@ -109,30 +122,32 @@ class AudioReader:
         return np.asarray(resample(torch.from_numpy(samples), rate, self.sample_rate).numpy(), np.float32)
 
 
-def ends_as_ogg_should(path: Path) -> bool:
-    """False for an Ogg file that was cut off: decoders take what there is, since its head tells no length."""
-    with path.open("rb") as stream:
-        if stream.read(4) != b"OggS":
-            return True
-        stream.seek(max(0, path.stat().st_size - 66_000))  # a page has at most 65,307 bytes
-        tail = stream.read()
+def check_ogg(head: bytes, tail: bytes) -> None:
+    """Raise BadAudio for an Ogg file that was cut off: decoders take what there is, since its head tells no
+    length. `tail`: its last OGG_TAIL bytes, or all of it."""
+    if not head.startswith(b"OggS"):
+        return
     last = tail.rfind(b"OggS")
     segments = tail[last + 26] if last >= 0 and len(tail) > last + 27 else 0
     whole = len(tail) == last + 27 + segments + sum(tail[last + 27 : last + 27 + segments])
-    return whole and bool(tail[last + 5] & 4)
+    if not (whole and tail[last + 5] & 4):
+        raise BadAudio("truncated: its last Ogg page is not marked as the end")
 
 
-def bytes_missing(path: Path) -> int:
-    """How much shorter a RIFF file (wav) is than its header says: decoders take what there is."""
-    with path.open("rb") as stream:
-        head = stream.read(8)
-    if head[:4] != b"RIFF":
-        return 0
-    promised = int.from_bytes(head[4:8], "little")
-    if promised == 0 or promised >= LENGTH_UNKNOWN:
-        return 0
-    missing = promised + 8 - path.stat().st_size
-    return missing if missing > 1 else 0  # the pad byte may be left out
+def part(entry: Entry, rate: int, length: int) -> tuple[int, int]:
+    """(first, one after the last) sample of the utterance in a recording of `length` samples.
+
+    As Kaldi's extract-segments: an end up to half a second beyond the recording's is the recording's end.
+    Raises BadAudio for a part that lies farther out.
+    """
+    first = round((entry.begin or 0) * rate)
+    last = length if entry.end is None else round(entry.end * rate)
+    if first >= length > 0 or last > length + round(OVERSHOOT_S * rate):
+        raise BadAudio(
+            f"its segment ({entry.begin or 0:g} s to {last / rate:g} s) lies beyond the end of the recording "
+            f"({length / rate:g} s)"
+        )
+    return min(first, length), min(last, length)
 
 
 def mono(samples: Samples) -> Samples:

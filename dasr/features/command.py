@@ -12,6 +12,7 @@ import click
 import numpy as np
 
 from dasr.config import Config, load
+from dasr.corpora import archives, rxfilename
 from dasr.corpora.datadir import Entry, read_data_dir
 from dasr.corpora.rejects import Rejects
 from dasr.errors import UserError
@@ -81,20 +82,25 @@ def importable(entries: Sequence[Entry], settings: FrontendConfig) -> bool:
 
     Raises UserError if it does not and there is no audio either.
     """
-    import kaldiio
-
-    given = next((entry.feats for entry in entries if entry.feats), None)
-    if given is None:
+    given = [entry.feats for entry in entries if entry.feats]
+    if not given:
         return False
-    try:
-        dim = kaldiio.load_mat(given).shape[1]
-    except Exception as error:  # kaldiio raises whatever its parser stumbles over
-        raise UserError(f"feats.scp: {given} cannot be read: {error}") from None
+    dim = _dimension(given)
     if (dim == settings.cepstra) == (settings.kind == "mfcc"):
         return True
     if not any(entry.audio for entry in entries):
         raise UserError(f"feats.scp has {dim} dimensions, so no {settings.kind}, and there is no wav.scp")
     return False
+
+
+def _dimension(places: Sequence[str]) -> int:
+    """Columns of the first of these matrices that can be read. Raises UserError where none of ten can."""
+    for place in places[:10]:
+        try:
+            return int(archives.read_matrix(rxfilename.parse(place)).shape[1])
+        except (archives.BadArchive, UserError) as error:
+            first = f"feats.scp: {place} cannot be read: {error}"
+    raise UserError(first)
 
 
 def extract(
@@ -128,16 +134,14 @@ def extract(
 
 def import_features(entries: Sequence[Entry], rejects: Rejects) -> Iterator[Utterance]:
     """Kaldi's own features, from the entries' feats.scp values."""
-    import kaldiio
-
     dim: int | None = None
     for entry in progress(entries, "import feats.scp"):
         if entry.feats is None:
             rejects.add(entry.utterance, "not in feats.scp")
             continue
         try:
-            frames = np.asarray(kaldiio.load_mat(entry.feats), np.float32)
-        except Exception as error:  # kaldiio raises whatever its parser stumbles over
+            frames = archives.read_matrix(rxfilename.parse(entry.feats))
+        except (archives.BadArchive, UserError) as error:
             rejects.add(entry.utterance, f"{entry.feats} cannot be read: {error}")
             continue
         if frames.ndim != 2 or len(frames) == 0 or frames.shape[1] != (dim or frames.shape[1]):

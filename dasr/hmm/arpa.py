@@ -3,61 +3,22 @@
 A state is a history, an arc reads a word, a back-off arc reads #0 and writes nothing (so that G can be
 determinized), and </s> is a final weight. Weights are negative natural logarithms.
 
-kaldilm does the same, but hangs when it is imported before kaldi-decoder or kaldi-hmm-gmm in one process.
+kaldilm does the same, but it brings an OpenFst of its own: two builds in one process hang.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import kaldifst
 
-from dasr.errors import UserError
+from dasr.corpora.arpa import NEVER, Gram, read_arpa
 from dasr.hmm.lexicon import BACKOFF, BEGIN, END, EPSILON
 
 logger = logging.getLogger(__name__)
-
-NEVER = -98.0  # log10: at or below it a probability means zero
-Gram = tuple[str, ...]
-
-
-def read_arpa(path: Path) -> dict[Gram, tuple[float, float]]:
-    """Every n-gram with its log10 probability and back-off weight (0 if not given). Raises UserError."""
-    grams: dict[Gram, tuple[float, float]] = {}
-    order = 0
-    for number, line in _lines(path):
-        if line.startswith("\\") and line.endswith("-grams:"):
-            order = int(line[1 : line.index("-")])
-        elif line == "\\end\\":
-            break
-        elif order and not line.startswith("\\"):
-            fields = line.split()
-            try:
-                backoff = float(fields[order + 1]) if len(fields) == order + 2 else 0.0
-                if not order + 1 <= len(fields) <= order + 2:
-                    raise ValueError
-                grams[tuple(fields[1 : order + 1])] = (float(fields[0]), backoff)
-            except ValueError:
-                raise UserError(f"{path}:{number}: '{line}' is not a {order}-gram") from None
-    if not grams:
-        raise UserError(f"{path} is not an ARPA language model: it has no n-grams")
-    return grams
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    try:
-        with open(path, encoding="utf-8") as stream:
-            for number, line in enumerate(stream, 1):
-                if stripped := line.strip():
-                    yield number, stripped
-    except OSError as error:
-        raise UserError(f"cannot read the language model {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not UTF-8 text") from None
 
 
 def grammar(path: Path, words: dict[str, int]) -> Any:

@@ -125,7 +125,7 @@ def align(split: str, shard: int, config_file: Path, jobs: int) -> None:
 @CONFIG
 def lm(config_file: Path) -> None:
     """Estimate an n-gram language model (ARPA) from the training transcripts."""
-    from dasr.corpora.datadir import read_table
+    from dasr.corpora import tables
     from dasr.corpora.language import Lexicon
     from dasr.corpora.rejects import Rejects
     from dasr.hmm import ngram
@@ -133,9 +133,8 @@ def lm(config_file: Path) -> None:
     config = configuration.load(config_file)
     results = Path(config.results)
     vocabulary = Lexicon.read(results / "corpus" / "lang" / "lexicon.txt").spoken
-    sentences = [
-        line.split() for line in read_table(results / "corpus" / "train" / "text", Rejects("lm")).values()
-    ]
+    text = results / "corpus" / "train" / "text"
+    sentences = [tables.fields(line) for line in tables.read_table(text, Rejects("lm")).values()]
     model = ngram.estimate(sentences, vocabulary, config.decoding.ngram_order)
     write_text(results / "lm" / "ngram.arpa", model.arpa())
     click.echo(f"{results / 'lm' / 'ngram.arpa'}: {model.summary()}", err=True)

@@ -34,7 +34,7 @@ def write_graph(folder: Path, system: HmmSystem, arpa: Path) -> dict[str, int]:
     if lexicon is None:
         raise UserError(f"{system.folder}/L_disambig.fst is missing or not a transducer; run `dasr hmm`")
     grammar = read_grammar(arpa, read_symbols(system.folder / "words.txt"))
-    if grammar.num_states == 0:
+    if grammar.num_states == 0 or not any(grammar.num_arcs(state) for state in range(grammar.num_states)):
         raise UserError(f"the graph of {arpa} is empty: do its words occur in {system.folder}/words.txt?")
     disambiguators = [number for symbol, number in system.phones.items() if symbol.startswith("#")]
     graph = compile_graph(lexicon, grammar, disambiguators, system.transitions)

@@ -10,7 +10,7 @@ from pathlib import Path
 from dasr.errors import UserError
 from dasr.files import write_text
 from dasr.hmm.kaldi_io import vector_text
-from dasr.hmm.labels import pdf_counts, read_kaldi
+from dasr.hmm.labels import checked_ids, pdf_counts, read_kaldi
 from dasr.hmm.model_file import read_model, read_tree
 
 LANG_FILES = ("phones.txt", "words.txt", "L.fst", "L_disambig.fst")
@@ -29,7 +29,7 @@ def import_system(source: Path, target: Path) -> int:
         if not (lang / name).is_file():
             raise UserError(f"{lang} has no {name}: copy or link Kaldi's lang folder (data/lang) there")
     transitions = read_model(source / "final.mdl", read_tree(source / "tree")).transitions
-    counts = pdf_counts(list(read_kaldi(source).values()), transitions)
+    counts = pdf_counts((checked_ids(source, *one, transitions) for one in read_kaldi(source)), transitions)
     target.mkdir(parents=True, exist_ok=True)
     for name in (*LANG_FILES, "phones"):
         if (lang / name).is_dir():

@@ -4,15 +4,14 @@ from Kaldi.
 
 from __future__ import annotations
 
-import gzip
-import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dasr.corpora.archives import read_alignments
 from dasr.corpora.rejects import Rejects
 from dasr.errors import UserError
 from dasr.features.store import checksum, write_arrays
@@ -56,24 +55,13 @@ def _why(material: AlignmentData, index: int, system: HmmSystem) -> str:
     return f"no alignment within the beam ({has} frames): does the transcript belong to this audio?"
 
 
-def read_kaldi(folder: Path) -> dict[str, NDArray[np.int32]]:
-    """Transition ids by utterance from `ali.*.gz`, `ali.*.ark` or `ali.ark`. Raises UserError."""
-    import kaldiio
-
+def read_kaldi(folder: Path) -> Iterator[tuple[str, NDArray[np.int32]]]:
+    """(utterance, transition ids) from `ali.*.gz`, `ali.*.ark` or `ali.ark`. Raises UserError."""
     files = sorted([*folder.glob("ali.*.gz"), *folder.glob("ali*.ark")])
     if not files:
         raise UserError(f"{folder} has no alignments (ali.*.gz or ali.*.ark)")
-    found: dict[str, NDArray[np.int32]] = {}
     for file in files:
-        try:
-            raw = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
-            for utterance, ids in kaldiio.load_ark(io.BytesIO(raw)):
-                found[utterance] = np.asarray(ids, np.int32)
-        except (OSError, EOFError, ValueError, AssertionError) as error:
-            raise UserError(
-                f"{file} is not a Kaldi alignment archive: {' '.join(str(error).split())[:100]}"
-            ) from None
-    return found
+        yield from read_alignments(file)
 
 
 def imported(
@@ -84,7 +72,8 @@ def imported(
     rejects: Rejects,
 ) -> list[Ids | None]:
     """Kaldi's alignment of each utterance, None (and a reason) where it is absent or of another length."""
-    alignments = read_kaldi(folder)
+    wanted = set(utterances)
+    alignments = {utterance: ids for utterance, ids in read_kaldi(folder) if utterance in wanted}
     out: list[Ids | None] = []
     for utterance, length in zip(utterances, lengths, strict=True):
         ids = alignments.get(utterance)
@@ -93,18 +82,26 @@ def imported(
         elif len(ids) != length:
             rejects.add(utterance, f"its alignment in {folder} has {len(ids)} frames, its features {length}")
             ids = None
-        elif len(ids) and not 0 < ids.min() <= ids.max() < len(transitions.pdf_of):
-            raise UserError(
-                f"{folder}: the alignment of {utterance} is not of this final.mdl (transition id {ids.max()})"
-            )
-        out.append(ids)
+        out.append(None if ids is None else checked_ids(folder, utterance, ids, transitions))
     return out
 
 
-def pdf_counts(aligned: Sequence[Ids | None], transitions: Transitions) -> NDArray[np.int64]:
+def checked_ids(folder: Path, utterance: str, ids: Ids, transitions: Transitions) -> Ids:
+    """The ids. Raises UserError where one of them is no transition of the model."""
+    if len(ids) and not 0 < ids.min() <= ids.max() < len(transitions.pdf_of):
+        raise UserError(
+            f"{folder}: the alignment of {utterance} is not of this final.mdl (transition id {ids.max()})"
+        )
+    return ids
+
+
+def pdf_counts(aligned: Iterable[Ids | None], transitions: Transitions) -> NDArray[np.int64]:
     """Frames of each tied state, [num_pdfs]."""
-    pdfs = [transitions.pdf_of[ids] for ids in aligned if ids is not None]
-    return np.bincount(np.concatenate(pdfs) if pdfs else np.zeros(0, int), minlength=transitions.num_pdfs)
+    counts = np.zeros(transitions.num_pdfs, np.int64)
+    for ids in aligned:
+        if ids is not None:
+            counts += np.bincount(transitions.pdf_of[ids], minlength=transitions.num_pdfs)
+    return counts
 
 
 def write_labels(

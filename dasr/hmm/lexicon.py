@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,15 +30,18 @@ class Lexicon:
     them.
     """
 
-    pronunciations: tuple[tuple[str, tuple[str, ...]], ...]
+    pronunciations: tuple[language.Pronunciation, ...]
     silence: str = language.SILENCE
     unknown: str | None = None
+    probabilities: Mapping[language.Pronunciation, float] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> Lexicon:
-        """Read `word phone...` lines. Raises UserError naming the line."""
-        read = language.Lexicon.read(path)
-        return cls(read.pronunciations, unknown=read.unknown)
+        """The lexicon of a lang folder that `dasr corpus` wrote (`path`: its lexicon.txt; probabilities are
+        taken from lexiconp.txt beside it). Raises UserError naming the line."""
+        weighted = path.with_name("lexiconp.txt")
+        read = language.Lexicon.read(weighted if weighted.is_file() else path)
+        return cls(read.pronunciations, read.silence, read.unknown, read.probabilities)
 
     @cached_property
     def phones(self) -> tuple[str, ...]:
@@ -105,14 +108,16 @@ class Lexicon:
             self._arc(lexicon, marked, loop, self.disambiguators[-1], EPSILON)
         else:
             self._arc(lexicon, after_silence, loop, self.silence, EPSILON)
-        for word, phones in self.disambiguated if disambiguate else self.pronunciations:
-            state, output = loop, word
+        chosen = self.disambiguated if disambiguate else self.pronunciations
+        for pronunciation, (word, phones) in zip(self.pronunciations, chosen, strict=True):
+            probability = self.probabilities.get(pronunciation, 1.0)
+            state, output, cost = loop, word, -math.log(probability) if probability != 1 else 0.0
             for phone in phones[:-1]:
                 following = lexicon.add_state()
-                self._arc(lexicon, state, following, phone, output)
-                state, output = following, EPSILON
-            self._arc(lexicon, state, loop, phones[-1], output, without)
-            self._arc(lexicon, state, after_silence, phones[-1], output, with_silence)
+                self._arc(lexicon, state, following, phone, output, cost)
+                state, output, cost = following, EPSILON, 0.0
+            self._arc(lexicon, state, loop, phones[-1], output, cost + without)
+            self._arc(lexicon, state, after_silence, phones[-1], output, cost + with_silence)
         lexicon.set_final(loop, 0.0)
         if disambiguate:
             kaldifst.add_self_loops(lexicon, [self.phone_ids[BACKOFF]], [self.word_ids[BACKOFF]])

@@ -4,6 +4,7 @@ transcripts.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dasr.corpora.datadir import read_table
+from dasr.corpora import tables
 from dasr.corpora.rejects import SHOWN, Rejects
 from dasr.errors import UserError, nearest
 from dasr.features.store import Shard
@@ -107,7 +108,7 @@ def listing(
 ) -> UtteranceIndex:
     """MFCC shards and their transcripts, `unknown` in the place of words that are not in `words`. What cannot
     be aligned goes to `rejects`. Raises UserError."""
-    transcripts = read_table(text, rejects)
+    transcripts = tables.read_table(text, rejects)
     utterances: list[str] = []
     places, lengths, ids = [], [], []
     for number, folder in enumerate(shards):
@@ -136,13 +137,22 @@ def _transcript(
     rejects: Rejects,
     unknown: int | None,
 ) -> list[int]:
-    said = transcripts.get(utterance, "").split()
+    said = tables.fields(transcripts.get(utterance, ""))
     if not said:
         rejects.add(utterance, f"no transcript in {text}")
     ids = [words.get(word, unknown) for word in said]
     if None in ids:
         word = said[ids.index(None)]
-        meant = nearest(word, words) if len(rejects) < SHOWN else ""  # slow in a large lexicon
+        meant = _meant(word, words) if len(rejects) < SHOWN else ""  # slow in a large lexicon
         rejects.add(utterance, f"word '{word}' {LACKS}{meant}")
         return []
     return [number for number in ids if number is not None]
+
+
+def _meant(word: str, words: Mapping[str, int]) -> str:
+    """What the word may stand for: itself in another Unicode normal form or case, or a similar one."""
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        other = unicodedata.normalize(form, word)
+        if other != word and other in words:
+            return f", which has it in the Unicode normal form {form}: convert both to one form"
+    return nearest(word, words)

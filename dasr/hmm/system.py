@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dasr.corpora import tables
 from dasr.errors import UserError
 from dasr.files import write_text
 from dasr.hmm.aligner import GmmAcousticModel
@@ -35,10 +36,8 @@ RESERVED = {EPSILON, BACKOFF, BEGIN, END}
 def read_symbols(path: Path) -> dict[str, int]:
     """A symbol table, `symbol id` a line. Raises UserError."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return {symbol: int(number) for symbol, number in (line.split() for line in lines if line.strip())}
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
+        pairs = (tables.fields(line) for _, line in tables.text_lines(path))
+        return {symbol: int(number) for symbol, number in pairs}
     except ValueError:
         raise UserError(f"{path} is not a symbol table (each line: symbol id)") from None
 
@@ -72,7 +71,7 @@ class HmmSystem:
     def unknown(self) -> int | None:
         """The id of the word that stands for those that are not in `words`."""
         path = self.folder / "oov.txt"
-        return self.words[path.read_text(encoding="utf-8").strip()] if path.is_file() else None
+        return self.words[path.read_text(encoding="utf-8").strip(tables.BLANKS)] if path.is_file() else None
 
     @cached_property
     def _model(self) -> ModelFile:

@@ -127,7 +127,7 @@ BAD: dict[str, tuple[Callable[[Path], None], str, str]] = {
         "empty transcript",
     ),
     "no audio": (_edit("text", lambda t: t + b"other A\n"), "other", "transcript without audio"),
-    "no speaker": (_edit("utt2spk", lambda t: t.split(b"\n", 1)[1]), "train0-u0", "no speaker in utt2spk"),
+    "no speaker": (_edit("utt2spk", lambda t: t.split(b"\n", 1)[1]), "train0-u0", "no speaker in "),
     "duplicate text": (_edit("text", lambda t: t + b"train0-u0 B\n"), "train0-u0", "text:21: duplicate id"),
     "duplicate audio": (
         _edit("wav.scp", lambda t: t + b"train0-u0 B\n"),
@@ -184,7 +184,7 @@ def test_a_pipe_is_refused_unless_allowed(data: Path) -> None:
             lambda d: (d / "lang" / "oov.txt").write_text("<unk>\n"),
             "names '<unk>' for words .* not there itself",
         ),
-        (lambda d: (d / "lm.arpa.gz").write_text("no"), "language model .*lm.arpa.gz cannot be read"),
+        (lambda d: (d / "lm.arpa.gz").write_text("no"), "cannot read the language model .*lm.arpa.gz: "),
         (shutil.rmtree, "corpus.path: there is no folder"),
     ],
 )
@@ -201,3 +201,19 @@ def test_too_many_shards_for_the_speakers_is_one_line_on_the_command_line(data: 
     result = CliRunner().invoke(corpus, ["--config", str(path)])
     assert isinstance(result.exception, UserError)
     assert "features.shards.train is 9, but train has only 3 speakers" in str(result.exception)
+
+
+def test_a_speaker_is_one_word(data: Path) -> None:
+    table = data / "train" / "utt2spk"
+    first, *rest = table.read_text().splitlines()
+    table.write_text("\n".join([f"{first} b", *rest]) + "\n")
+    rejects = Rejects("corpus")
+    read_data_dir(data / "train", rejects)
+    assert "is not one speaker in" in rejects.reasons[first.split()[0]]
+
+
+def test_a_reserved_symbol_in_a_transcript_stops_the_stage(data: Path) -> None:
+    text = data / "train" / "text"
+    text.write_text(text.read_text().replace("\n", " </s>\n"))
+    with pytest.raises(UserError, match=r"train/text: .*'</s>' is a reserved symbol"):
+        read_data_dir(data / "train", Rejects("corpus"))

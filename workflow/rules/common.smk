@@ -6,6 +6,7 @@ import yaml
 
 from dasr import config as dasr_config
 from dasr import files
+from dasr.corpora import kaldi, tables
 from dasr.errors import UserError
 
 # Every command reads the resolved configuration, so that `--config` and `--configfile` reach it too. Rules name
@@ -62,26 +63,16 @@ def manifests(what, *splits):
 def corpus_sources(wildcards):
     """What the data directories are made from. Audio is an input of the shard that holds it, not of this."""
     path = Path(config["corpus"]["path"])
-    tables = "*/wav.scp */text */utt2spk */utt2dur */segments */feats.scp"
-    language = "lexicon*.txt *.arpa* lang/*.txt lang/*.arpa* dict/* local/dict/*"
-    names = "etc/*" if config["corpus"]["kind"] == "an4" else f"{tables} {language}"
-    return sorted(
-        str(file)
-        for name in names.split()
-        for file in path.glob(name)
-        if file.is_file()
-    )
+    if config["corpus"]["kind"] == "an4":
+        return sorted(str(file) for file in path.glob("etc/*") if file.is_file())
+    return [str(file) for file in kaldi.files_read(path)]
 
 
 def audio_of_shard(wildcards):
     """The audio files that a shard's wav.scp names (pipes and archives are not files to watch)."""
     checkpoints.corpus.get()
     scp = Path(f"{R}/corpus/{wildcards.split}/shards/{wildcards.shard}/wav.scp")
-    places = [
-        line.split(maxsplit=1)[1].strip()
-        for line in scp.read_text(encoding="utf-8").splitlines()
-        if line.strip()
-    ]
+    places = [tables.key_and_rest(line)[1] for _, line in tables.text_lines(scp)]
     return [str(scp)] + sorted(
         {place for place in places if not place.endswith("|") and Path(place).is_file()}
     )
