@@ -9,13 +9,14 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import yaml
 
 from dasr.errors import UserError
 from dasr.files import atomic
+from dasr.validation import validated
 
 if TYPE_CHECKING:
     from dasr.planning.simulate import SimulationResult
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SPEEDUP_STEPS = 32
+
+Fault = TypeVar("Fault")
 
 
 @click.command(context_settings={"show_default": True})
@@ -203,12 +206,19 @@ def _options(given: Sequence[str]) -> dict[str, Any]:
 def _with_faults(cluster: Cluster, slow: Sequence[str], pause: Sequence[str], dead: Sequence[str]) -> Cluster:
     from dasr.worlds.simulated.clusters import Death, Pause, Slow
 
-    slows = tuple(Slow(int(r), f) for r, f in _numbers(slow, 2, "--slow RANK:FACTOR"))
-    pauses = tuple(Pause(int(r), at, s) for r, at, s in _numbers(pause, 3, "--pause RANK:AT:SECONDS"))
-    deaths = tuple(Death(int(r), at) for r, at in _numbers(dead, 2, "--dead RANK:AT"))
+    slows = _faults(Slow, ("rank", "factor"), slow, "--slow RANK:FACTOR")
+    pauses = _faults(Pause, ("rank", "at_s", "seconds"), pause, "--pause RANK:AT:SECONDS")
+    deaths = _faults(Death, ("rank", "at_s"), dead, "--dead RANK:AT")
     return dataclasses.replace(
         cluster, slow=cluster.slow + slows, pauses=cluster.pauses + pauses, deaths=cluster.deaths + deaths
-    ).check(cluster.name)
+    )
+
+
+def _faults(kind: type[Fault], names: Sequence[str], given: Sequence[str], form: str) -> tuple[Fault, ...]:
+    found = []
+    for rank, *values in _numbers(given, len(names), form):
+        found.append(validated(kind, dict(zip(names, (int(rank), *values), strict=True)), form))
+    return tuple(found)
 
 
 def _numbers(given: Sequence[str], count: int, form: str) -> Iterator[list[float]]:

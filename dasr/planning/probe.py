@@ -40,11 +40,13 @@ async def probe(
         buffer = vector[: size // 4]
         exchange[size] = await _slowest(world, repeats, functools.partial(_exchange, world, buffer, peer))
         all_reduce[size] = await _slowest(world, repeats, functools.partial(world.all_reduce, buffer))
-    crowding = 1.0
+    contention = 1.0
     if world.size > 2:
         size = sizes(max_bytes // 4)[-1]
         rounds = functools.partial(_with_neighbours, world, vector[: size // 4])
-        crowding = max(1.0, statistics.mean(await _timed(world, 2 * repeats, rounds)) / exchange[size] - 1.0)
+        contention = max(
+            1.0, statistics.mean(await _timed(world, 2 * repeats, rounds)) / exchange[size] - 1.0
+        )
     busy, size = (_busy, min(max_bytes, LARGEST_BESIDE)) if device.type == "cpu" else (_busy_gpu, max_bytes)
     size = sizes(size)[-1]
     alone = await busy(world, work or arithmetic, vector[:0])
@@ -52,16 +54,16 @@ async def probe(
     usual = exchange[size] + exchange[SMALLEST]
     # On a CPU bytes pass all the time that work is timed; on a GPU it goes on long after they have passed.
     during = exchange[size] if device.type == "cuda" else beside.work
-    drag = during / max(0.1 * during, during - max(0.0, beside.work - alone.work))
+    slowdown = during / max(0.1 * during, during - max(0.0, beside.work - alone.work))
     return {
         "exchange": exchange,
         "all_reduce": all_reduce,
-        "crowding": crowding,
+        "flow_contention": contention,
         "store": alone.question,
         "store_busy": beside.question,
-        "drag": drag,
-        "drag_jitter": _variation([seconds - alone.work for seconds in beside.works]),
-        "stretch": max(1.0, beside.exchange / usual) if beside.exchanges else 1.0,
+        "compute_slowdown": slowdown,
+        "compute_slowdown_jitter": _variation([seconds - alone.work for seconds in beside.works]),
+        "message_slowdown": max(1.0, beside.exchange / usual) if beside.exchanges else 1.0,
     }
 
 

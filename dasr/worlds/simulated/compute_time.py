@@ -16,7 +16,7 @@ class ComputeTime:
         self.seconds = seconds
         self.forward_fraction = cluster.compute.forward_fraction
         self._jitter = cluster.compute.jitter
-        self._drag_jitter = cluster.drag_jitter
+        self._slowdown_jitter = cluster.compute_slowdown_jitter
         self._random = random.Random(f"{seed}/pace/{rank}")
         slow = [(s.from_s, s.until_s, s.factor) for s in cluster.slow if s.rank == rank]
         slow += [(p.at_s, p.at_s + p.seconds, math.inf) for p in cluster.pauses if p.rank == rank]
@@ -28,7 +28,7 @@ class ComputeTime:
 
     def delay_factor(self) -> float:
         """How much traffic holds up this gradient, as a multiple of what it does on average."""
-        spread = self._drag_jitter
+        spread = self._slowdown_jitter
         return self._random.gammavariate(spread**-2, spread**2) if spread else 1.0
 
     def finish(self, start: float) -> float:

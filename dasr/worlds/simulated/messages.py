@@ -80,7 +80,9 @@ class MessageQueue:
             mine.blocked.setdefault(to, deque()).append(sent)
             its.waited_for_by.add(mine)
         message = Message(mine, its, tag, payload)
-        if self.network.stretch > 1.0:  # who computes is known when all has happened that happens now
+        if (
+            self.network.message_slowdown > 1.0
+        ):  # who computes is known when all has happened that happens now
             self.scheduler.at(now, self._goes, (message, size))
         else:
             self.network.transfer(now, source, to, size, self._arrives, message)

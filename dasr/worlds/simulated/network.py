@@ -52,9 +52,9 @@ class Network:
         self.nodes = cluster.nodes(learners)
         self._at = at
         self._own_links = cluster.own_links
-        self._crowding = cluster.crowding
-        self.stretch = cluster.stretch
-        self._drags = cluster.drag > 1
+        self._flow_contention = cluster.flow_contention
+        self.message_slowdown = cluster.message_slowdown
+        self._slows_compute = cluster.compute_slowdown > 1
         self._latency_inside = cluster.inside.latency_s
         self._latency_between = cluster.between.latency_s
         self._inner = [(Port(cluster.inside), Port(cluster.inside)) for _ in range(learners)]
@@ -76,14 +76,16 @@ class Network:
             latency, out, into = self._latency_inside, self._inner[source][0], self._inner[to][1]
         else:
             latency, out, into = self._latency_between, self._uplinks[here][0], self._uplinks[there][1]
-        if self._crowding > 1.0:
+        if self._flow_contention > 1.0:
             if out.messages_until > now or into.messages_until > now:
-                size *= self._crowding
+                size *= self._flow_contention
             out.messages_until = (out.free_at if out.free_at > now else now) + size / out.rate
             into.messages_until = (into.free_at if into.free_at > now else now) + size / into.rate
         first = now + latency
         if out.free_at <= now and out.heads_until < now:
-            if into.free_at <= first and not out.burst and not self._drags:  # alone there: the usual case
+            if (
+                into.free_at <= first and not out.burst and not self._slows_compute
+            ):  # alone there: the usual case
                 out.free_at = now + size / out.rate
                 into.free_at = end = first + size / into.rate
                 self._at(end, arrived, message)
@@ -112,8 +114,8 @@ class Network:
 
     def extra(self, source: int, to: int, size: float, computing: float) -> float:
         """Bytes to add to a message whose ends compute for the next `computing` seconds."""
-        meanwhile = computing * self.cluster.drag * self.link(source, to).bytes_s
-        return (self.stretch - 1) * min(size, meanwhile)
+        meanwhile = computing * self.cluster.compute_slowdown * self.link(source, to).bytes_s
+        return (self.message_slowdown - 1) * min(size, meanwhile)
 
     def busy(self, rank: int, now: float) -> bool:
         """Whether messages are under way on this learner's link."""

@@ -63,7 +63,7 @@ PRESETS: dict[str, Cluster] = {
             all_reduce="ring",
             store_us=100,
             compute=Compute(fixed_s=0.05),
-            drag=1.5,
+            compute_slowdown=1.5,
             note="processes on one host, gloo over loopback; typical values, `dasr calibrate` measures yours",
         ),
     )

@@ -43,7 +43,7 @@ class Simulation:
         bytes_scale: int = 1,
         timing_only: bool = False,
     ) -> None:
-        self.cluster = cluster.check(cluster.name)
+        self.cluster = cluster
         self.size = learners
         self.seed = seed
         self.bytes_scale = bytes_scale

@@ -90,22 +90,22 @@ class SimulatedWorld:
         future = Future(TIME)
         self.accounts.compute_seconds += end - start
         self.box.computes_until = end
-        if self.simulation.cluster.drag > 1.0:
-            scheduler.at(end, self._dragged, (future, self._carried(), self.pace.delay_factor()))
+        if self.simulation.cluster.compute_slowdown > 1.0:
+            scheduler.at(end, self._slowed, (future, self._carried(), self.pace.delay_factor()))
         else:
             scheduler.at(end, self._computed, future)
         return future
 
-    def _dragged(self, what: tuple[Future, float, float]) -> None:
+    def _slowed(self, what: tuple[Future, float, float]) -> None:
         """A gradient is done, unless bytes that passed meanwhile held it up: then the rest is still to do."""
         future, carried_before, factor = what
         carried = self._carried()
-        left = factor * (carried - carried_before) * (1 - 1 / self.simulation.cluster.drag)
+        left = factor * (carried - carried_before) * (1 - 1 / self.simulation.cluster.compute_slowdown)
         if left <= DRAG_STEP * self.pace.seconds:
             self._computed(future)
         else:
             self.accounts.compute_seconds += left
-            self._scheduler.at(self._scheduler.now + left, self._dragged, (future, carried, 1.0))
+            self._scheduler.at(self._scheduler.now + left, self._slowed, (future, carried, 1.0))
 
     def _carried(self) -> float:
         """Seconds that bytes have passed on this learner's link so far."""

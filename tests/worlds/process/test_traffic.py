@@ -32,19 +32,27 @@ def times(gradient_s: float, **traffic: float) -> tuple[float, float]:
 def test_a_gradient_makes_less_progress_while_bytes_pass() -> None:
     assert times(0.010) == pytest.approx((0.010, 0.010))
     # a third of the gradient in the 10 ms of the message, the rest behind it
-    assert times(0.010, drag=3.0) == pytest.approx((0.010 + 20 / 3 * 1e-3, 0.010 + 20 / 3 * 1e-3), rel=2e-3)
+    assert times(0.010, compute_slowdown=3.0) == pytest.approx(
+        (0.010 + 20 / 3 * 1e-3, 0.010 + 20 / 3 * 1e-3), rel=2e-3
+    )
     # all of it beside the message
-    assert times(0.002, drag=3.0) == pytest.approx((0.006, 0.010), rel=2e-3)
+    assert times(0.002, compute_slowdown=3.0) == pytest.approx((0.006, 0.010), rel=2e-3)
 
 
 def test_a_message_takes_longer_while_its_ends_compute() -> None:
-    assert times(0.040, stretch=1.5) == pytest.approx((0.040, 0.040))
-    computed, arrived = times(0.002, stretch=1.5)
+    assert times(0.040, message_slowdown=1.5) == pytest.approx((0.040, 0.040))
+    computed, arrived = times(0.002, message_slowdown=1.5)
     assert (computed, arrived) == pytest.approx((0.002, 0.011))  # half more for the 2 ms that they compute
 
 
 def test_the_delay_of_gradients_varies_around_its_mean() -> None:
-    cluster = Cluster(own_links=True, inside=GBIT, compute=Compute(fixed_s=0.002), drag=3.0, drag_jitter=0.5)
+    cluster = Cluster(
+        own_links=True,
+        inside=GBIT,
+        compute=Compute(fixed_s=0.002),
+        compute_slowdown=3.0,
+        compute_slowdown_jitter=0.5,
+    )
 
     async def many(world: World) -> list[float]:
         taken = []

@@ -25,13 +25,19 @@ def test_every_preset_survives_a_file(tmp_path: Path, ending: str) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("inside: {gbits: 3}", r"inside: unknown key 'gbits'; did you mean 'gbit_s'"),
+        ("inside: {gbits: 3}", r"unknown key 'gbits' at inside; did you mean 'gbit_s'"),
         ("learner_per_node: 3", r"did you mean 'learners_per_node'"),
-        ("slow: [{rank: 1}]", r"slow\[0\]: the key 'factor' is missing"),
-        ("between: {gbit_s: fast}", r"between: gbit_s must be a number"),
-        ("between: {gbit_s: 0}", r"gbit_s must be positive"),
-        ("all_reduce: tree", r"all_reduce must be ring"),
-        ("[1, 2", r"not YAML or JSON"),
+        ("slow: [{rank: 1}]", r"slow.0: the key 'factor' is missing"),
+        ("between: {gbit_s: fast}", r"between.gbit_s: 'fast' is not a number"),
+        ("between: {gbit_s: 0}", r"between.gbit_s: 0 must be above 0"),
+        ("all_reduce: rin", r"all_reduce: 'rin' is not one of ring, hierarchical, best; did you mean 'ring'"),
+        ("compute: {fixed_s: .nan}", r"compute.fixed_s: nan is"),
+        ("compute: {fixed_s: .inf}", r"compute.fixed_s: inf is"),
+        ("compute_slowdown: 0.5", r"compute_slowdown: 0.5 is below the minimum of 1"),
+        ("message_slowdwn: 2", r"did you mean 'message_slowdown'"),
+        ("slow: [{rank: 1, factor: 2, from_s: 3, until_s: 1}]", r"slow.0: until_s must not be before from_s"),
+        ("learners_per_node: 2\nname: x\nlearners_per_node: 3", r"given twice, in lines 1 and 3"),
+        ("[1, 2", r"not YAML"),
     ],
 )
 def test_a_mistake_in_a_description_is_named(tmp_path: Path, text: str, complaint: str) -> None:
@@ -53,14 +59,14 @@ def test_calibration_finds_the_latency_and_rate_that_made_the_times() -> None:
         "all_reduce": reduced,
         "store": 5e-5,
         "store_busy": 1e-4,
-        "drag": 1.5,
-        "drag_jitter": 0.5,
-        "stretch": 1.25,
-        "crowding": 1.25,
+        "compute_slowdown": 1.5,
+        "compute_slowdown_jitter": 0.5,
+        "message_slowdown": 1.25,
+        "flow_contention": 1.25,
     }
     cluster = fit("c", [probe] * 4, Compute(fixed_s=0.1), [0, 1, 2, 3], "")
     assert (cluster.between.gbit_s, cluster.between.latency_us) == pytest.approx((0.4, 300))
-    assert (cluster.between.burst_bytes, cluster.crowding) == (65536, 1.25)
+    assert (cluster.between.burst_bytes, cluster.flow_contention) == (65536, 1.25)
     assert cluster.collectives is not None
     assert (cluster.collectives.gbit_s, cluster.collectives.latency_us) == pytest.approx((0.32, 100))
 
