@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from types import TracebackType
 from typing import Any
 
 import torch
@@ -22,15 +23,44 @@ def current() -> torch.cuda.Stream:
     return _streams[key]
 
 
-def stream(device: torch.device, activity: str) -> contextlib.AbstractContextManager[Any]:
-    """Activities beside the gradient loop have a stream of their own, so that their copies overlap its
-    work."""
+def of_activity(device: torch.device, own: bool) -> contextlib.AbstractContextManager[Any]:
+    """Make it this thread's device, and enter a new stream of it (`own`) or stay on its default stream."""
     if device.type != "cuda":
         return contextlib.nullcontext()
     torch.cuda.set_device(device)
-    if activity == "main":
+    if not own:
         return contextlib.nullcontext()
     return torch.cuda.stream(torch.cuda.Stream(device))  # type: ignore[no-untyped-call]
+
+
+class StreamOrder:
+    """Orders the work of threads that have a stream each: what is put on a stream after wait() runs after
+    what was on the stream of the last record(). Nothing on a CPU, where all is done at once.
+
+    As a context manager, inside a lock, it orders the work of the lock's successive holders."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._event = torch.cuda.Event() if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+
+    @property
+    def needed(self) -> bool:
+        return self._event is not None
+
+    def wait(self) -> None:
+        if self._event is not None:
+            current().wait_event(self._event)
+
+    def record(self) -> None:
+        if self._event is not None:
+            self._event.record(current())
+
+    def __enter__(self) -> None:
+        self.wait()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.record()
 
 
 class Streams:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from dasr.cuda.linear_combination import combine_
-from dasr.cuda.streams import current
+from dasr.cuda.streams import StreamOrder, current
 from dasr.strategies.learner import LinearCombination
 from dasr.worlds.simulated.placeholder import PlaceholderTensor
 
@@ -26,7 +26,7 @@ class Weights:
     def __init__(self, tensor: Tensor):
         self.tensor = tensor
         self.lock = threading.Condition()  # notified when what was deferred has been added
-        self._touched = torch.cuda.Event() if tensor.is_cuda else None  # type: ignore[no-untyped-call]
+        self._order = StreamOrder(tensor.device)  # of those who hold the lock
         self._changed = 0
         self._lendable = not isinstance(tensor, PlaceholderTensor)  # a timing-only simulation's never change
         self._shared = False  # others may write into this very vector
@@ -39,14 +39,12 @@ class Weights:
     def alone(self) -> contextlib.AbstractContextManager[Any]:
         """No other thread touches them meanwhile, nor what others have put on a GPU's streams. What was to
         be added soon is not there yet."""
-        return self.lock if self._touched is None else self._in_order(self._touched)
+        return self._in_order() if self._order.needed else self.lock
 
     @contextlib.contextmanager
-    def _in_order(self, touched: torch.cuda.Event) -> Iterator[None]:
-        with self.lock:
-            current().wait_event(touched)
+    def _in_order(self) -> Iterator[None]:
+        with self.lock, self._order:
             yield
-            touched.record(current())
 
     def share(self, make: Callable[[Tensor], Tensor]) -> Tensor:
         """Move them into a vector that `make` makes like them, for good."""
@@ -66,12 +64,12 @@ class Weights:
         if self._shared:
             return self.copy()
         with self.lock:
-            if self._touched is not None:  # a pass of its own would hold up the gradients
+            if self._order.needed:  # a pass of its own would hold up the gradients
                 self.lock.wait_for(lambda: not self._deferred, patience_s)
             self._settle_if_needed()
             self._lent = self._lendable
-            if self._touched is not None:
-                current().wait_event(self._touched)
+            if self._order.needed:
+                self._order.wait()
                 self.tensor.record_stream(current())
             return self.tensor
 

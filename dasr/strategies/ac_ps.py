@@ -20,7 +20,6 @@ from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
 from dasr.strategies.parts.codecs import Encoded
 from dasr.strategies.parts.gossip import PublicCopy
-from dasr.strategies.parts.guard import Guard
 from dasr.strategies.parts.means import Feedback
 from dasr.strategies.parts.options import Positive
 from dasr.worlds.interface import Payload, PeerLost, World
@@ -37,11 +36,11 @@ class Shard:
         self.clock = 0
         self.seen = [0] * world.size  # clock of each learner's last pull
         self.views = [PublicCopy(compression) for _ in range(world.size)]
-        self.guard = Guard(world)  # the server's activity and its host's own learner
+        self.lock = world.lock()  # the server's activity and its host's own learner
 
     def serve(self, rank: int, update: Tensor | None) -> Encoded:
         """Apply an update of learner `rank`. The answer: its staleness, then the model."""
-        with self.guard:
+        with self.lock:
             staleness = self.clock - self.seen[rank]
             if update is not None:
                 self.model.add_(update, alpha=1 / max(1, staleness) if self.staleness_aware else 1.0)
@@ -124,7 +123,7 @@ class AsyncParameterServer(Strategy):
     def state_dict(self) -> dict[str, Any]:
         shard = None
         if self.shard is not None:
-            with self.shard.guard:
+            with self.shard.lock:
                 shard = {"model": self.shard.model.clone(), "clock": self.shard.clock}
         return {"pushed": [one.state_dict() for one in self.pushed], "shard": shard}
 

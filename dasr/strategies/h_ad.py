@@ -19,7 +19,6 @@ import torch
 from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
 from dasr.strategies.parts.gossip import Gossip
-from dasr.strategies.parts.guard import Guard
 from dasr.strategies.parts.options import Positive
 from dasr.strategies.parts.rounds import Rounds
 from dasr.strategies.parts.super_learner import Node
@@ -56,7 +55,7 @@ class HAdPsgd(Strategy):
         self.gossip = Gossip(self.world, between, compression, tolerant=True)
         self.rounds = Rounds(self.world, pace, roll_call_every)
         self.pending, self.news = torch.zeros_like(learner.weights), False  # mixed, not yet added by the node
-        self.guard = Guard(self.world)  # weights and pending are read and changed together
+        self.lock = self.world.lock()  # weights and pending are read and changed together
 
     async def run(self) -> None:
         world, going, lost = self.world, True, set[int]()
@@ -84,10 +83,10 @@ class HAdPsgd(Strategy):
         """All learners of the node add what its leader has mixed since the last time."""
         if len(set(self.world.nodes)) == 1 or not await self.node.sum(self.news):
             return
-        with self.guard:
+        with self.lock:
             taken, self.news = self.pending.clone(), False
         await self.world.all_reduce(taken, self.node.ranks, "sum")
-        with self.guard:
+        with self.lock:
             self.learner.add([(1.0, taken)])
             if self.node.leads:
                 self.pending.sub_(taken)
@@ -97,15 +96,15 @@ class HAdPsgd(Strategy):
         self.gossip.mixing = self.gossip.mixing.among(mixers)
         if self.world.rank not in mixers or len(mixers) == 1:
             return
-        with self.guard:
+        with self.lock:
             model = self.learner.copy().add_(self.pending)
         terms = await self.gossip.start(round_, model)
-        with self.guard:
+        with self.lock:
             self.learner.combine(self.pending, [(1.0, self.pending), *terms])
             self.news = True
 
     def state_dict(self) -> dict[str, Any]:
-        with self.guard:
+        with self.lock:
             return {"pending": self.pending.clone(), "news": self.news}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

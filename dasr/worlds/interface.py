@@ -11,7 +11,7 @@ different names never meet. A world keeps the accounts (bytes, messages, waiting
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ Payload = Tensor | tuple[Tensor, ...]
 """What is sent: one flat tensor, or the several tensors of a compressed one (shapes known to both ends)."""
 
 ALL = slice(None)  # of a vector
+GRADIENT_LOOP = "main"  # the name of the activity that a learner starts with
 Ready = Callable[[Tensor], None]
 """Called by a backward pass with each slice of the flat gradient once it is final, last layers first."""
 
@@ -57,12 +58,20 @@ class RollCall:
 
 
 class Event(Protocol):
-    """A flag that activities of one learner pass between them."""
+    """A flag between the activities of one learner. On a GPU, work after wait() runs after what the other
+    activity had begun at set(); is_set() only tells, it orders nothing."""
 
     def set(self) -> None: ...
     def clear(self) -> None: ...
     def is_set(self) -> bool: ...
     def wait(self) -> Awaitable[None]: ...
+
+
+class Lock(AbstractContextManager[None], AbstractAsyncContextManager[None], Protocol):
+    """Mutual exclusion of one learner's activities. On a GPU, where each has a stream of its own, the work of
+    a holder runs after that of the holder before it.
+
+    `with lock:` where the body awaits nothing; `async with lock:` where it does."""
 
 
 ApplyPart = Callable[[slice, Sequence[Tensor]], Tensor]
@@ -150,10 +159,13 @@ class World(Protocol):
         ...
 
     def spawn(self, activity: Coroutine[Any, Any, None], name: str) -> Awaitable[None]:
-        """Start a second activity of this learner, beside the gradient loop; await the result to join it."""
+        """Start an activity of this learner beside the gradient loop; await the result to join it. Raises
+        ValueError for the name GRADIENT_LOOP."""
         ...
 
     def event(self) -> Event: ...
+
+    def lock(self) -> Lock: ...
 
     def count(self, name: str, amount: int) -> Awaitable[int]:
         """Add to a counter shared by all learners; gives its value *before* the addition."""

@@ -75,17 +75,17 @@ def _signals(allocate: SymmetricMemory, place: int, places: int) -> Signals | No
 
 
 def exchange(
-    world: ProcessWorld, memory: PeerMemory, payload: Payload, peer: int, tag: int, main: bool
+    world: ProcessWorld, memory: PeerMemory, payload: Payload, peer: int, tag: int, in_gradient_loop: bool
 ) -> Awaitable[Payload]:
-    """The gradient loop's stream (`main`) waits for the other's, its thread for nothing; other activities
-    tell each other when it is there, so that they can go on without a partner that is lost."""
-    if main:
-        return BlockingAwaitable(world, memory.buffers.exchange(payload, peer))
+    """In the gradient loop the stream waits for the partner's, and the thread for nothing. Other activities
+    send each other a message when the payload is there, so that they can go on without a lost partner."""
+    if in_gradient_loop:
+        return BlockingAwaitable(world.activities, memory.buffers.exchange(payload, peer))
     marker = torch.tensor([memory.buffers.push(payload, peer)], dtype=torch.uint8)
     try:
         world.transport.send(peer, tag, wire.pack(marker))
     except BaseException as error:
-        return BlockingAwaitable(world, failing(error))
+        return BlockingAwaitable(world.activities, failing(error))
     told = world.receive(marker, peer, tag)
 
     def received() -> Payload:
@@ -93,7 +93,7 @@ def exchange(
         assert isinstance(turn, Tensor)
         return memory.buffers.window(payload, peer, int(turn))
 
-    return BlockingAwaitable(world, received, waits=False)  # `told` counts it
+    return BlockingAwaitable(world.activities, received, waits=False)  # `told` counts it
 
 
 def sharded_update(
@@ -115,7 +115,8 @@ class AccountedShardedUpdate:
 
     def update(self, applying: AbstractContextManager[ApplyPart]) -> list[tuple[slice, Awaitable[None]]]:
         return [
-            (where, BlockingAwaitable(self.world, there)) for where, there in self.shares.update(applying)
+            (where, BlockingAwaitable(self.world.activities, there))
+            for where, there in self.shares.update(applying)
         ]
 
 

@@ -14,7 +14,6 @@ look alive (a dead node, a hung process).
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,11 +22,20 @@ import torch
 from torch import Tensor
 
 from dasr.cuda import streams
-from dasr.worlds.interface import Accounts, Payload, Ready, RollCall, ShardedUpdate
+from dasr.worlds.interface import GRADIENT_LOOP, Accounts, Payload, Ready, RollCall, ShardedUpdate
 from dasr.worlds.peer_memory import peers
 from dasr.worlds.peer_memory.region import PeerMemory
 from dasr.worlds.process import wire
-from dasr.worlds.process.activities import BlockingAwaitable, ProcessEvent, failing, ignore, no_op, run_now
+from dasr.worlds.process.activities import (
+    Activities,
+    BlockingAwaitable,
+    ProcessEvent,
+    ProcessLock,
+    failing,
+    ignore,
+    no_op,
+    run_now,
+)
 from dasr.worlds.process.collectives import Collectives
 from dasr.worlds.process.store_client import StoreClient
 from dasr.worlds.process.transport import SLICE_S, Transport
@@ -63,6 +71,7 @@ class ProcessWorld:
         self.nodes: Sequence[int] = list(nodes)
         self.accounts = Accounts()
         self.device = device
+        self.activities = Activities(device, self.accounts)
         host = wire.own_address(store)
         self.transport = Transport(store, rank, host, timeout_s)
         self.transport.inbox.others = size - 1
@@ -72,16 +81,14 @@ class ProcessWorld:
         )
         self.store_client = StoreClient(self.transport, size)
         self.collectives = Collectives(self.transport, host, timeout_s, self.store_client.find_lost)
-        self.failure: BaseException | None = None  # what a spawned activity raised
         self.peers: PeerMemory | None = None  # the GPUs of this host, once something shared was asked for
         self._met_peers = False
         self._everyone = tuple(range(size))
-        self._activity = threading.local()
         self._began = time.perf_counter()
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """Drive the learner's main activity to its end, in this thread."""
-        return self._drive(main, "main")
+        return self.activities.run(main)
 
     def close(self) -> None:
         """Send what was handed over, say goodbye. A world that is not closed counts as dead when its process
@@ -92,18 +99,18 @@ class ProcessWorld:
         return time.perf_counter() - self._began
 
     def sleep(self, seconds: float) -> Awaitable[None]:
-        return BlockingAwaitable(self, lambda: time.sleep(seconds), waits=False)
+        return BlockingAwaitable(self.activities, lambda: time.sleep(seconds), waits=False)
 
     def device_synchronize(self) -> Awaitable[None]:
-        return BlockingAwaitable(self, lambda: streams.synchronize(self.device), waits=False)
+        return BlockingAwaitable(self.activities, lambda: streams.synchronize(self.device), waits=False)
 
     def compute(self, work: Callable[[Ready], None], ready: Ready | None = None) -> Awaitable[None]:
-        self._activity.computes = True
+        self.activities.computes()
         start = time.perf_counter()
         ready = ready or ignore
         work(ready if self.peers is None else self.peers.buffers.start_during_backward(ready))
         self.accounts.compute_seconds += time.perf_counter() - start
-        return BlockingAwaitable(self, no_op, waits=False)
+        return BlockingAwaitable(self.activities, no_op, waits=False)
 
     def send(self, payload: Payload, to: int, tag: int = 0) -> Awaitable[None]:
         parts = wire.pack(payload)
@@ -111,14 +118,14 @@ class ProcessWorld:
         try:
             self.transport.send(to, tag, parts)
         except BaseException as error:
-            return BlockingAwaitable(self, failing(error))
-        return BlockingAwaitable(self, no_op)
+            return BlockingAwaitable(self.activities, failing(error))
+        return BlockingAwaitable(self.activities, no_op)
 
     def receive(self, like: Payload, source: int, tag: int = 0) -> Awaitable[Payload]:
         self.transport.connection(source)  # so that its death is seen
         inbox = self.transport.inbox
         return BlockingAwaitable(
-            self, lambda: wire.unpack(self._until(lambda: inbox.take(source, tag)), like, source)
+            self.activities, lambda: wire.unpack(self._until(lambda: inbox.take(source, tag)), like, source)
         )
 
     def receive_any(self, like: Payload, tag: int = 0) -> Awaitable[tuple[int, Payload]]:
@@ -130,20 +137,22 @@ class ProcessWorld:
             source, body = self._until(lambda: self.transport.inbox.take_any(tag))
             return source, wire.unpack(body, like, source)
 
-        return BlockingAwaitable(self, take)
+        return BlockingAwaitable(self.activities, take)
 
     def exchange(self, payload: Payload, peer: int, tag: int = 0) -> Awaitable[Payload]:
-        if self.peers is not None and self.peers.buffers.can_exchange(payload, peer, self._name()):
-            self.peers.buffers.claim_for(self._name())
+        if self.peers is not None and self.peers.buffers.can_exchange(payload, peer, self.activities.name):
+            self.peers.buffers.claim_for(self.activities.name)
             self._account(sum(part.nbytes for part in wire.parts_of(payload)), 1)
-            return peers.exchange(self, self.peers, payload, peer, tag, main=self._name() == "main")
+            return peers.exchange(
+                self, self.peers, payload, peer, tag, in_gradient_loop=self.activities.name == GRADIENT_LOOP
+            )
         if self._on_device(payload):
             gathered = self._gather(payload, (min(self.rank, peer), max(self.rank, peer)))
-            return BlockingAwaitable(self, lambda: gathered()[peer > self.rank])
+            return BlockingAwaitable(self.activities, lambda: gathered()[peer > self.rank])
         sent = self.send(payload, peer, tag)
         received = self.receive(payload, peer, tag)
         # The two count their own waiting.
-        return BlockingAwaitable(self, lambda: (run_now(sent), run_now(received))[1], waits=False)
+        return BlockingAwaitable(self.activities, lambda: (run_now(sent), run_now(received))[1], waits=False)
 
     def symmetric_like(self, like: Tensor) -> Tensor:
         if like.is_cuda and not self._met_peers:
@@ -154,7 +163,7 @@ class ProcessWorld:
     def _until(self, look: Callable[[], T | None]) -> T:
         """What `look` finds in the inbox, as soon as it is there."""
         while (found := self.transport.inbox.wait(look, SLICE_S)) is None:
-            self._check()
+            self.activities.check()
             self.store_client.look()
         return found
 
@@ -168,17 +177,17 @@ class ProcessWorld:
         self._account(size, 2 * (len(members) - 1))
         over_nccl, target = self._on_device(buffer), buffer if out is None else out
         if over_nccl and self.peers is not None and self.peers.can_reduce(target, members):
-            return BlockingAwaitable(self, self.peers.all_reduce(buffer, members, op, out))
+            return BlockingAwaitable(self.activities, self.peers.all_reduce(buffer, members, op, out))
         if out is not None:
             buffer = out.copy_(buffer)
         if len(members) == 1:
-            return BlockingAwaitable(self, lambda: buffer)
+            return BlockingAwaitable(self.activities, lambda: buffer)
         try:
             return BlockingAwaitable(
-                self, self.collectives.reduce(buffer, op, members, self._name(), over_nccl)
+                self.activities, self.collectives.reduce(buffer, op, members, self.activities.name, over_nccl)
             )
         except BaseException as error:
-            return BlockingAwaitable(self, failing(error))
+            return BlockingAwaitable(self.activities, failing(error))
 
     def sharded_update(
         self, vector: Tensor, target: Tensor, group: Sequence[int] | None = None
@@ -188,77 +197,43 @@ class ProcessWorld:
     def all_gather(self, payload: Payload, group: Sequence[int] | None = None) -> Awaitable[list[Payload]]:
         members = self._everyone if group is None else tuple(group)
         try:
-            return BlockingAwaitable(self, self._gather(payload, members))
+            return BlockingAwaitable(self.activities, self._gather(payload, members))
         except BaseException as error:
-            return BlockingAwaitable(self, failing(error))
+            return BlockingAwaitable(self.activities, failing(error))
 
     def _on_device(self, payload: Payload) -> bool:
         """Whether this goes over NCCL: tensors of the gradient loop, whose collectives have one order."""
-        return self._name() == "main" and all(part.is_cuda for part in wire.parts_of(payload))
+        return self.activities.name == GRADIENT_LOOP and all(part.is_cuda for part in wire.parts_of(payload))
 
     def _gather(self, payload: Payload, members: tuple[int, ...]) -> Callable[[], list[Payload]]:
         size = sum(part.nbytes for part in wire.parts_of(payload))
         self._account((len(members) - 1) * size, len(members) - 1)
-        return self.collectives.gather(payload, members, self._name(), self._on_device(payload))
+        return self.collectives.gather(payload, members, self.activities.name, self._on_device(payload))
 
     def _account(self, size: float, messages: int) -> None:
         self.accounts.bytes_sent += round(size)
         self.accounts.messages += messages
 
     def spawn(self, activity: Coroutine[Any, Any, None], name: str) -> Awaitable[None]:
-        done = threading.Event()
-
-        def live() -> None:
-            try:
-                self._drive(activity, name)
-            except BaseException as error:
-                self.failure = self.failure or error
-            finally:
-                done.set()
-
-        threading.Thread(target=live, name=name, daemon=True).start()
-        return BlockingAwaitable(self, lambda: self._wait_for(done))
+        return self.activities.spawn(activity, name)
 
     def event(self) -> ProcessEvent:
-        return ProcessEvent(self)
+        return ProcessEvent(self.activities)
+
+    def lock(self) -> ProcessLock:
+        return ProcessLock(self.activities)
 
     def count(self, name: str, amount: int) -> Awaitable[int]:
         before = self.store_client.count(name, amount)
-        return BlockingAwaitable(self, lambda: before)
+        return BlockingAwaitable(self.activities, lambda: before)
 
     def roll_call(self, yes: bool, *values: float) -> Awaitable[RollCall]:
         number = self.store_client.answer(yes, values)
-        return BlockingAwaitable(self, lambda: self._seen(self.store_client.result(number, self._check)))
+        return BlockingAwaitable(
+            self.activities, lambda: self._seen(self.store_client.result(number, self.activities.check))
+        )
 
     def _seen(self, call: RollCall) -> RollCall:
         if self.peers is not None:
             self.peers.note_replacements(call)
         return call
-
-    def _name(self) -> str:
-        return getattr(self._activity, "name", "main")
-
-    def _check(self) -> None:
-        """Raise what another activity of this learner raised: nobody may wait for it for ever."""
-        if self.failure is not None:
-            raise self.failure
-
-    def _wait_for(self, flag: threading.Event) -> None:
-        while not flag.wait(SLICE_S):
-            self._check()
-        self._check()
-
-    def _drive(self, activity: Coroutine[Any, Any, T], name: str) -> T:
-        self._activity.name = name
-        self._activity.computes = name == "main"
-        try:
-            with streams.stream(self.device, name):
-                activity.send(None)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
-        raise RuntimeError(f"activity '{name}' awaits something that is not of its world")
-
-    def _waited(self, seconds: float) -> None:
-        if getattr(self._activity, "computes", False):
-            self.accounts.wait_seconds += seconds

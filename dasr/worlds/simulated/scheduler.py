@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Generator
 from heapq import heappop, heappush
 from typing import Any
 
-from dasr.worlds.interface import Accounts
+from dasr.worlds.interface import GRADIENT_LOOP, Accounts
 
 Wait = tuple[Any, ...]
 """What somebody waits for, kept cheap: ("receive", source, tag). Put into words only when a deadlock is
@@ -60,7 +60,7 @@ class Activity:
         self.finished = Future(("join", name))
         self.waits_on: Future | None = None
         self.blocked_at = 0.0
-        self.computes = name == "main"
+        self.computes = name == GRADIENT_LOOP
 
 
 class SimulatedLearner:
@@ -218,6 +218,8 @@ def in_words(what: Wait) -> str:
         return f"{call.kind} of {len(call.members)} learners; not there: {', '.join(map(str, missing[:8]))}"
     if kind == "send":
         return f"learner {rest[0]} to take its messages"
+    if kind == "lock":
+        return f"a lock that its activity '{rest[0]}' holds"
     if kind == "join":
         return f"its activity '{rest[0]}'"
     words = {"event": "an event of its own", "time": "time to pass", "store": "the shared store"}

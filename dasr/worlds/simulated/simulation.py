@@ -12,7 +12,7 @@ import gc
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from dasr.worlds.interface import PeerLost
+from dasr.worlds.interface import GRADIENT_LOOP, PeerLost
 from dasr.worlds.simulated.clusters import Cluster
 from dasr.worlds.simulated.collectives import SimulatedCollectives
 from dasr.worlds.simulated.compute_time import ComputeTime
@@ -77,7 +77,9 @@ class Simulation:
         """Start `main(world)` on every learner, run all to the end. Results by rank (None of a dead learner).
 
         Raises LearnerLost, Deadlock, SimulationError, or whatever an activity raised."""
-        activities = [self.scheduler.start(main(world), world.box.learner, "main") for world in self.worlds]
+        activities = [
+            self.scheduler.start(main(world), world.box.learner, GRADIENT_LOOP) for world in self.worlds
+        ]
         usual = gc.get_threshold()
         if self.timing_only:  # where there are values, what waits in a cycle may be a whole model
             gc.set_threshold(200_000, 20, 1000)  # hardly any cycles here, and a full collection visits all

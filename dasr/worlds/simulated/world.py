@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from dasr.worlds.interface import Payload, Ready, RollCall
+from dasr.worlds.interface import GRADIENT_LOOP, Payload, Ready, RollCall
 from dasr.worlds.simulated.compute_time import ComputeTime
-from dasr.worlds.simulated.scheduler import Activity, Future, Scheduler
+from dasr.worlds.simulated.scheduler import Activity, Future, Scheduler, SimulationError
 
 if TYPE_CHECKING:
     from dasr.worlds.simulated.simulation import Simulation
@@ -39,6 +41,45 @@ class SimulatedEvent:
 
     def wait(self) -> Awaitable[None]:
         return self._future
+
+
+class SimulatedLock:
+    """A Lock. Activities switch at awaits only, so whoever holds it for long is inside an `async with`."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._holder: str | None = None  # an activity's name
+        self._waiting: deque[Future] = deque()
+
+    def __enter__(self) -> None:
+        if self._holder is not None:
+            raise SimulationError(
+                f"`with lock` while activity '{self._holder}' holds it over an await: use `async with lock`"
+            )
+        self._holder = self._activity()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._holder = None
+        if self._waiting:
+            self._scheduler.complete(self._waiting.popleft())
+
+    async def __aenter__(self) -> None:
+        while self._holder is not None:
+            turn = Future(("lock", self._holder))
+            self._waiting.append(turn)
+            await turn
+        self._holder = self._activity()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def _activity(self) -> str:
+        current = self._scheduler.current
+        return GRADIENT_LOOP if current is None else current.name
 
 
 class SimulatedWorld:
@@ -179,13 +220,18 @@ class SimulatedWorld:
 
     def _activity(self) -> str:
         current = self._scheduler.current
-        return current.name if current is not None else "main"
+        return current.name if current is not None else GRADIENT_LOOP
 
     def spawn(self, activity: Coroutine[Any, Any, None], name: str) -> Awaitable[None]:
+        if name == GRADIENT_LOOP:
+            raise ValueError(f"'{GRADIENT_LOOP}' is the name of the gradient loop: choose another one")
         return self._scheduler.start(activity, self.box.learner, name).finished
 
     def event(self) -> SimulatedEvent:
         return SimulatedEvent(self._scheduler)
+
+    def lock(self) -> SimulatedLock:
+        return SimulatedLock(self._scheduler)
 
     def count(self, name: str, amount: int) -> Awaitable[int]:
         counters = self.simulation.counters

@@ -41,7 +41,7 @@ def test_a_replacement_that_comes_too_late_for_a_roll_call_answers_the_next(worl
             mine = second.result(30)
             (before, after) = first.result(30)
         finally:
-            worlds[0].failure = RuntimeError("the test is over")  # ends what would wait for ever
+            worlds[0].activities.failure = RuntimeError("the test is over")  # ends what would wait for ever
     assert (before.number, before.members) == (0, (0,))
     assert after == mine and (mine.number, mine.members, mine.smallest) == (1, (0, 1), (2.0,))
 

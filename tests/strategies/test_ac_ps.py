@@ -1,0 +1,47 @@
+"""A parameter server that is hosted by a learner."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+import pytest
+
+from dasr.learner.learner import Budget, Learner
+from dasr.learner.optimizer import Optimizer
+from dasr.strategies import registry
+from dasr.strategies.ac_ps import Shard
+from dasr.tasks.task import Quadratic
+from dasr.worlds.interface import World
+from dasr.worlds.simulated.clusters import Cluster, Compute
+from dasr.worlds.simulated.simulation import Simulation
+
+
+def test_the_learner_beside_a_server_waits_for_its_device_before_it_serves_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else the others' answers would come after the gradients that its device has still to compute."""
+    seen: list[str] = []
+    serve = Shard.serve
+    monkeypatch.setattr(
+        Shard,
+        "serve",
+        lambda self, rank, update: (seen.append(f"serve {rank}"), serve(self, rank, update))[1],
+    )
+    simulation = Simulation(Cluster(compute=Compute(fixed_s=1.0)), 3)
+
+    async def life(world: World) -> None:
+        device_synchronize = world.device_synchronize
+
+        def noted() -> Awaitable[None]:
+            seen.append("synchronized")
+            return device_synchronize()
+
+        world.device_synchronize = noted  # type: ignore[method-assign]
+        task = Quadratic(7, batch=3, rank=world.rank, size=3)
+        learner = Learner(world, task, Optimizer, lambda samples: 0.1, Budget(4, 3, 3))
+        await registry.make("ac-ps", learner).run()
+
+    simulation.run(life)
+    own = [place for place, what in enumerate(seen) if what == "serve 0"]
+    assert len(own) > 2 and all(seen[place - 1] == "synchronized" for place in own)
+    assert seen.count("synchronized") == len(own)
