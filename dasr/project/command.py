@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -85,4 +86,4 @@ def _config(corpus: Path | None) -> str:
     section = yaml.safe_dump({"corpus": {"kind": "kaldi", "path": str(corpus.resolve())}})
     before, _, rest = text.partition("corpus:\n")
     _, _, after = rest.partition("\n\n")
-    return f"{before}{section}\n{after}".replace("an4-demo", corpus.resolve().name)
+    return f"{before}{section}\n{after}".replace("an4-demo", re.sub(r"[^\w.-]+", "-", corpus.resolve().name))
