@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 import torch
-from torch.distributed import HashStore
+from torch.distributed import HashStore  # type: ignore[attr-defined]
 
 from benchmarks.throughput_clock import Slowed, Timer
 from dasr.config import ModelConfig

@@ -113,9 +113,9 @@ def _edit(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]
     return apply
 
 
-BAD: dict[str, tuple[Callable[[Path], None], str, str]] = {
+BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "missing audio": (lambda f: (f / "train0-u0.flac").unlink(), "train0-u0", "train0-u0.flac is missing"),
-    "empty file": (lambda f: (f / "train0-u0.flac").write_bytes(b"") and None, "train0-u0", "is empty"),
+    "empty file": (lambda f: (f / "train0-u0.flac").write_bytes(b""), "train0-u0", "is empty"),
     "no transcript": (
         _edit("text", lambda t: t.split(b"\n", 1)[1]),
         "train0-u0",

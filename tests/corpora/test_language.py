@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,11 @@ def test_a_language_model_is_found_under_every_name(tmp_path: Path, name: str) -
     import lzma
 
     text = b"\\data\\\nngram 1=2\n\n\\1-grams:\n-0.5\t</s>\n-0.5\tONE\n\n\\end\\\n"
-    packers = {".bz2": bz2.compress, ".xz": lzma.compress, ".gz": gzip.compress}
+    packers: dict[str, Callable[[bytes], bytes]] = {
+        ".bz2": bz2.compress,
+        ".xz": lzma.compress,
+        ".gz": gzip.compress,
+    }
     (tmp_path / "lang").mkdir()
     (tmp_path / "lang" / name).write_bytes(packers.get(Path(name).suffix, bytes)(text))
     kaldi.write_language_model(kaldi.language_model(tmp_path), {"ONE"}, tmp_path / "out.arpa")

@@ -4,6 +4,7 @@ import random
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from dasr.decoding import hypotheses, scoring
 from dasr.decoding.hypotheses import Hypothesis
 from dasr.errors import UserError
 
+Words = dict[str, list[str]]
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "zero"]
 
 
@@ -36,12 +38,12 @@ def speech(seed: int, count: int = 60) -> dict[str, list[str]]:
     return {f"spk{i % 5}-u{i:03d}": draw.choices(WORDS, k=draw.randint(1, 9)) for i in range(count)}
 
 
-def test_errors_are_counted_by_kind():
+def test_errors_are_counted_by_kind() -> None:
     found = scoring.count_errors({"u": ["a", "b", "c", "d"]}, {"u": ["a", "x", "c", "d", "e"]})
     assert (found.subs, found.dels, found.ins, found.words, found.wer) == (1, 0, 1, 4, 50.0)
 
 
-def test_sclite_agrees_to_the_error(tmp_path):
+def test_sclite_agrees_to_the_error(tmp_path: Path) -> None:
     sclite = shutil.which("sclite") or shutil.which("sctk")
     if sclite is None:
         pytest.skip("sclite IS MISSING, so the WER was not checked against it: apt install sctk")
@@ -74,7 +76,7 @@ def test_sclite_agrees_to_the_error(tmp_path):
         assert fields and int(fields[2]) == found.words, output
 
 
-def test_the_interval_holds_the_wer_and_narrows_with_more_speech():
+def test_the_interval_holds_the_wer_and_narrows_with_more_speech() -> None:
     few, many = speech(3, 30), speech(3, 1000)
     widths = []
     for references in (few, many):
@@ -85,7 +87,7 @@ def test_the_interval_holds_the_wer_and_narrows_with_more_speech():
     assert widths[1] < widths[0] / 3
 
 
-def test_p_values_are_1_for_equal_systems_small_for_unlike_ones_and_symmetric():
+def test_p_values_are_1_for_equal_systems_small_for_unlike_ones_and_symmetric() -> None:
     references = speech(7, 200)
     good, bad = corrupted(references, 0.05, 1), corrupted(references, 0.25, 2)
     assert scoring.paired_p_value(references, good, good) == 1.0
@@ -98,7 +100,7 @@ def test_p_values_are_1_for_equal_systems_small_for_unlike_ones_and_symmetric():
     )
 
 
-def test_the_scale_is_the_best_on_dev_and_the_middle_one_of_a_tie():
+def test_the_scale_is_the_best_on_dev_and_the_middle_one_of_a_tie() -> None:
     references = speech(9, 20)
     exact, wrong = references, corrupted(references, 0.5, 1)
     chosen, errors = scoring.choose_scale(references, {0.05: wrong, 0.1: exact, 0.2: wrong})
@@ -106,7 +108,9 @@ def test_the_scale_is_the_best_on_dev_and_the_middle_one_of_a_tie():
     assert scoring.choose_scale(references, {0.05: exact, 0.1: exact, 0.2: exact, 0.4: wrong})[0] == 0.1
 
 
-def make_results(root, references, said, splits=("dev", "test")):
+def make_results(
+    root: Path, references: Words, said: Words, splits: tuple[str, ...] = ("dev", "test")
+) -> None:
     for split in splits:
         corpus = root / "corpus" / split
         corpus.mkdir(parents=True)
@@ -120,7 +124,7 @@ def make_results(root, references, said, splits=("dev", "test")):
         hypotheses.write(root / "decode" / "run" / "unigram" / f"{split}.jsonl", lines)
 
 
-def test_score_writes_everything_and_refuses_a_part_of_a_set(tmp_path):
+def test_score_writes_everything_and_refuses_a_part_of_a_set(tmp_path: Path) -> None:
     references = speech(11)
     said = corrupted(references, 0.1, 1)
     make_results(tmp_path, references, said)
@@ -138,7 +142,7 @@ def test_score_writes_everything_and_refuses_a_part_of_a_set(tmp_path):
         scoring.score(tmp_path, "run", "unigram")
 
 
-def test_test_is_searched_only_at_the_scale_chosen_on_dev(tmp_path):
+def test_test_is_searched_only_at_the_scale_chosen_on_dev(tmp_path: Path) -> None:
     references = speech(12)
     make_results(tmp_path, references, corrupted(references, 0.1, 1))
     assert scoring.scales_to_try(tmp_path, "run", "unigram", "test", [0.1, 0.2, 0.3]) == [0.1]

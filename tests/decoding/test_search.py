@@ -1,5 +1,7 @@
 """The beam search against a Viterbi recursion written in NumPy, and parallel decoding against sequential."""
 
+from pathlib import Path
+
 import kaldifst
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ FINAL = {2: 0.1, 4: 0.4}
 
 def viterbi(scores: np.ndarray, scale: float) -> tuple[float, list[int], list[int]]:
     """Cost, words and pdfs of the best path: an exhaustive dynamic programme over ARCS."""
-    best = {0: (0.0, [], [])}
+    best: dict[int, tuple[float, list[int], list[int]]] = {0: (0.0, [], [])}
     for row in scores:
         after: dict[int, tuple[float, list[int], list[int]]] = {}
         for start, end, pdf, word, cost in ARCS:
@@ -37,7 +39,7 @@ def viterbi(scores: np.ndarray, scale: float) -> tuple[float, list[int], list[in
 
 
 @pytest.fixture(scope="module")
-def graph_path(tmp_path_factory):
+def graph_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = "".join(f"{a} {b} {pdf + 1} {word} {cost}\n" for a, b, pdf, word, cost in ARCS)
     fst = kaldifst.compile(text + "".join(f"{s} {c}\n" for s, c in FINAL.items()), acceptor=False)
     path = tmp_path_factory.mktemp("graph") / "HCLG.fst"
@@ -50,7 +52,7 @@ def random_scores(seed: int, frames: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_best_path_is_that_of_the_viterbi_recursion(graph_path, seed):
+def test_the_best_path_is_that_of_the_viterbi_recursion(graph_path: Path, seed: int) -> None:
     scores = random_scores(seed, frames=5 + seed)
     found = search.best_path(search.read_graph(graph_path), scores, 0.7, search.SearchConfig(beam=1000.0))
     cost, words, pdfs = viterbi(scores, 0.7)
@@ -59,13 +61,15 @@ def test_the_best_path_is_that_of_the_viterbi_recursion(graph_path, seed):
     assert all(found.pdfs[frame] in (0, 2) for frame in found.emitted)  # labels lie on words' first states
 
 
-def test_an_utterance_too_short_for_any_word_still_gives_a_partial_path_and_an_empty_one_none(graph_path):
+def test_an_utterance_too_short_for_any_word_still_gives_a_partial_path_and_an_empty_one_none(
+    graph_path: Path,
+) -> None:
     graph = search.read_graph(graph_path)
     assert len(search.best_path(graph, random_scores(1, 1), 1.0).pdfs) == 1
     assert search.best_path(graph, np.zeros((0, 3), np.float32), 1.0) == search.BestPath([], [], [], None)
 
 
-def test_several_processes_give_what_one_gives_in_the_same_order(graph_path):
+def test_several_processes_give_what_one_gives_in_the_same_order(graph_path: Path) -> None:
     utterances = [(f"u{seed}", random_scores(seed, 30)) for seed in range(12)]
     decoders = [
         Decoder(
@@ -79,7 +83,7 @@ def test_several_processes_give_what_one_gives_in_the_same_order(graph_path):
     assert {hypothesis.scale for one in alone for hypothesis in one[0]} == {0.5, 1.0}
 
 
-def test_a_missing_or_foreign_graph_is_one_clear_line(tmp_path):
+def test_a_missing_or_foreign_graph_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run `dasr graph` first"):
         search.read_graph(tmp_path / "HCLG.fst")
     (tmp_path / "HCLG.fst").write_text("not an fst")

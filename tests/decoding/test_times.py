@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dasr.decoding.times import WordTimes
 
-LEXICON = {
+LEXICON: dict[str, list[tuple[str, ...]]] = {
     "HI": [("HH", "AY")],
     "EYE": [("AY",)],
     "AID": [("EY", "D")],
@@ -22,7 +22,7 @@ TIMES = WordTimes(LEXICON, STATES, frozenset({"SIL"}))
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(sorted(LEXICON)), min_size=1, max_size=6), st.integers(0, 10_000))
-def test_words_are_cut_where_their_phones_begin_and_end(words, seed):
+def test_words_are_cut_where_their_phones_begin_and_end(words: list[str], seed: int) -> None:
     draw = random.Random(seed)
     pdfs: list[int] = []
     truth = []
@@ -44,10 +44,10 @@ def test_words_are_cut_where_their_phones_begin_and_end(words, seed):
     assert TIMES.spans(words, [begin for begin, _ in truth], pdfs) == truth
 
 
-def test_without_a_transition_model_words_begin_at_their_labels():
+def test_without_a_transition_model_words_begin_at_their_labels() -> None:
     assert WordTimes().spans(["HI", "A"], [3, 9], [0] * 20) == [(3, 9), (9, 20)]
     assert WordTimes().spans([], [], [0] * 20) == []
 
 
-def test_a_word_that_the_lexicon_lacks_falls_back_to_labels():
+def test_a_word_that_the_lexicon_lacks_falls_back_to_labels() -> None:
     assert TIMES.spans(["HI", "FOREIGN"], [1, 4], [0, 1, 2, 3, 4, 5]) == [(1, 4), (4, 6)]

@@ -62,7 +62,7 @@ def test_an_alignment_says_the_transcript_and_its_silence_is_quiet(small: Path) 
         lengths = np.diff(np.r_[starts, len(ids)])
         assert lengths.min() >= 3  # three states, at least a frame each
         said = [names[phone] for phone in transitions.phone_of[ids[starts]] if names[phone] != "SIL"]
-        options = [("",)]
+        options: list[tuple[str, ...]] = [("",)]
         for word in given.transcripts[n]:
             ways = [p for w, p in lexicon.pronunciations if system.words[w] == word]
             options = [(*before, *phones) for before in options for phones in ways]
@@ -154,14 +154,21 @@ def test_words_that_are_not_in_the_lexicon_are_aligned_as_the_one_that_stands_fo
     assert HmmSystem(small / "hmm").unknown is None
 
 
-def test_some_hours_of_a_corpus_are_read_without_the_frames_of_the_rest(small: Path, monkeypatch) -> None:
+def test_some_hours_of_a_corpus_are_read_without_the_frames_of_the_rest(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole, system = load(small)
     text = small / "corpus" / "train" / "text"
     shards = [small / "features/mfcc/train/0000"] * 6  # as if there were six
     listed = material.listing(shards, text, system.words, Rejects("test")).usable()
     opened: list[Path] = []
     read = Shard.read_frames
-    monkeypatch.setattr(Shard, "read_frames", lambda shard: opened.append(shard.folder) or read(shard))
+
+    def observed(shard: Shard) -> np.ndarray:
+        opened.append(shard.folder)
+        return read(shard)
+
+    monkeypatch.setattr(Shard, "read_frames", observed)
     some = listed.lasting(0.01 * len(whole.frames)).read()  # of six times as much
     assert len(some.utterances) == len(whole.utterances) and len(opened) == 6
     for n in range(0, len(some.utterances), 7):

@@ -23,9 +23,9 @@ def test_it_finds_the_map_that_the_speaker_was_distorted_with_and_leaves_a_short
     clean = means[component] + np.sqrt(gmm.variances[component]) * rng.normal(size=(6000, DIM))
     pdfs, speaker = component // 2, np.where(np.arange(6000) < 5900, 0, 1)
     true = np.eye(DIM) + 0.15 * rng.normal(size=(DIM, DIM))
-    frames = clean.copy()
-    frames[speaker == 0] = (clean[speaker == 0] - [1.0, -0.5, 0.3]) @ np.linalg.inv(true).T
-    frames = frames.astype(np.float32)
+    distorted = clean.copy()
+    distorted[speaker == 0] = (clean[speaker == 0] - [1.0, -0.5, 0.3]) @ np.linalg.inv(true).T
+    frames = distorted.astype(np.float32)
     first = speaker == 0
     maps = identity(2, DIM)
     before = total(gmm, frames[first], pdfs[first], maps[0])

@@ -29,7 +29,7 @@ def built(small: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[HmmSys
     return system, folder / "graph", folder / "lm.arpa"
 
 
-def viterbi(fst, scores: np.ndarray, pdf_of: np.ndarray) -> float:
+def viterbi(fst: kaldifst.StdVectorFst, scores: np.ndarray, pdf_of: np.ndarray) -> float:
     """Cost of the best path of a training graph (transition ids), frame by frame, in plain Python."""
     arcs = {s: list(kaldifst.ArcIterator(fst, s)) for s in range(fst.num_states)}
 

@@ -62,11 +62,11 @@ def test_the_grammar_costs_what_the_model_says(tmp_path: Path) -> None:
         )
 
 
-def arcs_of(fst, state):
+def arcs_of(fst: kaldifst.StdVectorFst, state: int) -> list[kaldifst.StdArc]:
     return list(kaldifst.ArcIterator(fst, state))
 
 
-def seen_path(fst, words: list[int], backoff: int) -> float:
+def seen_path(fst: kaldifst.StdVectorFst, words: list[int], backoff: int) -> float:
     """Cost of reading `words`, backing off only where there is no arc for the word (or no final weight)."""
     state, cost = fst.start, 0.0
     for word in words:
@@ -77,10 +77,10 @@ def seen_path(fst, words: list[int], backoff: int) -> float:
     while math.isinf(fst.final(state).value):
         (down,) = (arc for arc in arcs_of(fst, state) if arc.ilabel == backoff)
         state, cost = down.nextstate, cost + down.weight.value
-    return cost + fst.final(state).value
+    return float(cost + fst.final(state).value)
 
 
-def cheapest(fst, words: list[int], backoff: int) -> float:
+def cheapest(fst: kaldifst.StdVectorFst, words: list[int], backoff: int) -> float:
     """Least cost over all ways to read `words` with back-off arcs anywhere."""
 
     def closed(costs: dict[int, float]) -> dict[int, float]:
@@ -103,10 +103,12 @@ def cheapest(fst, words: list[int], backoff: int) -> float:
                         following.get(arc.nextstate, math.inf), cost + arc.weight.value
                     )
         costs = closed(following)
-    return min(cost + fst.final(state).value for state, cost in costs.items())
+    return min(float(cost + fst.final(state).value) for state, cost in costs.items())
 
 
-def test_a_language_model_with_a_word_that_has_no_pronunciation_names_it(tmp_path: Path, caplog) -> None:
+def test_a_language_model_with_a_word_that_has_no_pronunciation_names_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     model = ngram.estimate([["a", "zebra"]], ["a", "zebra"], 2)
     symbols = {word: n for n, word in enumerate([EPSILON, "a", BACKOFF, BEGIN, END])}
     (tmp_path / "lm.arpa").write_text(model.arpa())

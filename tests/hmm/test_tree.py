@@ -30,7 +30,9 @@ def plain_log_likelihood(x: np.ndarray) -> float:
     )
 
 
-def test_sums_of_an_event_and_their_likelihood_equal_those_of_its_frames(speech) -> None:
+def test_sums_of_an_event_and_their_likelihood_equal_those_of_its_frames(
+    speech: tuple[np.ndarray, np.ndarray],
+) -> None:
     frames, events = speech
     statistics = gather(frames, events)
     assert statistics.sums[:, -1].sum() == len(frames)
@@ -42,7 +44,9 @@ def test_sums_of_an_event_and_their_likelihood_equal_those_of_its_frames(speech)
         assert log_likelihood(statistics.sums[n]) == pytest.approx(plain_log_likelihood(mine), abs=1e-3)
 
 
-def test_the_best_question_is_the_one_that_a_plain_search_over_all_frames_finds(speech) -> None:
+def test_the_best_question_is_the_one_that_a_plain_search_over_all_frames_finds(
+    speech: tuple[np.ndarray, np.ndarray],
+) -> None:
     frames, events = speech
     statistics = gather(frames, events)
     questions = cluster_phones(statistics)
@@ -66,7 +70,7 @@ def test_the_best_question_is_the_one_that_a_plain_search_over_all_frames_finds(
     assert (split.root, split.key, split.values) == best
 
 
-def test_kaldis_own_reader_answers_what_the_tree_says(speech) -> None:
+def test_kaldis_own_reader_answers_what_the_tree_says(speech: tuple[np.ndarray, np.ndarray]) -> None:
     frames, events = speech
     statistics = gather(frames, events)
     tree = TreeBuilder(statistics, cluster_phones(statistics), SILENCE).build(PHONES, 24)
@@ -80,7 +84,9 @@ def test_kaldis_own_reader_answers_what_the_tree_says(speech) -> None:
     assert all(statistics.sums[leaf.members, -1].sum() >= MIN_FRAMES for leaf in tree.leaves)
 
 
-def test_silence_is_not_split_by_context_and_unseen_contexts_have_a_state(speech) -> None:
+def test_silence_is_not_split_by_context_and_unseen_contexts_have_a_state(
+    speech: tuple[np.ndarray, np.ndarray],
+) -> None:
     frames, events = speech
     statistics = gather(frames, events)
     tree = TreeBuilder(statistics, cluster_phones(statistics), SILENCE).build([*PHONES, 6], 60)
@@ -90,7 +96,7 @@ def test_silence_is_not_split_by_context_and_unseen_contexts_have_a_state(speech
     assert kaldi.compute([2, 6, 3], 0)[0]  # phone 6 was never seen
 
 
-def test_fewer_leaves_than_phones_is_an_error(speech) -> None:
+def test_fewer_leaves_than_phones_is_an_error(speech: tuple[np.ndarray, np.ndarray]) -> None:
     statistics = gather(*speech)
     with pytest.raises(UserError, match="5 phones"):
         TreeBuilder(statistics, [], SILENCE).build(PHONES, 4)

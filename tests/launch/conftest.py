@@ -2,9 +2,10 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 
@@ -14,6 +15,24 @@ from dasr.launch.job_record import JobRecord, Outcome
 from dasr.lock import ProcessId
 
 LEARNER = Path(__file__).parents[1] / "support" / "learner_of_tests.py"
+
+
+Meanwhile = Callable[[list[supervisor.Supervisor]], Awaitable[None]]
+
+
+class RunJob(Protocol):
+    """Run a job of `learners` with a `trouble` of `learner_of_tests`; how it ended."""
+
+    def __call__(
+        self,
+        trouble: str = "",
+        *,
+        steps: int = 20,
+        learners: int = 3,
+        meanwhile: Meanwhile | None = None,
+        present: Sequence[int] | None = None,
+        **policy: Any,
+    ) -> Outcome: ...
 
 
 @dataclass
@@ -40,7 +59,7 @@ def work(folder: Path, steps: int, policy: FaultPolicy, trouble: str = "") -> su
 
 
 @pytest.fixture
-def signals() -> Iterator[list[int]]:
+def signals() -> Iterator[list[signal.Signals]]:
     """What a supervisor catches; pytest's own handlers come back."""
     caught = [signal.SIGTERM, signal.SIGINT, signal.SIGUSR2]
     before = [signal.getsignal(number) for number in caught]
@@ -50,13 +69,21 @@ def signals() -> Iterator[list[int]]:
 
 
 @pytest.fixture
-def job(tmp_path, signals):
+def job(tmp_path: Path, signals: list[signal.Signals]) -> RunJob:
     """Run a job of three learners to its end: its outcome. `meanwhile(tasks)` may interfere."""
 
-    def run(trouble="", *, steps=20, learners=3, meanwhile=None, present=None, **policy) -> Outcome | None:
+    def run(
+        trouble: str = "",
+        *,
+        steps: int = 20,
+        learners: int = 3,
+        meanwhile: Meanwhile | None = None,
+        present: Sequence[int] | None = None,
+        **policy: Any,
+    ) -> Outcome:
         plan = work(tmp_path, steps, FaultPolicy(**{"asynchronous": False, "hang_s": 60, **policy}), trouble)
 
-        async def together():
+        async def together() -> None:
             ranks = range(learners) if present is None else present
             tasks = [supervisor.Supervisor(plan, FakeTask(rank, learners)) for rank in ranks]
             running = [asyncio.ensure_future(task.run()) for task in tasks]
@@ -65,6 +92,6 @@ def job(tmp_path, signals):
             await asyncio.gather(*running, return_exceptions=True)
 
         asyncio.run(together())
-        return Outcome.read(tmp_path, plan.token)
+        return Outcome.read(tmp_path, plan.token) or Outcome(plan.token, "nothing was written")
 
     return run

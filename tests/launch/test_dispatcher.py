@@ -6,10 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+
+from dasr.launch.dispatcher import Follower
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,7 +30,7 @@ def start(folder: Path, steps: int, *silence: str) -> subprocess.Popen[str]:
     )
 
 
-def eventually(true, within_s: float = 60.0) -> None:
+def eventually(true: Callable[[], bool], within_s: float = 60.0) -> None:
     deadline = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline, "waited in vain"
@@ -50,7 +53,7 @@ def job_id(folder: Path) -> int:
 
 
 @pytest.mark.slow
-def test_the_head_may_be_killed_doubled_and_cancelled_and_nothing_is_lost_or_left(tmp_path):
+def test_the_head_may_be_killed_doubled_and_cancelled_and_nothing_is_lost_or_left(tmp_path: Path) -> None:
     first = start(tmp_path, 100_000)
     eventually(lambda: (tmp_path / "saved.1").exists())
 
@@ -64,6 +67,7 @@ def test_the_head_may_be_killed_doubled_and_cancelled_and_nothing_is_lost_or_lef
     assert len(processes(tmp_path)) > 2, "the job goes on without its head"
 
     third = start(tmp_path, 100_000)
+    assert third.stderr is not None
     lines = iter(third.stderr.readline, "")
     assert any(f"found job {job}" in line for line in lines)
     third.send_signal(signal.SIGTERM)
@@ -81,7 +85,7 @@ def test_the_head_may_be_killed_doubled_and_cancelled_and_nothing_is_lost_or_lef
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["controller", "supervisor 0", "supervisor 1"])
-def test_no_process_is_left_whatever_part_of_a_job_is_killed(tmp_path, victim):
+def test_no_process_is_left_whatever_part_of_a_job_is_killed(tmp_path: Path, victim: str) -> None:
     head = start(tmp_path, 100_000)
     eventually(lambda: (tmp_path / "saved.0").exists() and (tmp_path / "saved.1").exists())
     controller = psutil.Process(job_id(tmp_path))
@@ -98,7 +102,7 @@ def test_no_process_is_left_whatever_part_of_a_job_is_killed(tmp_path, victim):
 
 
 @pytest.mark.slow
-def test_a_job_that_was_suspended_goes_on(tmp_path):
+def test_a_job_that_was_suspended_goes_on(tmp_path: Path) -> None:
     """`scontrol suspend`, a paused container: all of its processes stand still for longer than a silence."""
     head = start(tmp_path, 200, "6")
     eventually(lambda: (tmp_path / "saved.1").exists())
@@ -115,7 +119,7 @@ def test_a_job_that_was_suspended_goes_on(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_head_that_is_stopped_in_its_terminal_finds_the_job_finished(tmp_path):
+def test_a_head_that_is_stopped_in_its_terminal_finds_the_job_finished(tmp_path: Path) -> None:
     head = start(tmp_path, 100)
     eventually(lambda: (tmp_path / "saved.1").exists())
     os.killpg(head.pid, signal.SIGSTOP)  # Ctrl-Z
@@ -123,3 +127,15 @@ def test_a_head_that_is_stopped_in_its_terminal_finds_the_job_finished(tmp_path)
     os.killpg(head.pid, signal.SIGCONT)
     errors = head.communicate(timeout=60)[1]
     assert head.returncode == 0, errors
+
+
+def test_a_follower_shows_whole_lines_once_and_only_new_ones(tmp_path: Path) -> None:
+    path = tmp_path / "0.log"
+    path.write_text("old\n")
+    log = Follower(path)
+    with open(path, "a") as stream:
+        stream.write("new\nhalf")
+        stream.flush()
+        assert log.lines() == ["new"]
+        stream.write(" a line\n")
+    assert log.lines() == ["half a line"]

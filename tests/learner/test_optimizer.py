@@ -16,7 +16,9 @@ ORACLES = {
 
 
 @pytest.mark.parametrize("name", ORACLES)
-def test_each_optimizer_steps_as_torchs_does_also_after_its_state_went_through_a_checkpoint(name):
+def test_each_optimizer_steps_as_torchs_does_also_after_its_state_went_through_a_checkpoint(
+    name: str,
+) -> None:
     make_oracle, options = ORACLES[name]
     torch.manual_seed(0)
     weights = torch.randn(20, dtype=torch.float64)
@@ -33,7 +35,7 @@ def test_each_optimizer_steps_as_torchs_does_also_after_its_state_went_through_a
     torch.testing.assert_close(weights, theirs.detach())
 
 
-def test_clipping_shortens_long_gradients_only_and_leaves_the_gradient_itself_alone():
+def test_clipping_shortens_long_gradients_only_and_leaves_the_gradient_itself_alone() -> None:
     weights, long, short = torch.zeros(2), torch.tensor([3.0, 4.0]), torch.tensor([0.3, 0.4])
     sgd = optimizer.make("sgd", weights, clip=1.0)
     sgd.step(weights, long, 1.0)
@@ -43,7 +45,7 @@ def test_clipping_shortens_long_gradients_only_and_leaves_the_gradient_itself_al
     torch.testing.assert_close(weights, torch.tensor([-0.9, -1.2]))
 
 
-def test_the_papers_schedule_warms_up_then_stays_then_halves_every_two_epochs():
+def test_the_papers_schedule_warms_up_then_stays_then_halves_every_two_epochs() -> None:
     rate = schedule.make("warmup-anneal", 0.1, 1000, warmup_epochs=10, anneal_after_epochs=10, scale=10)
     assert rate(0) == pytest.approx(0.1)  # of the baseline
     assert rate(5_000) == pytest.approx(0.55)

@@ -1,18 +1,22 @@
 """A learner's weights: what is added soon, shared, taken ahead and lent."""
 
+from typing import Any
+
 import pytest
 import torch
+from torch import Tensor
 
 from dasr.learner import optimizer
 from dasr.learner.learner import Budget, Learner
 from dasr.learner.optimizer import Optimizer
 from dasr.tasks.task import Quadratic
-from tests.learner.test_learner import learner_in, simulate
+from dasr.worlds.interface import World
+from tests.learner.test_learner import OnPart, learner_in, simulate
 
 
 @pytest.mark.parametrize("then", ["update", "copy", "add", "add_soon", "compute", "state_dict"])
-def test_what_is_to_be_added_soon_is_there_for_whoever_looks_next(then):
-    async def main(world):
+def test_what_is_to_be_added_soon_is_there_for_whoever_looks_next(then: str) -> None:
+    async def main(world: World) -> None:
         learner = learner_in(world, Budget(1, 1, 1), Quadratic(4, noise=0.0))
         before = learner.copy()
         learner.add([(2.0, torch.ones_like(before)), (-1.0, torch.ones_like(before))], deferred=True)
@@ -44,11 +48,11 @@ def test_what_is_to_be_added_soon_is_there_for_whoever_looks_next(then):
 
 
 @pytest.mark.parametrize("clip", [None, 1e-3])
-def test_an_update_by_parts_is_the_same_update(clip):
+def test_an_update_by_parts_is_the_same_update(clip: float | None) -> None:
     """Without clipping part by part; with it from the whole gradient, which the parts were put into."""
 
-    async def main(world):
-        def learner():
+    async def main(world: World) -> None:
+        def learner() -> Learner:
             task = Quadratic(6, batch=1)
             return Learner(
                 world, task, lambda weights: Optimizer(weights, clip), lambda samples: 0.1, Budget(1, 1, 1)
@@ -75,31 +79,31 @@ class Taking(Quadratic):
 
     gradient_dtype = torch.float64
 
-    def __init__(self, dimension):
+    def __init__(self, dimension: int) -> None:
         super().__init__(dimension, batch=1, noise=0.0)
-        self.point, self.taken = torch.full((dimension,), torch.nan, dtype=torch.float64), []
+        self.point = torch.full((dimension,), torch.nan, dtype=torch.float64)
+        self.taken: list[int] = []
 
-    def load_weights(self, weights, gradient, where=slice(None)):
+    def load_weights(self, weights: Tensor, gradient: Tensor, where: slice = slice(None)) -> None:
         self.point[where] = weights[where]
         self.taken.append(len(weights[where]))
 
-    def gradient(self, weights, gradient, ready):
+    def gradient(self, weights: Tensor, gradient: Tensor, ready: OnPart) -> Any:
         return super().gradient(self.point, gradient, ready)
 
 
 @pytest.mark.parametrize(
     "then", ["nothing", "add", "update", "load", "copy_", "a part only", "updating again", "clip"]
 )
-def test_weights_taken_ahead_are_taken_again_only_if_they_changed(then):
-    async def main(world):
+def test_weights_taken_ahead_are_taken_again_only_if_they_changed(then: str) -> None:
+    async def main(world: World) -> None:
         clip = 9.0 if then == "clip" else None
-        learner = Learner(
-            world, Taking(6), lambda w: Optimizer(w, clip), lambda samples: 0.1, Budget(9, 1, 1)
-        )
+        task = Taking(6)
+        learner = Learner(world, task, lambda w: Optimizer(w, clip), lambda samples: 0.1, Budget(9, 1, 1))
         await learner.compute()
         state = learner.state_dict()
 
-        def elementwise(count=2):
+        def elementwise(count: int = 2) -> None:
             with learner.sharded_update(1.0) as make:
                 for where in (slice(2, 6), slice(0, 2)):
                     make(where, [learner.gradient[where]])
@@ -119,18 +123,18 @@ def test_weights_taken_ahead_are_taken_again_only_if_they_changed(then):
                 learner.weights.copy_(torch.ones(6))
             case "updating again":
                 elementwise(0)
-        learner.task.taken.clear()
+        task.taken.clear()
         if then == "update":
             learner.prefetch_weights(slice(0, 6))  # nothing was updated by parts
         await learner.compute()
-        assert learner.task.taken == ([] if then == "nothing" else [6])
-        assert torch.equal(learner.task.point, learner.weights)
+        assert task.taken == ([] if then == "nothing" else [6])
+        assert torch.equal(task.point, learner.weights)
 
     simulate(main, 1)
 
 
-def test_weights_that_others_write_into_stay_where_they_are():
-    async def main(world):
+def test_weights_that_others_write_into_stay_where_they_are() -> None:
+    async def main(world: World) -> None:
         learner = Learner(world, Quadratic(4, noise=0.0), Optimizer, lambda samples: 0.1, Budget(9, 1, 1))
         before = learner.copy()
         shared = learner.use_symmetric_weights()
@@ -145,17 +149,17 @@ def test_weights_that_others_write_into_stay_where_they_are():
     simulate(main, 1)
 
 
-def learner_with(world, make):
+def learner_with(world: World, make: str) -> Learner:
     """One with that optimizer, whose gradients have no noise."""
     task = Quadratic(4, noise=0.0)
     return Learner(world, task, lambda w: optimizer.make(make, w), lambda samples: 0.1, Budget(9, 1, 1))
 
 
 @pytest.mark.parametrize("make", ["sgd", "momentum", "adamw"])
-def test_lent_weights_stay_as_they_are_whatever_follows(make):
+def test_lent_weights_stay_as_they_are_whatever_follows(make: str) -> None:
     """The next change makes new weights, those after it are in place; the steps are the same."""
 
-    async def main(world):
+    async def main(world: World) -> None:
         plain, lending = learner_with(world, make), learner_with(world, make)
         for change in ("update", "add", "update", "add_soon"):
             lent = lending.snapshot_view()
@@ -184,10 +188,10 @@ def test_lent_weights_stay_as_they_are_whatever_follows(make):
 
 @pytest.mark.parametrize("make", ["sgd", "momentum", "adamw"])
 @pytest.mark.parametrize("shared", [False, True])
-def test_weights_that_become_a_vector_leave_it_as_it_is(make, shared):
+def test_weights_that_become_a_vector_leave_it_as_it_is(make: str, shared: bool) -> None:
     """Again and again, in two places in turn; by parts where others write into the learner's own."""
 
-    async def main(world):
+    async def main(world: World) -> None:
         plain, other = learner_with(world, make), learner_with(world, make)
         if shared:
             other.use_symmetric_weights()
@@ -211,18 +215,19 @@ def test_weights_that_become_a_vector_leave_it_as_it_is(make, shared):
     simulate(main, 1)
 
 
-def test_a_gradient_is_taken_where_the_update_by_parts_begins():
+def test_a_gradient_is_taken_where_the_update_by_parts_begins() -> None:
     """Also from weights that are another's and stay as they are; the parts that it gives are the new ones."""
 
-    async def main(world):
-        learner = Learner(world, Taking(6), Optimizer, lambda samples: 0.1, Budget(9, 1, 1))
+    async def main(world: World) -> None:
+        task = Taking(6)
+        learner = Learner(world, task, Optimizer, lambda samples: 0.1, Budget(9, 1, 1))
         model = torch.full((6,), 7.0, dtype=torch.float64)
         learner.assign(model)
         with learner.sharded_update(1.0) as make:
             await learner.compute()
             parts = [make(where, [learner.gradient[where]]) for where in (slice(2, 6), slice(0, 2))]
         learner.update()
-        assert torch.equal(learner.task.point, model) and bool((model == 7).all())
+        assert torch.equal(task.point, model) and bool((model == 7).all())
         torch.testing.assert_close(learner.weights, model - 0.1 * learner.gradient)
         assert torch.equal(learner.weights, torch.cat(parts[::-1])) and learner.steps == 1
 

@@ -1,5 +1,7 @@
 """Models on disk, and log-posteriors for decoding."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -12,20 +14,20 @@ CONFIG = ModelConfig(layers=1, cells=6, bottleneck=5, subsampling=3, splice=1)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 7, 50])
-def test_there_is_a_distribution_for_every_frame_whatever_the_subsampling(frames):
+def test_there_is_a_distribution_for_every_frame_whatever_the_subsampling(frames: int) -> None:
     posteriors = AcousticModel(CONFIG, 4, 9).log_posteriors(torch.randn(frames, 4))
     assert posteriors.shape == (frames, 9)
     torch.testing.assert_close(posteriors.exp().sum(1), torch.ones(frames))
 
 
-def test_several_utterances_together_give_what_each_gives_alone():
+def test_several_utterances_together_give_what_each_gives_alone() -> None:
     model = AcousticModel(CONFIG, 4, 9)
     utterances = [torch.randn(length, 4) for length in (1, 40, 17, 90)]
     for together, alone in zip(model.log_posteriors_of(utterances), utterances, strict=True):
         torch.testing.assert_close(together, model.log_posteriors(alone), atol=1e-5, rtol=0)
 
 
-def test_a_model_comes_back_from_disk_as_it_was(tmp_path):
+def test_a_model_comes_back_from_disk_as_it_was(tmp_path: Path) -> None:
     model = AcousticModel(CONFIG, 4, 9)
     acoustic.save(model, tmp_path / acoustic.MODEL_FILE)
     back = acoustic.load(tmp_path)
@@ -34,7 +36,7 @@ def test_a_model_comes_back_from_disk_as_it_was(tmp_path):
     assert torch.equal(back.log_posteriors(frames), model.log_posteriors(frames))
 
 
-def test_a_missing_or_damaged_model_is_one_clear_line(tmp_path):
+def test_a_missing_or_damaged_model_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has not been trained to its end"):
         acoustic.load(tmp_path)
     path = tmp_path / acoustic.MODEL_FILE

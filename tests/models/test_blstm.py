@@ -2,23 +2,24 @@
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dasr.config import MODELS, ModelConfig
 from dasr.models.acoustic import AcousticModel
 from dasr.models.blstm import BLSTM
 
 
-def test_the_swb2000_preset_has_the_papers_43_154_944_parameters():
+def test_the_swb2000_preset_has_the_papers_43_154_944_parameters() -> None:
     with torch.device("meta"):
         model = AcousticModel(MODELS["swb2000"], feature_dim=260, num_pdfs=32_000)
     assert sum(parameter.numel() for parameter in model.parameters()) == 43_154_944
 
 
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return np.asarray(1 / (1 + np.exp(-x)))
 
 
-def lstm_in_numpy(x, w_ih, w_hh, bias):
+def lstm_in_numpy(x: np.ndarray, w_ih: np.ndarray, w_hh: np.ndarray, bias: np.ndarray) -> np.ndarray:
     """Hochreiter & Schmidhuber with forget gates, gates in PyTorch's order: x [T, inputs] -> h [T, cells]."""
     cells = w_hh.shape[1]
     h, c, out = np.zeros(cells), np.zeros(cells), []
@@ -30,7 +31,7 @@ def lstm_in_numpy(x, w_ih, w_hh, bias):
     return np.array(out)
 
 
-def test_the_network_follows_the_lstm_recursion_in_both_directions():
+def test_the_network_follows_the_lstm_recursion_in_both_directions() -> None:
     network = (
         BLSTM(ModelConfig(layers=2, cells=5, bottleneck=4, dropout=0.0), inputs=6, outputs=7).double().eval()
     )
@@ -53,8 +54,8 @@ def test_the_network_follows_the_lstm_recursion_in_both_directions():
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-12)
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
-    def flat(seed):
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
+    def flat(seed: int) -> Tensor:
         network = BLSTM(ModelConfig(cells=4, bottleneck=3), inputs=5, outputs=6)
         network.initialise(seed)
         return torch.cat([parameter.reshape(-1) for parameter in network.parameters()])

@@ -7,6 +7,7 @@ import ctypes
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -29,8 +30,16 @@ extern "C" void backward(u32 blocks, bf16* g, bf16* w0, bf16* w1, bf16* dy, floa
 """
 
 
+class Emulated(NamedTuple):
+    """The kernels, compiled for the CPU, and how many tiles a block of threads has in the backward pass."""
+
+    forward: Any
+    backward: Any
+    teams: int
+
+
 @pytest.fixture(scope="module", params=[128, 256])
-def emulated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+def emulated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Emulated:
     """The kernels with that many threads a tile in the backward pass."""
     compiler = shutil.which("g++")
     if compiler is None:
@@ -45,17 +54,16 @@ def emulated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     command = [compiler, "-O2", "-std=c++17", "-shared", "-fPIC", f"-I{here}", "-o", "blstm.so", "blstm.cpp"]
     subprocess.run(command, cwd=folder, check=True)
     library = ctypes.CDLL(str(folder / "blstm.so"))
-    library.teams = 256 // request.param
-    return library
+    return Emulated(library.forward, library.backward, 256 // request.param)
 
 
-def call(function: object, blocks: int, *arguments: Tensor | int) -> None:
-    function(blocks, *(ctypes.c_void_p(a.data_ptr()) if isinstance(a, Tensor) else a for a in arguments))  # type: ignore[operator]
+def call(function: Any, blocks: int, *arguments: Tensor | int) -> None:
+    function(blocks, *(ctypes.c_void_p(a.data_ptr()) if isinstance(a, Tensor) else a for a in arguments))
 
 
 @pytest.mark.parametrize(("batch", "groups", "wave"), [(64, 1, 2), (200, 2, 2), (200, 1, 2)])
 def test_recurrence_kernels_equal_an_lstm_layer_for_any_number_of_tiles_groups_and_waves(
-    emulated: ctypes.CDLL, batch: int, groups: int, wave: int
+    emulated: Emulated, batch: int, groups: int, wave: int
 ) -> None:
     torch.manual_seed(batch)
     steps, inputs = 3, 24

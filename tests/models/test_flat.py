@@ -1,6 +1,7 @@
 """One flat buffer for weights and one for gradients."""
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from dasr.config import ModelConfig
@@ -11,26 +12,28 @@ from dasr.tasks.autograd_task import buckets
 CONFIG = ModelConfig(layers=2, cells=6, bottleneck=5, subsampling=1)
 
 
-def loss_of(model, frames, labels):
+def loss_of(model: AcousticModel, frames: Tensor, labels: Tensor) -> Tensor:
     return functional.cross_entropy(model(frames).flatten(0, 1), labels.flatten())
 
 
-def test_the_flat_gradient_is_autograds_and_arrives_once_from_the_last_layers_to_the_first():
+def test_the_flat_gradient_is_autograds_and_arrives_once_from_the_last_layers_to_the_first() -> None:
     torch.manual_seed(0)
     model, twin = AcousticModel(CONFIG, 4, 9), AcousticModel(CONFIG, 4, 9)
     twin.load_state_dict(model.state_dict())
     frames, labels = torch.randn(3, 7, 4), torch.randint(9, (3, 7))
     loss_of(twin, frames, labels).backward()
-    expected = torch.cat([parameter.grad.reshape(-1) for parameter in twin.parameters()])
+    grads = [parameter.grad for parameter in twin.parameters() if parameter.grad is not None]
+    expected = torch.cat([grad.reshape(-1) for grad in grads])
 
     flat = FlatModule(model, buckets(model))
     gradient = torch.full_like(flat.weights, 7.0)  # whatever an earlier step left there
     flat.point_gradients_at(gradient)
-    arrived = []
+    arrived: list[tuple[int, Tensor]] = []
     for _ in range(2):
         arrived.clear()
         flat.backward(
-            loss_of(model, frames, labels), lambda part: arrived.append((part.storage_offset(), part.clone()))
+            loss_of(model, frames, labels),
+            lambda part: arrived.append((int(part.storage_offset()), part.clone())),
         )
     torch.testing.assert_close(gradient, expected)
     starts = [start for start, _ in arrived]
@@ -38,7 +41,7 @@ def test_the_flat_gradient_is_autograds_and_arrives_once_from_the_last_layers_to
     torch.testing.assert_close(torch.cat([part for _, part in reversed(arrived)]), expected)
 
 
-def test_changing_the_flat_weights_changes_the_model():
+def test_changing_the_flat_weights_changes_the_model() -> None:
     model = AcousticModel(CONFIG, 4, 9)
     flat = FlatModule(model)
     flat.weights.zero_()

@@ -8,7 +8,7 @@ from dasr.config import ModelConfig
 from dasr.models import frontend
 
 
-def test_deltas_equal_torchaudios_inside_an_utterance():
+def test_deltas_equal_torchaudios_inside_an_utterance() -> None:
     frames = torch.randn(2, 30, 3)
     first = torchaudio.functional.compute_deltas(frames.transpose(1, 2), win_length=5)
     second = torchaudio.functional.compute_deltas(first, win_length=5)
@@ -19,7 +19,9 @@ def test_deltas_equal_torchaudios_inside_an_utterance():
 @pytest.mark.parametrize(
     ("subsampling", "splice", "deltas"), [(1, 0, 0), (1, 2, 0), (3, 0, 0), (3, 1, 2), (2, 3, 1)]
 )
-def test_every_frames_input_is_that_of_the_chunk_in_which_it_is_the_middle(subsampling, splice, deltas):
+def test_every_frames_input_is_that_of_the_chunk_in_which_it_is_the_middle(
+    subsampling: int, splice: int, deltas: int
+) -> None:
     config = ModelConfig(subsampling=subsampling, splice=splice, deltas=deltas)
     utterance = torch.randn(60, 4)
     whole = frontend.every_frame(utterance, config)
@@ -32,7 +34,7 @@ def test_every_frames_input_is_that_of_the_chunk_in_which_it_is_the_middle(subsa
     torch.testing.assert_close(inputs[0], whole[frontend.middle_labels(numbers, config)[0]])
 
 
-def test_normalised_speakers_have_no_mean_and_unit_variance():
+def test_normalised_speakers_have_no_mean_and_unit_variance() -> None:
     frames = (torch.randn(1, 4000, 2) * 3 + 5).half()
     mean, istd = frames.float().mean(1), 1 / frames.float().std(1)
     normal = frontend.normalise(frames, mean, istd)

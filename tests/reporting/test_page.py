@@ -2,6 +2,7 @@
 
 import base64
 import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -14,7 +15,7 @@ from tests.support import synthetic
 
 
 @pytest.mark.slow
-def test_the_report_stands_alone_and_shows_everything_twice_alike(made):
+def test_the_report_stands_alone_and_shows_everything_twice_alike(made: Path) -> None:
     results = made.parent / "results"
     (results / "simulation").mkdir(exist_ok=True)
     lines = [f'{{"strategy": "ad", "learners": {n}, "speedup": {0.9 * n}}}\n' for n in (1, 4, 16)]
@@ -40,7 +41,7 @@ def test_the_report_stands_alone_and_shows_everything_twice_alike(made):
 
 
 @pytest.mark.parametrize("parts", ["runs", "decode"])
-def test_a_comparison_with_parts_missing_is_reported_as_far_as_it_goes(tmp_path, parts):
+def test_a_comparison_with_parts_missing_is_reported_as_far_as_it_goes(tmp_path: Path, parts: str) -> None:
     config_path = synthetic.make(tmp_path, strategies=["sc-allreduce", "ad"], seeds=[0], learners=[2, 4])
     gone = tmp_path / "results" / parts / "ad-L4-B32-S0"
     gone.rename(tmp_path / "gone")
@@ -51,11 +52,11 @@ def test_a_comparison_with_parts_missing_is_reported_as_far_as_it_goes(tmp_path,
     assert "ad-L4-B32-S0: no" in page and "ad-L2-B32-S0: no held-out loss yet" in page
 
 
-def test_a_strategy_has_one_colour_and_its_variants_differ_in_style():
+def test_a_strategy_has_one_colour_and_its_variants_differ_in_style() -> None:
     config = dasr_config.complete(
         {"comparison": {"strategies": ["ad", {"strategy": "ad", "mixing": "uniform"}, "mine", "bmuf"]}}
     )
-    runs = [records.RunRecord(run, None, {}, [], [], [], {}) for run in dasr_config.runs(config)]
+    runs = [records.RunRecord(run, Path(), {}, [], [], [], {}) for run in dasr_config.runs(config)]
     look = palette.plot_styles(palette.groups(runs))
     assert (
         look["ad"].colour == look["ad-mixing=uniform"].colour

@@ -20,16 +20,18 @@ p_vs_sc_allreduce mb_sent_per_learner wait_fraction staleness_mean
 
 
 @pytest.fixture(scope="module")
-def output(made):
+def output(made: Path) -> str:
     return CliRunner().invoke(compare, ["--config", str(made)], catch_exceptions=False).output
 
 
-def table(made):
+def table(made: Path) -> list[dict[str, str]]:
     with open(made.parent / "results" / "comparison.tsv", encoding="utf-8") as stream:
         return list(csv.DictReader(stream, delimiter="\t"))
 
 
-def test_the_table_has_the_columns_that_the_readme_promises_and_what_the_stages_wrote(made, output):
+def test_the_table_has_the_columns_that_the_readme_promises_and_what_the_stages_wrote(
+    made: Path, output: str
+) -> None:
     rows = table(made)
     assert list(rows[0]) == COLUMNS.split()
     config = dasr_config.load(made)
@@ -45,7 +47,7 @@ def test_the_table_has_the_columns_that_the_readme_promises_and_what_the_stages_
         assert run.label in output and row["wer_unigram"] in output
 
 
-def test_p_values_compare_with_the_all_reduce_run_of_the_same_size_and_seed(made, output):
+def test_p_values_compare_with_the_all_reduce_run_of_the_same_size_and_seed(made: Path, output: str) -> None:
     results = made.parent / "results"
     for row in table(made):
         if row["strategy"] == "sc-allreduce":
@@ -60,13 +62,13 @@ def test_p_values_compare_with_the_all_reduce_run_of_the_same_size_and_seed(made
         assert float(row["p_vs_sc_allreduce"]) == pytest.approx(expected, abs=1e-4)
 
 
-def test_show_prints_the_same_table_and_where_to_look(made, output):
+def test_show_prints_the_same_table_and_where_to_look(made: Path, output: str) -> None:
     shown = CliRunner().invoke(compare, ["--show", "--config", str(made)], catch_exceptions=False).output
     assert shown.startswith(output.rstrip())
     assert "mlflow server --backend-store-uri sqlite:///" in shown and "report.html" in shown
 
 
-def test_what_is_missing_is_an_empty_cell(made):
+def test_what_is_missing_is_an_empty_cell(made: Path) -> None:
     config = dasr_config.load(made)
     found = records.read_comparison(config)
     bare = records.RunRecord(found.runs[0].run, found.runs[0].folder, {}, [], [], [], {})

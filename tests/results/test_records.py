@@ -7,21 +7,22 @@ from pathlib import Path
 import pytest
 
 from dasr import config as dasr_config
+from dasr.config import Config
 from dasr.errors import UserError
 from dasr.results import records
 from tests.support import synthetic
 
 
 @pytest.fixture
-def small(tmp_path):
+def small(tmp_path: Path) -> Config:
     return dasr_config.load(synthetic.make(tmp_path, strategies=["single", "ad"], seeds=[0]))
 
 
-def folder(config, index=0):
+def folder(config: Config, index: int = 0) -> Path:
     return Path(config.results) / "runs" / dasr_config.runs(config)[index].name
 
 
-def test_a_last_line_cut_by_a_crash_is_left_out_with_a_note(small):
+def test_a_last_line_cut_by_a_crash_is_left_out_with_a_note(small: Config) -> None:
     path = folder(small, 1) / "metrics.jsonl"
     whole = path.read_text()
     path.write_text(whole[:-30])
@@ -31,7 +32,7 @@ def test_a_last_line_cut_by_a_crash_is_left_out_with_a_note(small):
     assert [note for note in found.notes if "has not finished" in note]
 
 
-def test_a_broken_line_in_the_middle_is_an_error_with_its_place(small):
+def test_a_broken_line_in_the_middle_is_an_error_with_its_place(small: Config) -> None:
     path = folder(small) / "metrics.jsonl"
     lines = path.read_text().splitlines(True)
     path.write_text("".join([*lines[:2], lines[2][:20] + "\n", *lines[3:]]))
@@ -39,7 +40,7 @@ def test_a_broken_line_in_the_middle_is_an_error_with_its_place(small):
         records.read_comparison(small)
 
 
-def test_runs_that_are_missing_or_unscored_are_noted_and_the_rest_goes_on(small):
+def test_runs_that_are_missing_or_unscored_are_noted_and_the_rest_goes_on(small: Config) -> None:
     shutil.rmtree(folder(small, 1).parents[1] / "decode" / folder(small, 1).name)
     found = records.read_comparison(small)
     assert found.runs[1].scores == {} and [
@@ -54,7 +55,7 @@ def test_runs_that_are_missing_or_unscored_are_noted_and_the_rest_goes_on(small)
         records.read_comparison(small)
 
 
-def test_values_that_are_no_numbers_leave_curves_but_not_the_rest(small):
+def test_values_that_are_no_numbers_leave_curves_but_not_the_rest(small: Config) -> None:
     path = folder(small) / "heldout.jsonl"
     points = [json.loads(line) for line in path.read_text().splitlines()]
     points[-1]["ce"] = float("nan")

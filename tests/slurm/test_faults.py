@@ -23,8 +23,13 @@ def reference(clone: Path, cluster: Cluster, tmp_path_factory: pytest.TempPathFa
     ("strategy", "fault"), MATRIX, ids=[f"{fault.__name__}-{name}" for name, fault in MATRIX]
 )
 def test_nothing_is_lost(
-    clone: Path, cluster: Cluster, reference, tmp_path: Path, strategy: str, fault: faults.Fault
-):
+    clone: Path,
+    cluster: Cluster,
+    reference: soak.Undisturbed,
+    tmp_path: Path,
+    strategy: str,
+    fault: faults.Fault,
+) -> None:
     seed = int(time.time())
     print(f"seed {seed}")
     soak.one(tmp_path / "trial", clone, cluster, strategy, fault, random.Random(seed), reference)

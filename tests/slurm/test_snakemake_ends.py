@@ -53,7 +53,7 @@ def states(cluster: Cluster, run: Path) -> list[str]:
     return [state for (state,) in cluster.accounted(f"dasr-{run.name}", "State")]
 
 
-def test_snakemake_told_to_end_lets_its_training_finish(clone: Path, cluster: Cluster):
+def test_snakemake_told_to_end_lets_its_training_finish(clone: Path, cluster: Cluster) -> None:
     config, run = configure(clone, 1, epochs=25)
     process = start(clone, cluster, config, run)
     process.send_signal(signal.SIGTERM)
@@ -65,7 +65,7 @@ def test_snakemake_told_to_end_lets_its_training_finish(clone: Path, cluster: Cl
     assert "Nothing to be done" in snakemake(cluster, clone, "--configfile", config, "--", target)
 
 
-def test_after_snakemake_was_killed_its_next_start_finds_the_job(clone: Path, cluster: Cluster):
+def test_after_snakemake_was_killed_its_next_start_finds_the_job(clone: Path, cluster: Cluster) -> None:
     config, run = configure(clone, 2, epochs=80)
     process = start(clone, cluster, config, run)
     os.kill(process.pid, signal.SIGKILL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from typing import Any
 
 import pytest
 
@@ -22,11 +23,12 @@ def test_the_learner_beside_a_server_waits_for_its_device_before_it_serves_itsel
     """Else the others' answers would come after the gradients that its device has still to compute."""
     seen: list[str] = []
     serve = Shard.serve
-    monkeypatch.setattr(
-        Shard,
-        "serve",
-        lambda self, rank, update: (seen.append(f"serve {rank}"), serve(self, rank, update))[1],
-    )
+
+    def observed(self: Shard, rank: int, update: Any) -> Any:
+        seen.append(f"serve {rank}")
+        return serve(self, rank, update)
+
+    monkeypatch.setattr(Shard, "serve", observed)
     simulation = Simulation(Cluster(compute=Compute(fixed_s=1.0)), 3)
 
     async def life(world: World) -> None:

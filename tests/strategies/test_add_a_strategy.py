@@ -16,7 +16,7 @@ from tests.support.both_worlds import train
 
 DOC = Path(__file__).parents[2] / "docs" / "add-a-strategy.md"
 SIZE, STEPS = 3, 6
-OPTIONS = {"tau": 2, "half": 4}
+OPTIONS: dict[str, Any] = {"tau": 2, "half": 4}
 
 
 def in_a_process(name: str, world: ProcessWorld) -> Any:

@@ -23,7 +23,7 @@ DETECT_S = recursion_trial.SECOND.detect_s
 @pytest.mark.parametrize("strategy", COMMUNICATING)
 def test_a_synchronous_strategy_stops_with_a_clear_error_in_bounded_time(strategy: str) -> None:
     cluster = recursion_trial.cluster_of(deaths=(Death(2, 7.5),))
-    options = {"tau": 2} if "tau" in registry.options(strategy) else {}
+    options: dict[str, Any] = {"tau": 2} if "tau" in registry.options(strategy) else {}
     options |= {"period": 4} if "period" in registry.options(strategy) else {}
     options |= {"switch": 3} if strategy == "post-local" else {}
     with pytest.raises(LearnerLost, match=r"learner 2 died at 7.5 s") as error:

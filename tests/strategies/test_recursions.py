@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -83,21 +84,28 @@ CASES: dict[str, tuple[str, dict[str, Any], Oracle]] = {
     ),
 }
 
+
+def decentralized(kind: str, order: str, size: int) -> np.ndarray:
+    return oracles.decentralized(size, STEPS, mixing_oracles.mixing(kind, size, 5), order)
+
+
+def asynchronous(kind: str, size: int) -> np.ndarray:
+    return oracles.asynchronous(size, STEPS, mixing_oracles.mixing(kind, size, 5))
+
+
 for kind in ("ring", "random-ring", "random-pairs", "uniform", "exponential"):
     options = {"mixing": kind, "seed": 5}
     for order in ("mix-then-update", "update-then-mix"):
         CASES[f"sd, {kind}, {order}"] = (
             "sd",
             options | {"order": order},
-            lambda size, kind=kind, order=order: oracles.decentralized(
-                size, STEPS, mixing_oracles.mixing(kind, size, 5), order
-            ),
+            partial(decentralized, kind, order),
         )
     for strategy in ("ad", "h-ad"):  # one learner a node
         CASES[f"{strategy}, {kind}"] = (
             strategy,
             options,
-            lambda size, kind=kind: oracles.asynchronous(size, STEPS, mixing_oracles.mixing(kind, size, 5)),
+            partial(asynchronous, kind),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_every_strategy_of_the_table_is_there() -> None:
         ("no/such/file.py:Mine", {}, "no strategy file"),
     ],
 )
-def test_a_mistake_is_an_error_that_says_what_to_do(name: str, options: dict[str, object], says: str) -> None:
+def test_a_mistake_is_an_error_that_says_what_to_do(name: str, options: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says):
         recursion_trial.run(name, 2, 1, **options)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.distributed import TCPStore
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from dasr.learner.learner import Budget, Learner
 from dasr.strategies import registry

@@ -29,6 +29,8 @@ async def everything(world: World) -> dict[str, Any]:
     second = await world.receive(torch.empty(1), left, tag=8)
     first = await world.receive(torch.empty(1), left, tag=7)
     swapped = await world.exchange(torch.tensor([rank, -rank]), right if rank % 2 == 0 else left, tag=1)
+    assert isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor)
+    assert isinstance(swapped, torch.Tensor)
     sources = []
     if rank == 0:
         for _ in range(size - 1):
@@ -76,7 +78,11 @@ async def two_activities(world: World) -> list[float]:
 
     for _ in range(20):
         parts: list[Any] = []
-        await world.compute(work, lambda part, parts=parts: parts.append(world.all_reduce(part)))
+
+        def ready(part: torch.Tensor, parts: list[Any] = parts) -> None:
+            parts.append(world.all_reduce(part))
+
+        await world.compute(work, ready)
         for part in parts:
             await part
     await finished.wait()

@@ -5,10 +5,12 @@ import json
 import math
 import random
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from dasr import config as dasr_config
+from dasr.config import Config, Run
 from dasr.decoding import hypotheses, scoring
 from dasr.decoding.hypotheses import Hypothesis
 
@@ -38,7 +40,7 @@ def corrupted(words: list[str], rate: float, draw: random.Random) -> list[str]:
     return out
 
 
-def make(root: Path, **comparison) -> Path:
+def make(root: Path, **comparison: Any) -> Path:
     """Write config.yaml and results under `root`; give the config's path."""
     config = dasr_config.complete(
         {"results": str(root / "results"), "comparison": {"name": "synthetic", "seeds": [0, 1], **comparison}}
@@ -64,7 +66,7 @@ def make(root: Path, **comparison) -> Path:
     return path
 
 
-def _run(results: Path, config, run, references) -> None:
+def _run(results: Path, config: Config, run: Run, references: dict[str, dict[str, list[str]]]) -> None:
     draw = random.Random(run.name)
     epoch_s, waiting, megabytes, final, error, staleness = CHARACTER[run.strategy]
     epoch_s *= draw.uniform(0.97, 1.03)
@@ -128,11 +130,11 @@ def _run(results: Path, config, run, references) -> None:
     (folder / "heldout.jsonl").write_text("".join(json.dumps(line) + "\n" for line in heldout))
     for lm, ease in (("unigram", 1.0), ("ngram", 0.5)):
         for split, said in references.items():
-            lines = []
+            hyps = []
             for scale, harder in ((0.07, 1.4), (0.1, 1.0), (0.14, 1.3)):
                 for utterance, words in said.items():
                     hyp = corrupted(words, error * ease * harder, draw)
                     times = [(0.4 * i, 0.4 * i + 0.4) for i in range(len(hyp))]
-                    lines.append(Hypothesis(utterance, scale, hyp, times, 100.0))
-            hypotheses.write(results / "decode" / run.name / lm / f"{split}.jsonl", lines)
+                    hyps.append(Hypothesis(utterance, scale, hyp, times, 100.0))
+            hypotheses.write(results / "decode" / run.name / lm / f"{split}.jsonl", hyps)
         scoring.score(results, run.name, lm)

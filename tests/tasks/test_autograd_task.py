@@ -1,37 +1,40 @@
 """Gradients of the acoustic model on learners' shares of a corpus."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from torch import Tensor
 
 from dasr.config import AugmentConfig, complete
 from dasr.errors import UserError
-from dasr.features.feed import Batch
+from dasr.features.feed import Batch, Feed
 from dasr.tasks.autograd_task import AutogradTask
 from dasr.tasks.data import AlignedShards
 from tests.support.aligned_corpus import small_config
 
 
-def nothing(part):
+def nothing(part: Tensor) -> None:
     """Nobody waits for slices."""
 
 
-class Given:
+class Given(Feed):
     """A feed of one batch."""
 
-    def __init__(self, batch):
+    def __init__(self, batch: Batch) -> None:
         self.batch_ = batch
 
-    def next(self):
+    def next(self) -> Batch:
         return self.batch_
 
 
-def gradient_of(task):
+def gradient_of(task: AutogradTask) -> tuple[float | Tensor, Tensor]:
     gradient = torch.zeros(task.num_parameters)
     loss = task.gradient(task.initial(), gradient, nothing)
     return loss, gradient
 
 
-def test_the_mean_of_learners_gradients_is_the_gradient_of_their_batches_together(corpus):
+def test_the_mean_of_learners_gradients_is_the_gradient_of_their_batches_together(corpus: Path) -> None:
     plain = small_config(corpus).plain()
     config = complete({**plain, "model": {**plain["model"], "dropout": 0.0}})
     data = AlignedShards.of(config, "train")
@@ -44,12 +47,12 @@ def test_the_mean_of_learners_gradients_is_the_gradient_of_their_batches_togethe
     torch.testing.assert_close(torch.stack(shares).mean(0), whole)
 
 
-def test_dropout_and_augmentation_go_on_where_a_checkpoint_left_them(corpus):
+def test_dropout_and_augmentation_go_on_where_a_checkpoint_left_them(corpus: Path) -> None:
     config = small_config(corpus)
     data = AlignedShards.of(config, "train")
     augmentation = AugmentConfig(stretch=0.1, warp=0.1, mask_bins=2, mask_frames=1)
 
-    def task():
+    def task() -> AutogradTask:
         model = data.model(config)
         return AutogradTask(model, data.feed(model, 7, 4, 0, 1, seed=0), 3, augmentation=augmentation)
 
@@ -68,6 +71,6 @@ def test_dropout_and_augmentation_go_on_where_a_checkpoint_left_them(corpus):
     second.feed.close()
 
 
-def test_a_stage_that_has_not_run_is_named(tmp_path):
+def test_a_stage_that_has_not_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run `dasr adapt --split dev`"):
         AlignedShards.of(small_config(tmp_path), "dev")

@@ -4,6 +4,7 @@ positions."""
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[P
 
 
 def tasks(
-    config: ModelConfig, shards: tuple[list[Path], list[Path]], **options: int
+    config: ModelConfig, shards: tuple[list[Path], list[Path]], **options: Any
 ) -> tuple[CapturedTask, AutogradTask]:
     def feed() -> Feed:
         return Feed(*shards, 21, 5, 0, 1, seed=3, context=config.margin, pin=False)

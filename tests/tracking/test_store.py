@@ -1,7 +1,9 @@
 """MLflow: what is there after tracking, and that tracking again adds nothing."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -16,7 +18,7 @@ from tests.support import synthetic
 
 
 @pytest.fixture(scope="module")
-def tracked(tmp_path_factory):
+def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     config_path = synthetic.make(
         tmp_path_factory.mktemp("tracked"), strategies=["sc-allreduce", "ad"], seeds=[0]
     )
@@ -28,13 +30,13 @@ def tracked(tmp_path_factory):
         yield config_path
 
 
-def again(config_path):
+def again(config_path: Path) -> tuple[str, Store]:
     result = CliRunner().invoke(track, ["--config", str(config_path)], catch_exceptions=False)
     store = Store(dasr_config.load(config_path))
     return result.output, store
 
 
-def test_a_parent_holds_the_comparison_and_a_child_each_training(tracked):
+def test_a_parent_holds_the_comparison_and_a_child_each_training(tracked: Path) -> None:
     store = Store(dasr_config.load(tracked))
     runs = store.client.search_runs([store.experiment])
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
@@ -54,14 +56,14 @@ def test_a_parent_holds_the_comparison_and_a_child_each_training(tracked):
     assert {"config.yaml", "metrics.jsonl", "heldout.jsonl", "unigram", "ngram"} <= names
 
 
-def test_tracking_twice_adds_nothing(tracked):
+def test_tracking_twice_adds_nothing(tracked: Path) -> None:
     before = (Path(dasr_config.load(tracked).results) / "mlflow" / "mlflow.db").read_bytes()
     output, store = again(tracked)
     assert "0 runs added, 2 were there, comparison unchanged" in output
     assert (store.results / "mlflow" / "mlflow.db").read_bytes() == before
 
 
-def test_a_run_that_changed_or_was_cut_off_is_replaced_and_only_that(tracked):
+def test_a_run_that_changed_or_was_cut_off_is_replaced_and_only_that(tracked: Path) -> None:
     config = dasr_config.load(tracked)
     store = Store(config)
     name = dasr_config.runs(config)[1].name
@@ -76,7 +78,9 @@ def test_a_run_that_changed_or_was_cut_off_is_replaced_and_only_that(tracked):
     assert store.find("dasr.run", name)[0].data.metrics["heldout_ce"] == 1.3
 
 
-def test_the_users_tracking_uri_is_respected(tracked, tmp_path, monkeypatch):
+def test_the_users_tracking_uri_is_respected(
+    tracked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(tracked.parent, copy, ignore=shutil.ignore_patterns("mlflow"))
     (copy / "config.yaml").write_text(tracked.read_text().replace(str(tracked.parent), str(copy)))
@@ -88,18 +92,20 @@ def test_the_users_tracking_uri_is_respected(tracked, tmp_path, monkeypatch):
     assert str(theirs) in output
 
 
-def test_a_server_that_is_not_there_is_one_clear_line(made, monkeypatch):
+def test_a_server_that_is_not_there_is_one_clear_line(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(UserError, match=r"MLflow at http://127\.0\.0\.1:9"):
         Store(dasr_config.load(made))
 
 
-def cut_off(*_):
+def cut_off(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-def test_a_database_whose_making_was_cut_off_is_made_anew(made, tmp_path, monkeypatch):
+def test_a_database_whose_making_was_cut_off_is_made_anew(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Killed just before it is renamed, or with half of its tables: neither is in the next one's way."""
     database = tmp_path / "runs.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
@@ -114,7 +120,9 @@ def test_a_database_whose_making_was_cut_off_is_made_anew(made, tmp_path, monkey
     assert store.find("dasr.run", "none") == []
 
 
-def test_a_damaged_database_is_one_clear_line(made, tmp_path, monkeypatch):
+def test_a_damaged_database_is_one_clear_line(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     database = tmp_path / "runs.db"
     database.write_bytes(b"SQLite format 3\0" + b"x" * 5000)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
@@ -126,5 +134,5 @@ def test_a_damaged_database_is_one_clear_line(made, tmp_path, monkeypatch):
     "uri",
     ["http://127.0.0.1:5000", "sqlite://", "sqlite:///:memory:", "postgresql://u@h/db", "sqlite:///a?b=c"],
 )
-def test_only_a_sqlite_file_is_made_first(uri):
+def test_only_a_sqlite_file_is_made_first(uri: str) -> None:
     assert sqlite_file(uri) is None

@@ -5,6 +5,7 @@
 looks at a finished comparison instead of a made-up one, and keeps the pictures.
 """
 
+import functools
 import json
 import os
 import shutil
@@ -14,12 +15,15 @@ import sys
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 from click.testing import CliRunner
 
 from dasr import config as dasr_config
+from dasr.config import Config
 from dasr.results import records
 from dasr.tracking.command import track
 from dasr.tracking.store import tracking_uri
@@ -31,10 +35,11 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--window-size=1900,1000",
 ]  # fmt: skip
 PATIENCE_S = 90
+T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
-def comparison(tmp_path_factory):
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
     """The config of a comparison that has been tracked."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -46,7 +51,7 @@ def comparison(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def address(comparison, tmp_path_factory):
+def address(comparison: Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real `mlflow server` on loopback."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -68,14 +73,14 @@ def address(comparison, tmp_path_factory):
         server.wait(30)
 
 
-def answers(url):
+def answers(url: str) -> bool:
     try:
-        return urllib.request.urlopen(url, timeout=5).status == 200
+        return bool(urllib.request.urlopen(url, timeout=5).status == 200)
     except OSError:
         return False
 
 
-def until(condition, what=lambda: "the page"):
+def until(condition: Callable[[], T], what: Callable[[], str] = lambda: "the page") -> T:
     """The first true value of `condition`, or a failure that says what was there instead."""
     end = time.monotonic() + PATIENCE_S
     while not (found := condition()):
@@ -85,7 +90,7 @@ def until(condition, what=lambda: "the page"):
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
     selenium = pytest.importorskip("selenium.webdriver", reason="selenium IS MISSING: pip install selenium")
@@ -102,7 +107,7 @@ def browser(tmp_path_factory):
     window.quit()
 
 
-def picture(browser, name):
+def picture(browser: Any, name: str) -> None:
     folder = os.environ.get("DASR_SCREENSHOTS")
     if folder:
         time.sleep(2)  # animations
@@ -110,15 +115,15 @@ def picture(browser, name):
         browser.save_screenshot(str(Path(folder) / f"{name}.png"))
 
 
-def tracked(comparison):
+def tracked(comparison: Config) -> Any:
     return json.loads((Path(comparison.results) / "mlflow" / "tracked.json").read_text())
 
 
-def click(browser, xpath):
+def click(browser: Any, xpath: str) -> None:
     until(lambda: browser.find_elements("xpath", xpath), lambda: f"no {xpath} on the page")[0].click()
 
 
-def column(browser, name):
+def column(browser: Any, name: str) -> list[float]:
     """Numbers in a metric's column, from the top; nothing while the page is being drawn anew."""
     from selenium.common.exceptions import StaleElementReferenceException
 
@@ -132,17 +137,19 @@ def column(browser, name):
     return [float(text) for _, text in sorted(rows) if text not in ("", "-")]
 
 
-def sort_by(browser, name):
+def sort_by(browser: Any, name: str) -> None:
     header = f"//*[contains(@class,'ag-header-cell')]//*[normalize-space()='{name}']"
     until(lambda: [one for one in browser.find_elements("xpath", header) if one.is_displayed()])[-1].click()
 
 
-def test_the_comparisons_runs_are_listed_and_sort_by_word_error_rate(browser, address, comparison):
+def test_the_comparisons_runs_are_listed_and_sort_by_word_error_rate(
+    browser: Any, address: str, comparison: Config
+) -> None:
     stamp, name = tracked(comparison), comparison.comparison.name
     browser.get(f"{address}/#/experiments/{stamp['experiment']}/runs")
 
-    def text():
-        return browser.find_element("tag name", "body").text
+    def text() -> str:
+        return str(browser.find_element("tag name", "body").text)
 
     until(lambda: "matching runs" in text(), text)
     for close in browser.find_elements("css selector", "button[aria-label='Close']"):
@@ -152,13 +159,16 @@ def test_the_comparisons_runs_are_listed_and_sort_by_word_error_rate(browser, ad
     click(browser, "//button[normalize-space()='Columns']")
     for metric in ("wer_unigram", "wer_ngram", "heldout_ce"):
         click(browser, f"//span[@title='{metric}']")
-        until(lambda metric=metric: browser.find_elements("css selector", f"[col-id*='{metric}`']"))
+        until(functools.partial(browser.find_elements, "css selector", f"[col-id*='{metric}`']"))
     click(browser, "//button[normalize-space()='Columns']")
     scored = sorted(one.scores["unigram"]["wer"] for one in records.read_comparison(comparison).runs)
     sort_by(browser, "wer_unigram")
-    first = until(
-        lambda: (found := column(browser, "wer_unigram")) in (sorted(found), sorted(found)[::-1]) and found
-    )
+
+    def in_order() -> list[float]:
+        found = column(browser, "wer_unigram")
+        return found if found in (sorted(found), sorted(found)[::-1]) else []
+
+    first = until(in_order)
     assert sorted(first) == pytest.approx(scored, abs=0.01)
     if first != sorted(first):  # MLflow sorts downwards first
         sort_by(browser, "wer_unigram")
@@ -168,7 +178,9 @@ def test_the_comparisons_runs_are_listed_and_sort_by_word_error_rate(browser, ad
     until(lambda: column(browser, "wer_unigram") == sorted(first)[::-1])
 
 
-def test_the_held_out_loss_of_all_strategies_is_in_one_chart(browser, address, comparison):
+def test_the_held_out_loss_of_all_strategies_is_in_one_chart(
+    browser: Any, address: str, comparison: Config
+) -> None:
     stamp = tracked(comparison)
     query = {
         "runs": json.dumps(list(stamp["runs"].values())),
@@ -189,12 +201,13 @@ def test_the_held_out_loss_of_all_strategies_is_in_one_chart(browser, address, c
     runs = records.read_comparison(comparison).runs
     wanted = {one.run.name: [round(point["ce"], 4) for point in one.heldout] for one in runs}
 
-    def chart():
+    def chart() -> dict[str, list[float]]:
         """Curves of the chart that has them all. A curve is drawn twice, as line and as points."""
         for traces in browser.execute_script(script):
             curves = {name.split(" ")[0]: [round(y, 4) for y in ys] for name, ys in traces}
             if set(curves) >= set(wanted):
                 return curves
+        return {}
 
     assert until(chart, lambda: browser.find_element("tag name", "body").text) == wanted
     picture(browser, "mlflow-heldout-loss")

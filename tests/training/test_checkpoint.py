@@ -4,6 +4,8 @@ import resource
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,16 +14,17 @@ from dasr.errors import UserError
 from dasr.training.checkpoint import Checkpoints, mean_of_others
 
 IDENTITY = {"training.learning_rate": 0.1, "run": "sd-L4"}
-STATE = {"weights": torch.arange(1000.0), "nested": {"steps": 3, 5: [None, "text"]}, "seconds": 1.5}
+WEIGHTS = torch.arange(1000.0)
+STATE = {"weights": WEIGHTS, "nested": {"steps": 3, 5: [None, "text"]}, "seconds": 1.5}
 
 
-def test_a_state_comes_back_as_it_was_and_the_last_two_are_kept(tmp_path):
+def test_a_state_comes_back_as_it_was_and_the_last_two_are_kept(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, rank=1, identity=IDENTITY)
     for step in (10, 20, 30):
         checkpoints.write(step, STATE)
     assert checkpoints.steps() == checkpoints.sound_steps() == [30, 20]
     back = checkpoints.load(30)
-    assert torch.equal(back["weights"], STATE["weights"])
+    assert torch.equal(back["weights"], WEIGHTS)
     assert {key: back[key] for key in ("nested", "seconds")} == {"nested": STATE["nested"], "seconds": 1.5}
     assert not list(tmp_path.rglob("*.tmp"))
 
@@ -29,7 +32,9 @@ def test_a_state_comes_back_as_it_was_and_the_last_two_are_kept(tmp_path):
 @pytest.mark.parametrize(
     "damage", [lambda b: b[:-7], lambda b: b[:900] + bytes([b[900] ^ 1]) + b[901:], lambda b: b""]
 )
-def test_a_corrupt_newest_checkpoint_falls_back_to_the_one_before_and_says_so(tmp_path, caplog, damage):
+def test_a_corrupt_newest_checkpoint_falls_back_to_the_one_before_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[bytes], bytes]
+) -> None:
     checkpoints = Checkpoints(tmp_path, 0, IDENTITY)
     checkpoints.write(10, STATE)
     checkpoints.write(20, STATE)
@@ -39,14 +44,14 @@ def test_a_corrupt_newest_checkpoint_falls_back_to_the_one_before_and_says_so(tm
     assert "000000020.ckpt is corrupt: falling back" in caplog.text
 
 
-def test_a_checkpoint_from_another_config_is_refused_naming_the_option(tmp_path):
+def test_a_checkpoint_from_another_config_is_refused_naming_the_option(tmp_path: Path) -> None:
     Checkpoints(tmp_path, 0, IDENTITY).write(1, STATE)
     other = Checkpoints(tmp_path, 0, {**IDENTITY, "training.learning_rate": 0.2})
     with pytest.raises(UserError, match=r"another config: training\.learning_rate was 0\.1, is now 0\.2"):
         other.load(1)
 
 
-def test_a_full_disk_stops_with_one_line_and_keeps_the_last_good_checkpoint(tmp_path):
+def test_a_full_disk_stops_with_one_line_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, 0, IDENTITY)
     checkpoints.write(10, STATE)
     code = f"""
@@ -67,17 +72,17 @@ def test_a_full_disk_stops_with_one_line_and_keeps_the_last_good_checkpoint(tmp_
     assert not list(tmp_path.rglob("*.tmp"))
 
 
-def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path):
+def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").write_text("in the way")
     with pytest.raises(UserError, match=r"cannot write a checkpoint into .*there is none yet"):
         Checkpoints(tmp_path, 0, IDENTITY).write(1, STATE)
 
 
-def test_a_replacement_begins_at_the_mean_of_what_the_others_saved_last(tmp_path):
+def test_a_replacement_begins_at_the_mean_of_what_the_others_saved_last(tmp_path: Path) -> None:
     checkpoints = [Checkpoints(tmp_path, rank, IDENTITY) for rank in range(4)]
     assert mean_of_others(checkpoints[2], 4) is None
     for rank, value in ((0, 1.0), (1, 4.0), (2, 100.0)):
         checkpoints[rank].write(10, {"learner": {"weights": torch.full((3,), -7.0)}})
         checkpoints[rank].write(20, {"learner": {"weights": torch.full((3,), value)}})
     mean = mean_of_others(checkpoints[2], 4)
-    assert mean.tolist() == [2.5, 2.5, 2.5]
+    assert mean is not None and mean.tolist() == [2.5, 2.5, 2.5]

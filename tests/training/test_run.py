@@ -34,12 +34,14 @@ def lived(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("strategy", lives.SYNCHRONOUS)
-def test_a_run_stopped_and_resumed_ends_with_the_bits_of_one_never_stopped(lived, strategy):
+def test_a_run_stopped_and_resumed_ends_with_the_bits_of_one_never_stopped(
+    lived: Path, strategy: str
+) -> None:
     undisturbed, resumed = (lives.weights(lived / name, strategy) for name in ("undisturbed", "stopped"))
     assert all(torch.equal(undisturbed[name], resumed[name]) for name in undisturbed)
 
 
-def test_a_checkpoint_of_another_version_is_refused_in_a_line(corpus, tmp_path):
+def test_a_checkpoint_of_another_version_is_refused_in_a_line(corpus: Path, tmp_path: Path) -> None:
     for part in ("features", "alignments"):
         (tmp_path / part).symlink_to(corpus / part)
     errors = run_processes(2, functools.partial(lives.of_another_version, root=tmp_path))
@@ -48,7 +50,7 @@ def test_a_checkpoint_of_another_version_is_refused_in_a_line(corpus, tmp_path):
 
 
 @pytest.mark.parametrize("strategy", lives.SYNCHRONOUS)
-def test_metrics_of_a_resumed_run_have_each_step_once(lived, strategy):
+def test_metrics_of_a_resumed_run_have_each_step_once(lived: Path, strategy: str) -> None:
     plain, resumed = (lives.records(lived / name, strategy) for name in ("undisturbed", "stopped"))
     keys = (
         "kind",
@@ -65,7 +67,7 @@ def test_metrics_of_a_resumed_run_have_each_step_once(lived, strategy):
     assert [[r.get(key) for key in keys] for r in plain] == [[r.get(key) for key in keys] for r in resumed]
 
 
-def test_the_model_is_the_mean_of_the_learners_last_snapshots(lived):
+def test_the_model_is_the_mean_of_the_learners_last_snapshots(lived: Path) -> None:
     run_dir = lived / "undisturbed" / "runs" / "sd-L2-B12-S0"
     assert snapshots.points(run_dir) == [1, 2, 3]
     last = snapshots.read(run_dir, 3)
@@ -75,14 +77,14 @@ def test_the_model_is_the_mean_of_the_learners_last_snapshots(lived):
     assert not torch.equal(last[0].weights, last[1].weights)
 
 
-def test_an_asynchronous_run_computes_its_whole_budget_over_both_parts_of_its_life(lived):
+def test_an_asynchronous_run_computes_its_whole_budget_over_both_parts_of_its_life(lived: Path) -> None:
     records = lives.records(lived / "stopped", "ad")
     summary = records[-1]
     done = [record["samples"] for record in records if record["kind"] == "learner"]
     assert summary["kind"] == "summary" and sum(done) == summary["samples"]
 
 
-def test_held_out_loss_falls_and_is_written_a_line_a_snapshot(lived, corpus):
+def test_held_out_loss_falls_and_is_written_a_line_a_snapshot(lived: Path, corpus: Path) -> None:
     config = small_config(corpus)
     data = AlignedShards.of(config, "dev")
     run_dir = lived / "undisturbed" / "runs" / "sc-allreduce-L2-B12-S0"
@@ -94,7 +96,9 @@ def test_held_out_loss_falls_and_is_written_a_line_a_snapshot(lived, corpus):
 
 
 @pytest.mark.parametrize("strategy", lives.SYNCHRONOUS)
-def test_a_simulated_run_of_the_corpus_ends_with_the_bits_of_the_real_one(lived, tmp_path, strategy):
+def test_a_simulated_run_of_the_corpus_ends_with_the_bits_of_the_real_one(
+    lived: Path, tmp_path: Path, strategy: str
+) -> None:
     config = small_config(lived / "undisturbed", snapshots=3)
     path = tmp_path / "config.yaml"
     path.write_text(config.text())

@@ -11,7 +11,7 @@ import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-SMALL = {
+SMALL: dict[str, dict[str, object]] = {
     "corpus": {"limit": 80, "dev_speakers": 2, "max_bad_fraction": 0.3},
     "features": {"shards": {"train": 2}},
     "hmm": {"leaves": 60, "gaussians": 200, "monophone_iterations": 5, "triphone_iterations": 3},

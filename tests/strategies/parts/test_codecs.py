@@ -22,11 +22,11 @@ LOSSY = ["sign", "topk:0.2", "powersgd:2"]
 def bf16(v: Vector) -> Vector:
     """Round to nearest even at 8 bits of significand."""
     mantissa, exponent = np.frexp(v)
-    return np.ldexp(np.round(mantissa * 256) / 256, exponent)
+    return np.array(np.ldexp(np.round(mantissa * 256) / 256, exponent), np.float64)
 
 
 def sign(v: Vector) -> Vector:
-    return np.where(v >= 0, 1.0, -1.0) * np.abs(v).mean()
+    return np.where(v >= 0, 1.0, -1.0) * float(np.abs(v).mean())
 
 
 def top(v: Vector, ratio: float = 0.2) -> Vector:

@@ -62,7 +62,11 @@ def steps_of(claims: list[list[bool]], size: int, shares: bool, bucket_mb: float
         learner = Learner(world, task, Optimizer, lambda samples: recursion_trial.RATE, Budget(9, size, size))
         if shares:
             counter = itertools.count()
-            world.sharded_update = lambda a, b, _: ShardedUpdate(world, a, b, sharings[next(counter)])  # type: ignore[method-assign]
+
+            def sharded_update(vector: torch.Tensor, target: torch.Tensor, _: object) -> Any:
+                return ShardedUpdate(world, vector, target, sharings[next(counter)])
+
+            world.sharded_update = sharded_update  # type: ignore[method-assign, assignment]
         node, steps = Node(learner, tuple(range(size)), bucket_mb), []
         for claimed in claims:
             going = await node.gradient(claimed[world.rank])

@@ -84,7 +84,7 @@ class Trial:
         """Rank 0's last reported step, -1 before the first."""
         with contextlib.suppress(OSError, ValueError, IndexError):
             lines = (self.run_folder / "metrics.jsonl").read_text().splitlines()
-            return max(json.loads(line)["step"] for line in lines if '"kind": "train"' in line)
+            return max(int(json.loads(line)["step"]) for line in lines if '"kind": "train"' in line)
         return -1
 
     def job_id(self) -> str:

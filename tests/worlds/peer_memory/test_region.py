@@ -98,7 +98,8 @@ def test_exchanges_begin_when_one_is_awaited_or_in_the_midst_of_a_gradient(parts
                     ready(mine)
                 quiet = parts // START_AFTER_ONE_IN if turn else 0  # the first tells how many there are
                 assert told[-parts:] == [2] * quiet + [0] * (parts - quiet)
-            seen.append([wait().clone() for wait in waits])
+            arrived = [wait() for wait in waits]
+            seen.append([each.clone() for each in arrived if isinstance(each, Tensor)])
             assert not memory.buffers._waiting
         return seen
 

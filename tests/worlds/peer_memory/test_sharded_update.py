@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.distributed import HashStore, PrefixStore
+from torch.distributed import HashStore, PrefixStore  # type: ignore[attr-defined]
 
 from dasr.learner import optimizer
 from dasr.learner.learner import Budget, Learner
@@ -37,11 +37,12 @@ def test_each_updates_one_shard_of_every_part_once_all_have_sent_it(learners: in
         assert memory.sharded_update(torch.empty(1003), weights, tuple(ranks)) is None  # not shared
         assert memory.sharded_update(gradient, weights, (*ranks, 99)) is None  # of another host
 
-        def make(where: slice, everyone: Sequence[Tensor]) -> None:
+        def make(where: slice, everyone: Sequence[Tensor]) -> Tensor:
             assert len(everyone) == learners
             made.append(where)
             for vector in everyone:
                 weights[where] -= vector
+            return weights[where]
 
         for turn in range(12):
             shares = memory.sharded_update(gradient, weights, tuple(ranks))

@@ -51,7 +51,7 @@ def test_cells_of_learners_and_channels_are_apart() -> None:
         return cells, Region()
 
     def submit_stream_ops(touches: Sequence[StreamMemoryOp]) -> None:
-        written.extend(one.cell.storage_offset() for one in touches)
+        written.extend(int(one.cell.storage_offset()) for one in touches)
 
     everyone = [Signals(allocate, 3, own, submit_stream_ops) for own in range(3)]
     for one in everyone:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import torch.distributed as dist
+from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
-from dasr.worlds.interface import PeerLost
+from dasr.worlds.interface import PeerLost, RollCall
 from dasr.worlds.process.world import ProcessWorld, connect
 
 
 @pytest.fixture
-def worlds():
-    store = dist.TCPStore("127.0.0.1", 0, 1, is_master=True, wait_for_workers=False)
-    made = [connect(dist.PrefixStore("run", store), rank, 2) for rank in range(2)]
+def worlds() -> Iterator[list[ProcessWorld]]:
+    store = TCPStore("127.0.0.1", 0, 1, is_master=True, wait_for_workers=False)
+    made = [connect(PrefixStore("run", store), rank, 2) for rank in range(2)]
     yield made
     for world in made:
         world.close()
@@ -26,13 +27,15 @@ def decided_without(world: ProcessWorld, rank: int) -> None:
     world.transport.store.set("roll/0/result", json.dumps([False, [1.0], [1 - rank], [1]]))
 
 
-def test_a_replacement_that_comes_too_late_for_a_roll_call_answers_the_next(worlds) -> None:
+def test_a_replacement_that_comes_too_late_for_a_roll_call_answers_the_next(
+    worlds: list[ProcessWorld],
+) -> None:
     decided_without(worlds[0], 1)
 
-    async def early():
+    async def early() -> list[RollCall]:
         return [await worlds[0].roll_call(False, 3.0), await worlds[0].roll_call(False, 4.0)]
 
-    async def late():
+    async def late() -> RollCall:
         return await worlds[1].roll_call(False, 2.0)
 
     with ThreadPoolExecutor() as threads:
@@ -46,11 +49,11 @@ def test_a_replacement_that_comes_too_late_for_a_roll_call_answers_the_next(worl
     assert after == mine and (mine.number, mine.members, mine.smallest) == (1, (0, 1), (2.0,))
 
 
-def test_a_learner_that_was_given_up_is_told_so(worlds) -> None:
+def test_a_learner_that_was_given_up_is_told_so(worlds: list[ProcessWorld]) -> None:
     decided_without(worlds[0], 1)
     worlds[1].transport.store.set("lost/1", "1")
 
-    async def late():
+    async def late() -> RollCall:
         return await worlds[1].roll_call(False, 2.0)
 
     with pytest.raises(PeerLost):

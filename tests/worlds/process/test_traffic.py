@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -22,9 +24,9 @@ async def exchange_beside_a_gradient(world: World) -> tuple[float, float]:
     return computed, world.now()
 
 
-def times(gradient_s: float, **traffic: float) -> tuple[float, float]:
+def times(gradient_s: float, **traffic: Any) -> tuple[float, float]:
     cluster = Cluster(own_links=True, inside=GBIT, compute=Compute(fixed_s=gradient_s), **traffic)
-    results = Simulation(cluster, 2).run(exchange_beside_a_gradient)
+    results: list[tuple[float, float]] = Simulation(cluster, 2).run(exchange_beside_a_gradient)
     assert results[0] == results[1]
     return results[0]
 

@@ -6,7 +6,7 @@ import threading
 import time
 
 import torch
-from torch.distributed import HashStore
+from torch.distributed import HashStore  # type: ignore[attr-defined]
 
 from dasr.worlds.process.transport import Transport, dead_key
 
@@ -16,7 +16,7 @@ def test_saying_goodbye_kills_nobody() -> None:
     for _ in range(100):
         store = HashStore()
         leaving, staying = (Transport(store, rank, "127.0.0.1", 10.0) for rank in range(2))
-        leaving.send(1, 0, [memoryview(torch.ones(4).numpy())])
+        leaving.send(1, 0, [memoryview(torch.ones(4).numpy().data)])
         while staying.inbox.take(0, 0) is None:
             time.sleep(1e-4)
         leaving.close()

@@ -8,6 +8,7 @@ import hashlib
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -92,11 +93,15 @@ def test_a_gradient_arrives_slice_by_slice_and_its_reduction_overlaps_the_rest()
     async def activity(world: World) -> list[float]:
         times, started = [], []
 
+        def gradient(give: Callable[[torch.Tensor], None]) -> None:
+            for part in parts:
+                give(part)
+
         def ready(part: torch.Tensor) -> None:
             times.append(world.now())
             started.append(world.all_reduce(part))
 
-        await world.compute(lambda give: [give(part) for part in parts] and None, ready)
+        await world.compute(gradient, ready)
         for reduction in started:
             await reduction
         return times
