@@ -1,4 +1,6 @@
-"""One learner process: in a session of its own, its output in a file, dead when its supervisor dies."""
+"""One learner process: in a session of its own, its output in a file, dead when its supervisor dies.
+
+It ignores the signals that mean "stop": it is asked through the store."""
 
 from __future__ import annotations
 
@@ -10,6 +12,8 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from dasr.launch.membership import STOP_SIGNALS
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)  # loaded before any fork
@@ -33,6 +37,8 @@ class Child:
 
         def die_with_supervisor() -> None:
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            for number in STOP_SIGNALS:  # what is ignored stays so across exec
+                signal.signal(number, signal.SIG_IGN)
             if os.getppid() != supervisor:  # it died between fork and prctl
                 os._exit(1)
 

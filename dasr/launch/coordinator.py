@@ -5,24 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from dasr.errors import UserError
 from dasr.launch.active_clock import ActiveClock
 from dasr.launch.failures import FaultPolicy, LearnerFailure, RemoteSupervisor, cause_order
 from dasr.launch.heartbeats import HeartbeatMonitor
 from dasr.launch.job_record import JobRecord, Outcome
-from dasr.launch.membership import EXIT_DONE, EXIT_MISTAKE, EXIT_SAVED, STOP, generation_prefix, lost_key
+from dasr.launch.membership import EXIT_DONE, EXIT_MISTAKE, EXIT_SAVED, STOP, generation_prefix
 from dasr.launch.rendezvous import (
     Address,
     JsonConnection,
     Message,
-    candidate_hosts,
     host_store,
     listening_socket,
+    reachable_at,
+    welcome,
 )
+from dasr.worlds.process.authentication import SignedStore, derive
+from dasr.worlds.process.store_keys import lost_key
 
 if TYPE_CHECKING:
     from torch.distributed.distributed_c10d import Store
@@ -34,10 +38,12 @@ logger = logging.getLogger(__name__)
 class Coordinator:
     run_folder: Path
     token: str
+    secret: bytes
     restart: int  # how often the cluster has requeued this job
     tasks: int
     nodes: int
     policy: FaultPolicy
+    wants_requeue: Callable[[str], bool]  # by the last signal's name: is a stopped job to be queued again?
     members: dict[int, RemoteSupervisor] = field(default_factory=dict)
     running: set[int] = field(default_factory=set)
     finished: set[int] = field(default_factory=set)
@@ -53,32 +59,51 @@ class Coordinator:
         self._now = ActiveClock(often_s=5.0)
         self._stop_deadline = float("inf")
         self._saved = False  # a learner has saved and left
-        hosts = candidate_hosts(self.nodes)
-        listening, for_store = listening_socket(hosts), listening_socket(hosts)
-        self._store_port = for_store.getsockname()[1]
-        self._address = Address(self.token, self.restart, hosts, listening.getsockname()[1])
-        server = await asyncio.start_server(self._serve, sock=listening, limit=1 << 20)
-        self._address.publish(self.run_folder)
+        self._started = False
+        self._opened: list[Callable[[], object]] = []
+        self._last_signal = ""
         try:
-            self._root_store = await asyncio.to_thread(host_store, for_store)
+            await self._open()
             outcome = await self._run_job()
         except Exception as error:
-            outcome = Outcome(
-                self.token, "failed", f"the coordinator failed: {type(error).__name__}: {error}"
-            )
+            outcome = self._failed(f"the coordinator failed: {type(error).__name__}: {error}")
         if outcome.state != "superseded":
             try:
                 outcome.write(self.run_folder)
             except OSError as error:
                 self._say(f"cannot write the outcome to {self.run_folder}: {error.strerror}")
+        requeue = outcome.state == "stopped" and await asyncio.to_thread(
+            self.wants_requeue, self._last_signal
+        )
         for member in self.members.values():
-            member.connection.send(do="end", state=outcome.state, reason=outcome.reason)
-        server.close()
+            member.connection.send(do="end", state=outcome.state, reason=outcome.reason, requeue=requeue)
+        for opened in self._opened:
+            opened()
         return outcome
+
+    async def _open(self) -> None:
+        """Host the store, listen, and say where. The store comes first: importing torch may stop this process
+        for longer than supervisors that have come would wait."""
+        hosts, address = reachable_at(self.nodes)
+        listening, for_store = listening_socket(address), listening_socket(address)
+        self._store_port = for_store.getsockname()[1]
+        self._root_store = await asyncio.to_thread(host_store, for_store, self.policy.startup_s)
+        server = await asyncio.start_server(self._serve, sock=listening, limit=1 << 20)
+        beating = asyncio.create_task(self._beat())
+        self._opened = [server.close, beating.cancel]
+        self._address = Address(self.token, self.restart, hosts, listening.getsockname()[1])
+        self._address.publish(self.run_folder)
+
+    async def _beat(self) -> NoReturn:
+        """Signs of life to supervisors, from the first that has come: the last may come much later."""
+        while True:
+            for member in self.members.values():
+                member.connection.send(do="beat")
+            await asyncio.sleep(1.0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = JsonConnection(reader, writer)
-        hello = await connection.receive(10) or {}
+        hello = await welcome(connection, self.secret, self.policy.silence_s) or {}
         rank = hello.get("rank", -1)
         known = (hello.get("token"), hello.get("restart")) == (self.token, self.restart)
         if not known or rank in self.members or not 0 <= rank < self.tasks:
@@ -90,7 +115,10 @@ class Coordinator:
             while message := await connection.receive(self.policy.silence_s):
                 if "beat" not in message:
                     self._events.put_nowait((str(message.pop("event")), rank, message))
-            self._events.put_nowait(("gone", rank, {}))
+            if self._started:
+                self._events.put_nowait(("gone", rank, {}))
+            else:
+                del self.members[rank]  # it may come again
 
     async def _run_job(self) -> Outcome:
         while len(self.members) < self.tasks:
@@ -100,6 +128,7 @@ class Coordinator:
                     f"of {self.tasks} tasks, {missing} did not report within {self.policy.startup_s:.0f} s"
                 )
             await asyncio.sleep(0.05)
+        self._started = True
         self._start_all()
         while True:
             try:
@@ -114,7 +143,9 @@ class Coordinator:
     def _start_all(self) -> None:
         from torch.distributed.distributed_c10d import PrefixStore
 
-        self._store: Store = PrefixStore(generation_prefix(self._generation), self._root_store)
+        prefix = generation_prefix(self._generation)
+        self._store: Store = PrefixStore(prefix, self._root_store)
+        self._signed = SignedStore(self._store, derive(self.secret, prefix))
         self._heartbeats = HeartbeatMonitor(
             self._store, self.policy.hang_s, self.policy.asynchronous, self._now
         )
@@ -137,9 +168,7 @@ class Coordinator:
         )
 
     def _tick(self) -> Outcome | None:
-        """Once a second: signs of life to supervisors, hung learners, deadlines, are we of the past?"""
-        for member in self.members.values():
-            member.connection.send(do="beat")
+        """Once a second: hung learners, deadlines, are we of the past?"""
         if self._superseded():
             self._kill_all("the run folder belongs to a newer job")
             return Outcome(self.token, "superseded", "the run folder belongs to a newer job")
@@ -164,9 +193,10 @@ class Coordinator:
 
     async def _handle_event(self, event: str, member: RemoteSupervisor, message: Message) -> Outcome | None:
         if event == "signal":
-            self._say(f"asked to stop ({message['name']}): saving")
+            self._last_signal = str(message["name"])
+            self._say(f"asked to stop ({self._last_signal}): saving")
             self._stop_deadline = min(self._stop_deadline, self._now() + self.policy.stop_s)
-            self._store.set(STOP, str(message["name"]))
+            self._signed.set(STOP, self._last_signal)
             return None
         if event == "exited":
             if message["incarnation"] != member.incarnation or member.rank not in self.running:
@@ -236,7 +266,7 @@ class Coordinator:
         if failure.code == EXIT_MISTAKE:
             self._kill_all("another learner found a mistake")
             return self._failed(failure.report)
-        self._store.set(lost_key(member.rank), failure.reason)
+        self._signed.set(lost_key(member.rank), failure.reason)
         self._say(f"{failure.report}\nthe others go on")
         over = bool(self.finished) or self._heartbeats.finishing(member.rank)
         if failure.code is not None and self._replacements > 0 and self.running and not over:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import uuid
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from dasr.errors import UserError
-from dasr.files import write_json
+from dasr.files import atomic, write_json
 from dasr.lock import ProcessId
+from dasr.worlds.process import authentication
 
 
 @dataclass
@@ -48,6 +50,18 @@ class JobRecord:
                 f"{path} is damaged: look in the queue whether a job of this run is still there, cancel it, "
                 "then remove the file"
             ) from None
+
+
+def write_secret(run_folder: Path) -> None:
+    """A new secret that the processes of the run's next job share, in a file that only this user can read."""
+    with atomic(run_folder / "secret") as temporary:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "wb") as stream:
+            stream.write(authentication.new())
+
+
+def read_secret(run_folder: Path) -> bytes:
+    return (run_folder / "secret").read_bytes()
 
 
 @dataclass

@@ -15,7 +15,7 @@ import submitit
 
 from dasr.errors import UserError
 from dasr.launch import slurm
-from dasr.launch.job_record import JobRecord
+from dasr.launch.job_record import JobRecord, write_secret
 from dasr.launch.resources import Layout, Resources
 from dasr.launch.slurm import JobState
 from dasr.launch.supervisor import SupervisorJob
@@ -83,6 +83,7 @@ def submit(
     run_folder: Path, record: JobRecord, work: SupervisorJob, resources: Resources, layout: Layout
 ) -> Job:
     """Start the job and complete its record. Raises UserError when the cluster refuses it."""
+    write_secret(run_folder)
     record.write(run_folder)  # the intention first: a submission cut short is found by its name
     gpus = resources.gpus(layout) * layout.tasks_per_node
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import Mapping
@@ -12,9 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from dasr.errors import UserError
+from dasr.worlds.process.authentication import verified
 
 if TYPE_CHECKING:
     from torch.distributed.distributed_c10d import Store
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+"""What a supervisor takes as the request to stop. A learner ignores them: some of Slurm's process trackers
+signal all descendants of a task, and the request reaches learners through the store."""
 
 EXIT_DONE = 0  # the budget is spent
 EXIT_MISTAKE = 2  # a user's mistake: starting again would end the same way
@@ -37,10 +43,6 @@ def heartbeat_key(rank: int) -> str:
     return f"heartbeat/{rank}"
 
 
-def lost_key(rank: int) -> str:
-    return f"lost/{rank}"
-
-
 def generation_prefix(generation: int) -> str:
     return f"generation/{generation}"
 
@@ -57,6 +59,8 @@ class Membership:
     generation: int = 0
     replacement: bool = False
     device: str = "cpu"
+    secret: bytes = b""  # of this generation, never in the store
+    startup_s: float = 300.0  # in which the store answers, and all learners have come
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Membership:
@@ -71,6 +75,8 @@ class Membership:
                 generation=int(environment.get("DASR_GENERATION", "0")),
                 replacement=environment.get("DASR_REPLACEMENT") == "1",
                 device=environment.get("DASR_DEVICE", "cpu"),
+                secret=bytes.fromhex(environment.get("DASR_SECRET", "")),
+                startup_s=float(environment.get("DASR_STARTUP_SECONDS", "300")),
             )
         except KeyError as missing:
             raise UserError(
@@ -92,14 +98,16 @@ class Membership:
             "DASR_GENERATION": str(self.generation),
             "DASR_REPLACEMENT": "1" if self.replacement else "0",
             "DASR_DEVICE": self.device,
+            "DASR_SECRET": self.secret.hex(),
+            "DASR_STARTUP_SECONDS": str(self.startup_s),
         }
 
-    def store(self, timeout_s: float = 300.0) -> Store:
+    def store(self) -> Store:
         """A client of the coordinator's store that sees only this generation's keys."""
         from torch._C._distributed_c10d import TCPStore
         from torch.distributed.distributed_c10d import PrefixStore
 
-        limit = datetime.timedelta(seconds=timeout_s)
+        limit = datetime.timedelta(seconds=self.startup_s)
         store = TCPStore(*self.address, is_master=False, timeout=limit)
         return PrefixStore(generation_prefix(self.generation), store)
 
@@ -117,6 +125,7 @@ class HeartbeatSender:
         self._place = (0, "start")
         self._every_s = every_s
         self._store = membership.store()
+        self._secret = membership.secret
         self._key = heartbeat_key(membership.rank)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._publish, name="heartbeats", daemon=True)
@@ -139,9 +148,13 @@ class HeartbeatSender:
             step, doing = self._place
             try:
                 self._store.set(self._key, json.dumps({"step": step, "doing": doing, "beat": beat}))
-                self.stop_requested = self.stop_requested or self._store.check([STOP])
+                self.stop_requested = self.stop_requested or self._asked_to_stop()
             except Exception:  # the store is gone, so is the coordinator: the supervisor ends this process
                 return
             beat += 1
             if self._closing.wait(self._every_s):
                 return
+
+    def _asked_to_stop(self) -> bool:
+        """By the coordinator: what a stranger has written there stops nothing."""
+        return self._store.check([STOP]) and verified(self._secret, STOP, self._store.get(STOP)) is not None

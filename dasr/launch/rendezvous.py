@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import json
 import os
 import socket
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ import psutil
 
 from dasr.files import write_json
 from dasr.launch.active_clock import ActiveClock
+from dasr.worlds.process import authentication
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import TCPStore
@@ -48,33 +49,39 @@ class Address:
             return None
 
 
-def candidate_hosts(nodes: int) -> tuple[str, ...]:
-    """Names under which other nodes may know this host, the best first.
+def reachable_at(nodes: int) -> tuple[tuple[str, ...], str]:
+    """Names under which other nodes may know this host, the best first; and the address to listen at.
 
     On one node loopback, which always works; on several the interface that the user has named for gloo, else
-    this host's names and addresses."""
+    the one of this host's name. Where that name is loopback's (Debian's 127.0.1.1) all interfaces ("") are
+    listened at, and all of this host's addresses are names."""
     if nodes == 1:
-        return ("127.0.0.1",)
+        return ("127.0.0.1",), "127.0.0.1"
     addresses = {
         card: [entry.address for entry in entries if entry.family == socket.AF_INET]
         for card, entries in psutil.net_if_addrs().items()
     }
     if named := addresses.get(os.environ.get("GLOO_SOCKET_IFNAME", "")):
-        return (named[0],)
-    names = [os.environ.get("SLURMD_NODENAME", ""), socket.gethostname(), socket.getfqdn()]
+        return (named[0],), named[0]
     others = [address for card, found in addresses.items() if card != "lo" for address in found]
-    return tuple(dict.fromkeys(name for name in [*names, *others] if name))
+    names = [os.environ.get("SLURMD_NODENAME", ""), socket.gethostname(), socket.getfqdn()]
+    names = [name for name in dict.fromkeys(names) if name]
+    for name in names:
+        with contextlib.suppress(OSError):
+            if (address := socket.gethostbyname(name)) in others:
+                return (name, address), address
+    return (*names, *others), ""
 
 
-def listening_socket(hosts: Sequence[str]) -> socket.socket:
-    """A TCP socket on a free port: on that address where `hosts` is just one, else on all interfaces."""
+def listening_socket(address: str) -> socket.socket:
+    """A TCP socket on a free port of that address ("": of all interfaces)."""
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listening.bind((hosts[0] if len(hosts) == 1 else "", 0))
+    listening.bind((address, 0))
     listening.listen(1024)
     return listening
 
 
-def host_store(listening: socket.socket, timeout_s: float = 300.0) -> TCPStore:
+def host_store(listening: socket.socket, timeout_s: float) -> TCPStore:
     """The learners' c10d store, served by this process on `listening` (taken over)."""
     from torch._C._distributed_c10d import TCPStore
 
@@ -130,8 +137,39 @@ class JsonConnection:
             pass
 
 
-async def connect(run_folder: Path, hello: Message, within_s: float) -> tuple[JsonConnection, str]:
-    """Find the coordinator of this attempt, say `hello`, be welcomed: (line, the host name that worked).
+async def welcome(connection: JsonConnection, secret: bytes, within_s: float) -> Message | None:
+    """The coordinator's side of `introduce`: the hello of a supervisor that knows the secret, else None."""
+    try:
+        hello = await connection.receive(within_s) or {}
+        challenge = authentication.nonce().hex()
+        answer = authentication.proof(secret, "coordinator", hello["nonce"]).hex()
+        connection.send(challenge=challenge, proof=answer)
+        given = bytes.fromhex((await connection.receive(within_s) or {})["proof"])
+        known = authentication.proves(given, secret, "supervisor", hello["rank"], challenge)
+        return hello if known else None
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+async def introduce(connection: JsonConnection, hello: Message, secret: bytes, within_s: float) -> bool:
+    """Say `hello`, and whether this was the coordinator and it welcomes us: both prove the secret."""
+    try:
+        nonce = authentication.nonce().hex()
+        connection.send(**hello, nonce=nonce)
+        answer = await connection.receive(within_s) or {}
+        if not authentication.proves(bytes.fromhex(answer["proof"]), secret, "coordinator", nonce):
+            return False
+        given = authentication.proof(secret, "supervisor", hello["rank"], answer["challenge"]).hex()
+        connection.send(proof=given)
+        return await connection.receive(within_s) == {"do": "welcome"}
+    except (KeyError, TypeError, ValueError):
+        return False
+
+
+async def connect(
+    run_folder: Path, hello: Message, secret: bytes, within_s: float
+) -> tuple[JsonConnection, str]:
+    """Find the coordinator of this attempt, say `hello`, be welcomed: (connection, the host that worked).
 
     Raises TimeoutError naming the file that was read."""
     awake = ActiveClock(often_s=30.0)  # an address that does not answer takes 15 s
@@ -145,8 +183,7 @@ async def connect(run_folder: Path, hello: Message, within_s: float) -> tuple[Js
                 except (TimeoutError, OSError):
                     continue
                 connection = JsonConnection(reader, writer)
-                connection.send(**hello)
-                if await connection.receive(10) == {"do": "welcome"}:
+                if await introduce(connection, hello, secret, within_s - awake()):
                     return connection, host
                 await connection.close()
         await asyncio.sleep(0.2)

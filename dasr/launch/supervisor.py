@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,13 +25,12 @@ from dasr.launch.child import Child
 from dasr.launch.coordinator import Coordinator
 from dasr.launch.environment import learner_environment
 from dasr.launch.failures import FaultPolicy
-from dasr.launch.job_record import JobRecord
-from dasr.launch.membership import Membership
+from dasr.launch.job_record import JobRecord, read_secret
+from dasr.launch.membership import STOP_SIGNALS, Membership, generation_prefix
 from dasr.launch.rendezvous import Message, connect
+from dasr.worlds.process.authentication import derive
 
 logger = logging.getLogger(__name__)
-
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
 
 class JobFailed(Exception):
@@ -73,7 +73,7 @@ class SupervisorJob:
             end = asyncio.run(Supervisor(self, job).run())
         except Leave as why:
             sys.exit(str(why))
-        if end["state"] == "stopped" and job.global_rank == 0 and _wants_requeue(job, end):
+        if end["requeue"] and job.global_rank == 0:
             assert callable(requeue)
             requeue(signal.SIGUSR2, None)
         if end["state"] == "finished":
@@ -83,10 +83,10 @@ class SupervisorJob:
         sys.exit(1)
 
 
-def _wants_requeue(job: submitit.JobEnvironment, end: Message) -> bool:
+def _wants_requeue(job: submitit.JobEnvironment, last_signal: str) -> bool:
     """Near its time limit or preempted, not cancelled. Locally SIGTERM always means cancel."""
     if job.cluster != "slurm":
-        return bool(end["signal"] == "SIGUSR2")
+        return last_signal == "SIGUSR2"
     from dasr.launch.slurm import job_state
 
     return job_state(job.job_id).running
@@ -101,9 +101,9 @@ class Supervisor:
         self._rank: int = job.global_rank
         self._restart = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
         self._parent = os.getppid()
+        self._secret = read_secret(plan.run_folder)
         self._child: Child | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._last_signal: str = ""
 
     async def run(self) -> Message:
         """Serve until the coordinator says how the job ended: that message. Raises Leave."""
@@ -117,10 +117,16 @@ class Supervisor:
                 "token": self._plan.token,
                 "restart": self._restart,
             }
-            self._connection, self._host = await connect(
-                self._plan.run_folder, hello, self._plan.policy.startup_s
+            connecting = asyncio.create_task(
+                connect(self._plan.run_folder, hello, self._secret, self._plan.policy.startup_s)
             )
-            for number in _SIGNALS:
+            begun = {connecting, conducting} if conducting else {connecting}
+            await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
+            if conducting and conducting.done():
+                connecting.cancel()
+                raise Leave(conducting.result().reason)
+            self._connection, self._host = connecting.result()
+            for number in STOP_SIGNALS:
                 loop.add_signal_handler(number, self._signalled(number))
             beating = asyncio.create_task(self._send_heartbeats())
             obeying = asyncio.create_task(self._follow_orders())
@@ -129,7 +135,7 @@ class Supervisor:
                 if finished.done():
                     finished.result()  # raises Leave
             beating.cancel()
-            return {**obeying.result(), "signal": self._last_signal}
+            return obeying.result()
         except TimeoutError as error:
             raise Leave(str(error)) from None
         finally:
@@ -142,15 +148,16 @@ class Supervisor:
         return Coordinator(
             self._plan.run_folder,
             self._plan.token,
+            self._secret,
             self._restart,
             self._job.num_tasks,
             self._job.num_nodes,
             self._plan.policy,
+            partial(_wants_requeue, self._job),
         )
 
     def _signalled(self, number: signal.Signals) -> Callable[[], None]:
         def tell() -> None:
-            self._last_signal = number.name
             self._connection.send(event="signal", name=number.name)
 
         return tell
@@ -187,6 +194,8 @@ class Supervisor:
             address=(self._host, order["port"]),
             generation=order["generation"],
             replacement=order["replacement"],
+            secret=derive(self._secret, generation_prefix(order["generation"])),
+            startup_s=self._plan.policy.startup_s,
         )
         environment = learner_environment(
             membership,
@@ -216,11 +225,11 @@ class Supervisor:
 def _ignore_signals(loop: asyncio.AbstractEventLoop) -> None:
     """From now on. The loop, when it is closed, gives signals that it handles back their default: they are
     taken from it first, and wait meanwhile."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    for number in _SIGNALS:
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    for number in STOP_SIGNALS:
         loop.remove_signal_handler(number)
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 def _host() -> str:

@@ -54,7 +54,13 @@ def _learn(run: str, config_path: str) -> bool:
     device = membership.device
     with HeartbeatSender(membership) as heartbeats:
         world = connect(
-            membership.store(), membership.rank, membership.size, membership.nodes, device, PATIENCE_S
+            membership.store(),
+            membership.rank,
+            membership.size,
+            membership.nodes,
+            device,
+            PATIENCE_S,
+            membership.secret,
         )
         finished = world.run(
             train(

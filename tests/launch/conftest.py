@@ -11,7 +11,7 @@ import pytest
 
 from dasr.launch import supervisor
 from dasr.launch.failures import FaultPolicy
-from dasr.launch.job_record import JobRecord, Outcome
+from dasr.launch.job_record import JobRecord, Outcome, write_secret
 from dasr.lock import ProcessId
 
 LEARNER = Path(__file__).parents[1] / "support" / "learner_of_tests.py"
@@ -53,6 +53,7 @@ class FakeTask:
 
 def work(folder: Path, steps: int, policy: FaultPolicy, trouble: str = "") -> supervisor.SupervisorJob:
     record = JobRecord("local", "dasr-test", 3, str(folder / "submitit"), ProcessId.this_process())
+    write_secret(folder)
     record.write(folder)
     command = ("-S", str(LEARNER), str(folder), str(steps), *([trouble] if trouble else []))
     return supervisor.SupervisorJob(folder, command, record.token, policy, cpus_per_task=1, gpus_per_task=0)

@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from dasr.worlds.interface import PeerLost, RollCall
-from dasr.worlds.process.transport import SLICE_S, dead_key, incarnation_at, left_key
+from dasr.worlds.process.authentication import SignedStore
+from dasr.worlds.process.store_keys import dead_key, left_key, lost_key
+from dasr.worlds.process.transport import SLICE_S, incarnation_at
 
 if TYPE_CHECKING:
     from dasr.worlds.process.transport import Transport
@@ -25,7 +27,8 @@ class StoreClient:
         self.transport = transport
         self.size = size
         self._store = transport.store.clone()  # a waiting thread holds its connection
-        self._next = incarnation_at(transport.store, LAST_ROLL)
+        self._signed = SignedStore(self._store, transport.secret)
+        self._next = incarnation_at(transport.signed, LAST_ROLL)
         self._looked = 0.0
         self._lock = threading.Lock()
 
@@ -35,15 +38,16 @@ class StoreClient:
 
     def is_dead(self, rank: int) -> bool:
         """By what its connections or the supervisor say. A replacement is not dead."""
-        store = self.transport.store
-        incarnation = store.add(f"incarnation/{rank}", 0)
-        return store.check([f"lost/{rank}"]) or 0 < incarnation <= incarnation_at(store, dead_key(rank))
+        store = self.transport.signed
+        incarnation = self.transport.store.add(f"incarnation/{rank}", 0)
+        if store.get(lost_key(rank)) is not None:
+            return True
+        return 0 < incarnation <= incarnation_at(store, dead_key(rank))
 
     def is_lost(self, rank: int) -> bool:
         """Dead, or finished."""
-        store = self.transport.store
-        incarnation = store.add(f"incarnation/{rank}", 0)
-        return self.is_dead(rank) or 0 < incarnation <= incarnation_at(store, left_key(rank))
+        incarnation = self.transport.store.add(f"incarnation/{rank}", 0)
+        return self.is_dead(rank) or 0 < incarnation <= incarnation_at(self.transport.signed, left_key(rank))
 
     def find_lost(self, members: tuple[int, ...]) -> int | None:
         """A member that is lost, or None; one that died rather than one that left because of it."""
@@ -61,21 +65,20 @@ class StoreClient:
         if now - self._looked < LOOK_S:
             return
         self._looked = now
-        store = self.transport.store
         for rank in range(self.size):
             if (
                 rank != self.transport.rank
                 and rank not in self.transport.inbox.lost
-                and store.check([f"lost/{rank}"])
+                and self.transport.signed.get(lost_key(rank)) is not None
             ):
-                self.transport.lose(rank, store.add(f"incarnation/{rank}", 0))
+                self.transport.lose(rank, self.transport.store.add(f"incarnation/{rank}", 0))
 
     def answer(self, yes: bool, values: Sequence[float]) -> int:
         """Say yes or no to the next roll call; its number."""
         with self._lock:
             number = self._next
             self._next += 1
-        self._store.set(f"roll/{number}/{self.transport.rank}", json.dumps([yes, values]))
+        self._signed.set(f"roll/{number}/{self.transport.rank}", json.dumps([yes, values]))
         self._store.add(f"roll/{number}/here", 1)
         return number
 
@@ -86,13 +89,13 @@ class StoreClient:
         key = f"roll/{number}/result"
         while True:
             check()
-            if self._store.check([key]):
-                unanimous, smallest, members, lives = json.loads(self._store.get(key))
+            if (decided := self._signed.get(key)) is not None:
+                unanimous, smallest, members, lives = json.loads(decided)
                 if self.transport.rank not in members:  # it was decided while this learner was on its way
                     if self.is_lost(self.transport.rank):
                         raise PeerLost(self.transport.rank)  # the others have gone on without it
-                    said = self._store.get(f"roll/{number}/{self.transport.rank}")
-                    number = self.answer(*json.loads(said))
+                    said = self._signed.get(f"roll/{number}/{self.transport.rank}")
+                    number = self.answer(*json.loads(said or "[]"))
                     key = f"roll/{number}/result"
                     continue
                 for rank in members:
@@ -114,20 +117,20 @@ class StoreClient:
         members, answers = [], []
         for rank in range(self.size):
             place = f"roll/{number}/{rank}"
-            here = self._store.check([place])
-            if rank != self.transport.rank and not here:
+            answer = self._signed.get(place)
+            if rank != self.transport.rank and answer is None:
                 self.transport.connection(rank)
             if self.is_lost(rank):
                 if rank == self.transport.rank:
                     raise PeerLost(rank)  # the others have gone on without this learner
                 continue
-            if not here:
+            if answer is None:
                 return False
             members.append(rank)
-            answers.append(json.loads(self._store.get(place)))
+            answers.append(json.loads(answer))
         lives = [self._store.add(f"incarnation/{rank}", 0) for rank in members]
         smallest = [min(column) for column in zip(*(values for _, values in answers), strict=True)]
         decided = [all(yes for yes, _ in answers), smallest, members, lives]
-        self._store.compare_set(key, "", json.dumps(decided))
-        self._store.set(LAST_ROLL, str(number + 1))
+        self._signed.set_once(key, json.dumps(decided))
+        self._signed.set(LAST_ROLL, str(number + 1))
         return True

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
-import secrets
 import socket
 import struct
 import threading
@@ -22,7 +21,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dasr.worlds.interface import PeerLost
+from dasr.worlds.process.authentication import (
+    NONCE_BYTES,
+    PROOF_BYTES,
+    SignedStore,
+    Tampered,
+    nonce,
+    proof,
+    proves,
+)
 from dasr.worlds.process.inbox import Inbox
+from dasr.worlds.process.store_keys import address_key, dead_key, left_key
 from dasr.worlds.process.wire import Body
 
 if TYPE_CHECKING:
@@ -31,7 +40,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WINDOW = 4  # messages handed over to one peer that the kernel has not taken; the next send waits
-HELLO = struct.Struct("!16sII")  # token of the receiver, rank and incarnation of the sender
+HELLO = struct.Struct(
+    f"!II{NONCE_BYTES}s{PROOF_BYTES}s"
+)  # rank and incarnation of the sender, its nonce, its proof
 FRAME = struct.Struct("!IQ")  # tag, bytes that follow
 BYE = 0xFFFFFFFF  # a tag: this learner has finished and sends no more
 SLICE_S = 0.5  # how often a waiting thread looks around
@@ -40,19 +51,21 @@ SLICE_S = 0.5  # how often a waiting thread looks around
 class Transport:
     """The connections of learner `rank`. Threads: one that accepts, one for each connection and direction."""
 
-    def __init__(self, store: Store, rank: int, host: str, timeout_s: float) -> None:
+    def __init__(self, store: Store, rank: int, host: str, timeout_s: float, secret: bytes = b"") -> None:
+        """`secret`: what both ends of a connection prove that they know; it is the same for all learners."""
         self.rank = rank
         self.store = store
         self.timeout_s = timeout_s
         self.inbox = Inbox()
         self.incarnation = store.add(f"incarnation/{rank}", 1)
-        self._token = secrets.token_bytes(16)
+        self.secret = secret
+        self.signed = SignedStore(store, secret)
         self._outgoing: dict[int, _Outgoing] = {}
         self._incoming: set[int] = set()  # peers whose stream is open: its end says when they are gone
         self._lock = threading.Lock()
         self._server = socket.create_server((host, 0), backlog=1024)
-        port = self._server.getsockname()[1]
-        store.set(address_key(rank), f"{host} {port} {self._token.hex()} {self.incarnation}")
+        self._address = f"{host} {self._server.getsockname()[1]}"
+        self.signed.set(address_key(rank), f"{self._address} {self.incarnation}")
         threading.Thread(target=self._accept, daemon=True, name="accept").start()
 
     def connection(self, to: int) -> _Outgoing:
@@ -81,11 +94,11 @@ class Transport:
         if died:
             logger.info("learner %d: learner %d is lost", self.rank, rank)
             with contextlib.suppress(RuntimeError):  # where the store is gone too, the run ends anyway
-                self.store.set(dead_key(rank), str(incarnation))
+                self.signed.set(dead_key(rank), str(incarnation))
 
     def has_left(self, rank: int, incarnation: int) -> bool:
         """Whether that learner said that it has finished."""
-        return incarnation_at(self.store, left_key(rank)) >= incarnation
+        return incarnation_at(self.signed, left_key(rank)) >= incarnation
 
     def revive(self, rank: int, incarnation: int) -> None:
         """A replacement has taken that learner's place."""
@@ -101,7 +114,7 @@ class Transport:
     def close(self) -> None:
         """Flush what was sent, say goodbye, close."""
         with contextlib.suppress(RuntimeError):
-            self.store.set(left_key(self.rank), str(self.incarnation))
+            self.signed.set(left_key(self.rank), str(self.incarnation))
         for outgoing in list(self._outgoing.values()):
             outgoing.finish(deadline=time.monotonic() + min(30.0, self.timeout_s))
         with contextlib.suppress(OSError):
@@ -120,11 +133,14 @@ class Transport:
         """One peer's messages into the inbox, until it says goodbye or is lost."""
         connection.settimeout(30)
         try:
-            token, source, incarnation = HELLO.unpack(_receive(connection, HELLO.size).data)
+            mine = nonce()
+            connection.sendall(mine)
+            source, incarnation, theirs, given = HELLO.unpack(_receive(connection, HELLO.size).data)
+            if not proves(given, self.secret, "hello", self._address, mine, source, incarnation):
+                connection.close()
+                return
+            connection.sendall(proof(self.secret, "welcome", self._address, theirs))
         except OSError:
-            return
-        if not secrets.compare_digest(token, self._token):
-            connection.close()
             return
         connection.settimeout(None)
         self.revive(source, incarnation)
@@ -180,12 +196,12 @@ class _Outgoing:
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"learner {to} has not come within {transport.timeout_s:.0f} s")
                 time.sleep(0.01)
-            host, port, token, number = transport.store.get(address_key(to)).decode().split()
+            host, port, number = (transport.signed.get(address_key(to)) or "").split()
             incarnation = int(number)
             with socket.create_connection((host, int(port)), timeout=30) as connection:
-                connection.settimeout(None)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                connection.sendall(HELLO.pack(bytes.fromhex(token), transport.rank, transport.incarnation))
+                self._introduce(connection, f"{host} {port}")
+                connection.settimeout(None)
                 threading.Thread(target=self._watch, args=(connection, incarnation), daemon=True).start()
                 while True:
                     tag, parts = self._queue.get()
@@ -201,6 +217,17 @@ class _Outgoing:
             if to not in transport._incoming:
                 transport.lose(to, incarnation)
 
+    def _introduce(self, connection: socket.socket, address: str) -> None:
+        """Prove to each other that both ends belong to this job, and that no relay is between them."""
+        transport, mine = self.transport, nonce()
+        theirs = _receive(connection, NONCE_BYTES).tobytes()
+        said = (address, theirs, transport.rank, transport.incarnation)
+        given = proof(transport.secret, "hello", *said)
+        connection.sendall(HELLO.pack(transport.rank, transport.incarnation, mine, given))
+        answer = _receive(connection, PROOF_BYTES).tobytes()
+        if not proves(answer, transport.secret, "welcome", address, mine):
+            raise ConnectionError(f"what listens at {address} is not learner {self.to} of this job")
+
     def _watch(self, connection: socket.socket, incarnation: int) -> None:
         """Nothing ever comes back on this connection but its end: the peer is gone, even if it never wrote
         to us."""
@@ -212,23 +239,13 @@ class _Outgoing:
             self.transport.lose(self.to, incarnation)
 
 
-def address_key(rank: int) -> str:
-    return f"address/{rank}"
-
-
-def left_key(rank: int) -> str:
-    return f"left/{rank}"
-
-
-def dead_key(rank: int) -> str:
-    return f"dead/{rank}"
-
-
-def incarnation_at(store: Store, key: str) -> int:
-    """The incarnation written there, 0 if none."""
+def incarnation_at(store: SignedStore, key: str) -> int:
+    """The incarnation written there, 0 if none. Raises Tampered."""
     try:
-        return int(store.get(key)) if store.check([key]) else 0
-    except RuntimeError:
+        return int(store.get(key) or 0)
+    except Tampered:
+        raise
+    except RuntimeError:  # the store is gone
         return 0
 
 

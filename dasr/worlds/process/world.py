@@ -7,7 +7,7 @@ call.
 
 `store` is a c10d store that outlives any learner (hosted by a supervisor). Keys written into it:
 `incarnation/`, `address/`, `dead/`, `left/` and a rank; `count/` and a name; `roll/` and a number; `group/`.
-Read: `lost/` and a rank, which the supervisor sets for a learner that is gone though its connections may
+Read: `lost/` and a rank, which the coordinator sets for a learner that is gone though its connections may
 look alive (a dead node, a hung process).
 """
 
@@ -55,16 +55,25 @@ def connect(
     nodes: Sequence[int] | None = None,
     device: str | torch.device = "cpu",
     timeout_s: float = 1800.0,
+    secret: bytes = b"",
 ) -> ProcessWorld:
-    """Learner `rank` of `size`. `timeout_s`: a collective that lasts longer has failed."""
-    return ProcessWorld(store, rank, size, nodes or [0] * size, torch.device(device), timeout_s)
+    """Learner `rank` of `size`. `timeout_s`: a collective that lasts longer has failed. `secret`: what the
+    job's processes prove to each other that they know."""
+    return ProcessWorld(store, rank, size, nodes or [0] * size, torch.device(device), timeout_s, secret)
 
 
 class ProcessWorld:
     """One learner's view of a run on processes; see `dasr.worlds.interface.World`."""
 
     def __init__(
-        self, store: Store, rank: int, size: int, nodes: Sequence[int], device: torch.device, timeout_s: float
+        self,
+        store: Store,
+        rank: int,
+        size: int,
+        nodes: Sequence[int],
+        device: torch.device,
+        timeout_s: float,
+        secret: bytes = b"",
     ) -> None:
         self.rank = rank
         self.size = size
@@ -73,7 +82,7 @@ class ProcessWorld:
         self.device = device
         self.activities = Activities(device, self.accounts)
         host = wire.own_address(store)
-        self.transport = Transport(store, rank, host, timeout_s)
+        self.transport = Transport(store, rank, host, timeout_s, secret)
         self.transport.inbox.others = size - 1
         collectives = "NCCL" if device.type == "cuda" else "gloo"
         logger.info(

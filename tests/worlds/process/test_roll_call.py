@@ -24,7 +24,7 @@ def worlds() -> Iterator[list[ProcessWorld]]:
 
 def decided_without(world: ProcessWorld, rank: int) -> None:
     """Roll call 0 is over, as the other saw it while `rank` was being replaced."""
-    world.transport.store.set("roll/0/result", json.dumps([False, [1.0], [1 - rank], [1]]))
+    world.transport.signed.set("roll/0/result", json.dumps([False, [1.0], [1 - rank], [1]]))
 
 
 def test_a_replacement_that_comes_too_late_for_a_roll_call_answers_the_next(
@@ -51,7 +51,7 @@ def test_a_replacement_that_comes_too_late_for_a_roll_call_answers_the_next(
 
 def test_a_learner_that_was_given_up_is_told_so(worlds: list[ProcessWorld]) -> None:
     decided_without(worlds[0], 1)
-    worlds[1].transport.store.set("lost/1", "1")
+    worlds[1].transport.signed.set("lost/1", "1")
 
     async def late() -> RollCall:
         return await worlds[1].roll_call(False, 2.0)

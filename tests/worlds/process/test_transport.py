@@ -8,7 +8,8 @@ import time
 import torch
 from torch.distributed import HashStore  # type: ignore[attr-defined]
 
-from dasr.worlds.process.transport import Transport, dead_key
+from dasr.worlds.process.store_keys import dead_key
+from dasr.worlds.process.transport import Transport
 
 
 def test_saying_goodbye_kills_nobody() -> None:
