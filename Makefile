@@ -9,7 +9,7 @@ COMPILE := .venv-lock/bin/uv pip compile --quiet $(UPGRADE) pyproject.toml
 # The lock of Snakemake outlives a killed run; `make run` holds one that the kernel releases.
 SNAKEMAKE := env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
 
-.PHONY: run test test-slurm unit check clean slurm-up slurm-down slurm-run soak lock help
+.PHONY: run test test-slurm unit coverage check clean slurm-up slurm-down slurm-run soak lock help
 
 run: $(INSTALLED)  ## the whole comparison on the embedded corpus (AN4), on this machine
 	@mkdir -p .snakemake; flock --nonblock --conflict-exit-code 3 .snakemake/running \
@@ -24,7 +24,13 @@ test-slurm: $(TESTABLE)  ## the literal `snakemake --profile slurm` and each fau
 	$(BIN)/pytest -m slurm
 
 unit: $(TESTABLE)  ## the unit tests only (under two minutes)
-	$(BIN)/pytest -m "not slow and not slurm"
+	$(BIN)/pytest -m "not slow and not slurm" --durations=20
+
+coverage: $(TESTABLE)  ## unit tests with the coverage of every line, child processes counted; fails under 90 %
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -m "not slow and not slurm"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 check: $(TESTABLE)  ## formatting, lint, types
 	$(BIN)/ruff format --check .

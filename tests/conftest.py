@@ -7,6 +7,8 @@ import pytest
 
 from tests.support import aligned_corpus, synthetic
 
+pytest_plugins = ["tests.support.cpu_limit"]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ("slurm" in item.keywords) * 2 + ("slow" in item.keywords))
