@@ -1,7 +1,8 @@
 """Simulated convergence on a real corpus: claims of the papers, checked with several seeds.
 
-python benchmarks/findings.py run --out findings.jsonl   # two hours of one core; resumes
-python benchmarks/findings.py table findings*.jsonl   # Markdown, for docs/findings.md
+    python -m benchmarks.findings --out findings.jsonl --record benchmarks/results   # two hours of one core
+
+What is in --out already is not run again, so an interrupted run resumes; at the end the table is printed.
 
 Every learner trains the configured model for real, in one process, under a virtual clock: learners are
 equally fast but for jitter of 10 % a step, and the network costs nothing, so what differs is the
@@ -22,6 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import commandline, records, report
 from dasr import config as configuration
 from dasr.errors import UserError
 from dasr.planning.simulate import simulate
@@ -36,12 +38,15 @@ RATES = (0.25, 0.5, 1.0, 2.0)  # for a batch of the recipe's reference_batch; in
 RING_RATE = 2.0  # of the comparison of rings
 
 
+Options = tuple[tuple[str, Any], ...]
+
+
 @dataclass(frozen=True)
 class Trial:
     """One run."""
 
     strategy: str
-    options: tuple[tuple[str, Any], ...]
+    options: Options
     learners: int
     batch: int  # chunks a step of all learners
     seed: int
@@ -58,12 +63,14 @@ def trials(seeds: list[int], batches: list[int], chosen: list[float]) -> Iterato
     Rings at one batch and rate; the synchronous baseline, its delayed kin and `ad` at that batch, 3 and 6
     times it, each at every rate. With rates that are `chosen` no rings."""
     ring, random_ring = (("mixing", "ring"),), (("mixing", "random-ring"),)
+    rings: list[tuple[str, Options]] = [("sd", ring), ("sd", random_ring), ("ad", ring)]
+    others: list[tuple[str, Options]] = [("sc-allreduce", ()), ("ad", random_ring), ("delay-by-one", ())]
     for seed in seeds:
-        for strategy, options in (("sd", ring), ("sd", random_ring), ("ad", ring)) if not chosen else ():
+        for strategy, options in rings if not chosen else ():
             yield Trial(strategy, options, LEARNERS, SMALL_BATCH, seed, RING_RATE)
         for batch in batches:
             usual = (*RATES, 2 * RATES[-1]) if batch == SMALL_BATCH else RATES
-            for strategy, options in (("sc-allreduce", ()), ("ad", random_ring), ("delay-by-one", ())):
+            for strategy, options in others:
                 for rate in chosen or usual:
                     yield Trial(strategy, options, LEARNERS, batch, seed, rate)
 
@@ -125,31 +132,25 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
-def table(given: argparse.Namespace) -> None:
-    """Mean over seeds, and the range in parentheses; the best rate of each strategy and batch in bold."""
-    groups: dict[tuple[int, str], dict[float, list[dict[str, Any]]]] = {}
-    for record in (record for path in given.results for record in read(path)):
-        of = record["trial"]
-        rates = groups.setdefault((of["batch"], record["label"]), {})
-        rates.setdefault(of["rate"], []).append(record)
-    print("| batch | strategy | rate | seeds | held-out CE | half way | consensus distance | staleness |")
-    print("|---|---|---|---|---|---|---|---|")
-    for (batch, label), rates in sorted(groups.items()):
-        kept = {rate: [r for r in of if learned(r)] for rate, of in sorted(rates.items())}
-        means = {rate: statistics.fmean(ends(of)) for rate, of in kept.items() if len(of) == len(rates[rate])}
-        for rate, records in kept.items():
-            total = len(rates[rate])
-            place = f"| {batch} | {label} | {rate:g} | {total} |"
-            if len(records) < total:
-                rest = f", else {spread(ends(records))}" if records else ""
-                print(f"{place} diverged in {total - len(records)}{rest} | | | |")
-                continue
-            end = spread(ends(records))
-            end = f"**{end}**" if means[rate] == min(means.values()) else end
-            half = spread([record["curve"][len(record["curve"]) // 2]["loss"] for record in records])
-            distance = statistics.fmean(record["curve"][-1]["consensus_distance"] for record in records)
-            stale = statistics.fmean(record["staleness_mean"] for record in records)
-            print(f"{place} {end} | {half} | {distance:.3g} | {stale:.1f} |")
+def summary(found: list[dict[str, Any]]) -> list[records.Row]:
+    """A row a strategy, batch and rate: losses over seeds, and how many of them diverged."""
+    groups: dict[tuple[int, str, float], list[dict[str, Any]]] = {}
+    for one in found:
+        place = one["trial"]["batch"], one["label"], one["trial"]["rate"]
+        groups.setdefault(place, []).append(one)
+    rows: list[records.Row] = []
+    for (batch, label, rate), group in sorted(groups.items()):
+        kept = [one for one in group if learned(one)]
+        row: records.Row = {"batch": batch, "strategy": label, "rate": rate, "seeds": len(group)}
+        row["diverged"] = len(group) - len(kept)
+        if kept:
+            curves = [one["curve"] for one in kept]
+            row["heldout"] = spread([curve[-1]["loss"] for curve in curves])
+            row["heldout_half_way"] = spread([curve[len(curve) // 2]["loss"] for curve in curves])
+            row["consensus_distance"] = statistics.fmean(c[-1]["consensus_distance"] for c in curves)
+            row["staleness"] = statistics.fmean(one["staleness_mean"] for one in kept)
+        rows.append(row)
+    return rows
 
 
 def learned(record: dict[str, Any]) -> bool:
@@ -157,38 +158,31 @@ def learned(record: dict[str, Any]) -> bool:
     return "diverged" not in record and record["curve"][-1]["loss"] < record["curve"][0]["loss"]
 
 
-def ends(records: list[dict[str, Any]]) -> list[float]:
-    return [record["curve"][-1]["loss"] for record in records]
-
-
-def spread(values: list[float]) -> str:
-    return f"{statistics.fmean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+def spread(values: list[float]) -> list[float]:
+    """[mean, least, greatest]."""
+    return [statistics.fmean(values), min(values), max(values)]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(required=True)
-    runner = commands.add_parser("run", help="train; what is in --out already is not run again")
-    runner.add_argument("--config", default="workflow/recipes/findings.yaml")
-    runner.add_argument("--out", type=Path, default=Path("findings.jsonl"))
+    parser = commandline.parser(__doc__)
+    parser.add_argument("--config", default="workflow/recipes/findings.yaml", help="the recipe")
+    parser.add_argument("--out", type=Path, default=Path("findings.jsonl"), help="a line a trial")
     batches = [SMALL_BATCH, 3 * SMALL_BATCH, 6 * SMALL_BATCH]
-    runner.add_argument("--batches", type=int, nargs="+", default=batches)
-    runner.add_argument("--rates", type=float, nargs="+", default=[], help="instead of the usual ones")
-    runner.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    runner.add_argument("--jobs", type=int, default=1, help="trials at once, each on a core and in 4 GB")
-    runner.add_argument("--only", default="", help="a strategy")
-    runner.add_argument("--device", default="cpu", help="cpu or cuda:0")
-    runner.add_argument("--utterances", type=int, default=60, help="of dev, for the held-out loss")
-    runner.add_argument("--points", type=int, default=8, help="of the held-out curve")
-    runner.set_defaults(do=run)
-    printer = commands.add_parser("table", help="print a Markdown table of results files")
-    printer.add_argument("results", type=Path, nargs="+")
-    printer.set_defaults(do=table)
+    parser.add_argument("--batches", type=int, nargs="+", default=batches, help="chunks of all learners")
+    parser.add_argument("--rates", type=float, nargs="+", default=[], help="instead of the usual ones")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="one run each")
+    parser.add_argument("--jobs", type=int, default=1, help="trials at once, each on a core and in 4 GB")
+    parser.add_argument("--only", default="", help="a strategy")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda:0")
+    parser.add_argument("--utterances", type=int, default=60, help="of dev, for the held-out loss")
+    parser.add_argument("--points", type=int, default=8, help="of the held-out curve")
     given = parser.parse_args()
-    given.do(given)
+    run(given)
+    rows = summary(read(given.out))
+    print(report.findings_table(rows))
+    settings = {"learners": LEARNERS, "config": given.config, "utterances": given.utterances}
+    commandline.keep(records.make("findings", rows, settings), given.record)
 
 
 if __name__ == "__main__":
-    main()
+    commandline.run(main)

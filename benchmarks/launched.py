@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 import torch
-import torch.distributed as dist
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import rendezvous
 
 
@@ -15,7 +15,7 @@ def launched(device: str) -> tuple[Any, int, int, torch.device]:
     if "MASTER_PORT" in os.environ:  # another port, next to that one, say, may be in use
         store, rank, size = next(iter(rendezvous("env://")))
     else:
-        store, rank, size = dist.TCPStore("127.0.0.1", 0, 1, is_master=True), 0, 1
+        store, rank, size = TCPStore("127.0.0.1", 0, 1, is_master=True), 0, 1
     own = torch.device(device, rank) if device == "cuda" else torch.device(device)
     if own.type == "cuda":
         torch.cuda.set_device(own)

@@ -1,7 +1,7 @@
 """How fast the feed is, beside kaldiio with a DataLoader in the same run; and that its memory stays constant.
 
-    python benchmarks/loader.py speed  [--hours 20] [--batch 256] [--seconds 15] [--folder DIR] [--json]
-    python benchmarks/loader.py memory [--hours 2000] [--epochs 0.5] [--folder DIR] [--json]
+    python -m benchmarks.loader speed --record benchmarks/results
+    python -m benchmarks.loader memory --record benchmarks/results
 
 speed: a synthetic corpus (40 dimensions, float16, labels) written to disk as shards, and two shards of it as
 Kaldi archives for the other side; shuffled 21-frame chunks. memory: a corpus of 2,000 hours' shape, its
@@ -9,8 +9,9 @@ shards being links to a few real ones, so that index, order and reading are thos
 holds little; resident memory is sampled all along.
 """
 
+from __future__ import annotations
+
 import argparse
-import json
 import os
 import resource
 import shutil
@@ -24,9 +25,11 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks import commandline, records
 from dasr.features.feed import Feed
 from dasr.features.store import Shard, Utterance, write_arrays, write_shard
 from dasr.files import write_json
+from dasr.progress import progress
 
 DIM, CHUNK, SHARD_HOURS = 40, 21, 2.0
 FRAMES_AN_HOUR = 360_000
@@ -153,7 +156,7 @@ def memory(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
     opened = time.perf_counter() - start
     batches = int(feed.num_chunks * arguments.epochs) // arguments.batch
     samples, start = [], time.perf_counter()
-    for number in range(batches):
+    for number in progress(range(batches), "batches"):
         feed.next()
         if number % max(1, batches // 200) == 0:
             samples.append(resident_mb())
@@ -174,17 +177,14 @@ def memory(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("what", choices=["speed", "memory"])
+    parser = commandline.parser(__doc__)
+    parser.add_argument("what", choices=["speed", "memory"], help="what is measured")
     parser.add_argument("--hours", type=float, help="of the corpus (default 20 for speed, 2000 for memory)")
     parser.add_argument("--batch", type=int, default=256, help="chunks (default 256)")
     parser.add_argument("--context", type=int, default=5, help="frames, for the second speed (default 5)")
     parser.add_argument("--seconds", type=float, default=15, help="how long to measure (default 15)")
     parser.add_argument("--epochs", type=float, default=0.5, help="how far to go for memory (default 0.5)")
     parser.add_argument("--folder", type=Path, help="where to put the corpus (default: a temporary folder)")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
     arguments = parser.parse_args()
     arguments.hours = arguments.hours or (20 if arguments.what == "speed" else 2000)
     torch.set_num_threads(1)
@@ -193,8 +193,10 @@ def main() -> None:
         row = (speed if arguments.what == "speed" else memory)(arguments, folder)
     finally:
         shutil.rmtree(folder)
-    print(json.dumps(row) if arguments.json else "\n".join(f"{key:45} {value}" for key, value in row.items()))
+    print("\n".join(f"{key:45} {value}" for key, value in row.items()))
+    what: records.What = "feed-speed" if arguments.what == "speed" else "feed-memory"
+    commandline.keep(records.make(what, [row]), arguments.record)
 
 
 if __name__ == "__main__":
-    main()
+    commandline.run(main)

@@ -1,6 +1,6 @@
 """Throughput of a run of four learners that loses one at 30 % of its budget and gets it back at 60 %.
 
-    sudo python benchmarks/lost_learner.py --results results [--strategy ad] [--out DIR]
+    sudo python -m benchmarks.lost_learner --results results --out docs/figures --record benchmarks/results
 
 `--results`: a folder in which features and alignments are ready. The run is a job of `dasr train` on this
 host. Each learner may use the same share of the processors (a control group), as if each had a node of its
@@ -10,7 +10,6 @@ replacement is held (SIGSTOP) until 60 %. Bar: the run loses at most the dead le
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import itertools
 import json
@@ -27,7 +26,9 @@ from typing import Any
 import psutil
 import yaml
 
+from benchmarks import commandline, records
 from dasr import config as configuration
+from dasr.errors import UserError
 
 LEARNERS, VICTIM = 4, 2
 LOST, BACK = 0.3, 0.6  # of the budget
@@ -87,7 +88,7 @@ def confine(found: dict[int, psutil.Process]) -> None:
         (GROUPS / str(rank) / "cgroup.procs").write_text(str(process.pid))
 
 
-def records(run_folder: Path) -> list[dict[str, Any]]:
+def training_records(run_folder: Path) -> list[dict[str, Any]]:
     """Rank 0's training records so far."""
     with contextlib.suppress(OSError):
         lines = (run_folder / "metrics.jsonl").read_text().splitlines(keepends=True)
@@ -104,7 +105,7 @@ def watch(run: str, folder: Path, head: subprocess.Popen[bytes]) -> dict[str, fl
         new = {rank: process for rank, process in found.items() if process.pid not in confined}
         confine(new)
         confined |= {process.pid for process in new.values()}
-        seen = records(run_folder)
+        seen = training_records(run_folder)
         done = seen[-1]["samples"] / seen[-1]["of"] if seen else 0.0
         if "lost" not in at and done >= LOST:
             first = found[VICTIM].pid
@@ -119,7 +120,7 @@ def watch(run: str, folder: Path, head: subprocess.Popen[bytes]) -> dict[str, fl
             at["back"] = seen[-1]["seconds"]
         time.sleep(0.05)
     if head.returncode or "back" not in at:
-        raise SystemExit(f"the run ended with {head.returncode}, {at}: see {run_folder}/logs")
+        raise UserError(f"the run ended with {head.returncode}, {at}: see {run_folder}/logs")
     return at
 
 
@@ -156,43 +157,40 @@ def draw(points: list[tuple[float, float]], at: dict[str, float], whole: float, 
 
 
 def main() -> None:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
-    parser.add_argument("--results", type=Path, default=Path("results"))
-    parser.add_argument("--strategy", default="ad")
-    parser.add_argument("--epochs", type=float, default=12.0)
+    parser = commandline.parser(__doc__)
+    parser.add_argument("--results", type=Path, default=Path("results"), help="with features and alignments")
+    parser.add_argument("--strategy", default="ad", help="its id")
+    parser.add_argument("--epochs", type=float, default=12.0, help="length of the run")
     parser.add_argument("--percent", type=int, default=45, help="of a processor, for each learner")
     parser.add_argument("--out", type=Path, default=Path("."), help="where the figure goes")
     given = parser.parse_args()
     if os.geteuid() != 0 or not GROUPS.parent.exists():
-        raise SystemExit("lost_learner: needs root and control groups")
+        raise UserError("root and control groups are needed, to give each learner an equal share")
+    if not (given.results / "config.yaml").exists():
+        raise UserError(f"{given.results}: no config.yaml; `make run` writes what is needed")
     with tempfile.TemporaryDirectory() as name, equal_shares(given.percent):
         folder = Path(name)
         run = prepare(given.results, folder, given.strategy, given.epochs)
         command = [sys.executable, "-m", "dasr", "train", run, "--cpus-per-task", "1"]
         at = watch(run, folder, subprocess.Popen(command, cwd=folder))
-        found = records(folder / "results" / "runs" / run)
+        found = training_records(folder / "results" / "runs" / run)
         before, away = rate(found, 5.0, at["lost"]), rate(found, at["held"], at["back"])
         after = rate(found, at["back"] + 10.0, found[-1]["seconds"])
         figure = given.out / f"lost-learner-{given.strategy}.svg"
         draw(curve(found), at, before, figure)
-    print(
-        json.dumps(
-            {
-                "strategy": given.strategy,
-                "samples_per_s": {
-                    "before": round(before, 1),
-                    "away": round(away, 1),
-                    "after": round(after, 1),
-                },
-                "kept_while_away": round(away / before, 3),
-                "bar": 1 - 1 / LEARNERS,
-                "seconds": {key: round(value, 1) for key, value in at.items()},
-                "figure": str(figure),
-            }
-        )
-    )
+    row = {
+        "strategy": given.strategy,
+        "samples_per_s_before": round(before, 1),
+        "samples_per_s_away": round(away, 1),
+        "samples_per_s_after": round(after, 1),
+        "kept_while_away": round(away / before, 3),
+        "bar": 1 - 1 / LEARNERS,
+        "percent_of_a_core_each": given.percent,
+        "seconds": {key: round(value, 1) for key, value in at.items()},
+    }
+    print("  ".join(f"{key} {value}" for key, value in row.items()))
+    commandline.keep(records.make("lost-learner", [row]), given.record)
 
 
 if __name__ == "__main__":
-    main()
+    commandline.run(main)

@@ -1,6 +1,6 @@
 """Simulated against measured time per step, over links whose rate the kernel enforces.
 
-    sudo python benchmarks/prediction.py [--json FILE]
+    sudo python -m benchmarks.prediction --record benchmarks/results
 
 Each learner is a process in a network namespace of its own, joined by a bridge; `tc tbf` limits both
 directions of its link. The cluster is calibrated over these links (as `dasr calibrate` does), then each
@@ -26,15 +26,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.distributed import PrefixStore, TCPStore
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
+from torch.distributed.distributed_c10d import PrefixStore
 
+from benchmarks import commandline, records
+from dasr.errors import UserError
 from dasr.learner import optimizer
 from dasr.learner.learner import Budget, Learner
 from dasr.planning import calibration
 from dasr.planning.probe import Work, probe
 from dasr.strategies import registry
 from dasr.worlds.interface import Ready
-from dasr.worlds.process.activities import ignore
 from dasr.worlds.process.world import connect
 from dasr.worlds.simulated.clusters import Cluster, Compute
 from dasr.worlds.simulated.simulation import Simulation
@@ -50,6 +52,7 @@ SKIP, STEPS = 8, 25  # steps 8 to 24 count: two blocks of bmuf
 GRADIENT_S = 0.05
 PARAMETERS = 262_144  # 1 MiB of weights
 RUNS = 5
+MODULE = "benchmarks.prediction"
 ALONE = "local"  # never averages within the steps that count: the time of a step without communication
 BRIDGE = "dasrbr0"
 
@@ -116,7 +119,7 @@ def worker(rank: int, size: int, host: str, port: int, demo: bool, nodes: list[i
 def predict(cluster: Cluster, size: int, name: str) -> float:
     """The simulated time per step, by the same measure."""
     simulation = Simulation(cluster, size)
-    tasks = [StubbornTask(world.now, PARAMETERS, ignore) for world in simulation.worlds]
+    tasks = [StubbornTask(world.now, PARAMETERS, lambda ready: None) for world in simulation.worlds]
     strategies = [
         registry.make(name, learner_of(world, task, size), **STRATEGIES[name])
         for world, task in zip(simulation.worlds, tasks, strict=True)
@@ -158,7 +161,7 @@ def limited_links(size: int, mbit: int) -> Iterator[str]:
         remove()
 
 
-def case(size: int, mbit: int, demo: bool) -> list[dict[str, Any]]:
+def case(size: int, mbit: int, demo: bool) -> list[records.Row]:
     nodes = [rank // 2 for rank in range(size)] if size > 2 else [0, 1]
     with limited_links(size, mbit) as host, tempfile.TemporaryDirectory() as folder:
         store = TCPStore(
@@ -170,11 +173,22 @@ def case(size: int, mbit: int, demo: bool) -> list[dict[str, Any]]:
         for rank in range(size):
             pin = ["taskset", "-c", str(rank % (os.cpu_count() or 1))] if demo else []
             what = json.dumps([rank, size, host, store.port, demo, nodes, str(places[rank])])
-            command = ["ip", "netns", "exec", f"dasr{rank}", *pin, sys.executable, __file__, "--worker", what]
+            command = [
+                "ip",
+                "netns",
+                "exec",
+                f"dasr{rank}",
+                *pin,
+                sys.executable,
+                "-m",
+                MODULE,
+                "--worker",
+                what,
+            ]
             processes.append(subprocess.Popen(command, env=environment))
         codes = [process.wait(400) for process in processes]
         if any(codes):
-            raise SystemExit(f"learners ended with {codes}")
+            raise UserError(f"learners ended with statuses {codes}")
         found = [json.loads(place.read_text()) for place in places]
     alone = [statistics.median(one["steps"][ALONE]) for one in found]
     compute = Compute(fixed_s=max(alone))
@@ -202,27 +216,23 @@ def case(size: int, mbit: int, demo: bool) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
-    parser.add_argument("--json", type=Path, help="also write the lines there")
-    parser.add_argument("--only", choices=["fixed", "demo"])
+    parser = commandline.parser(__doc__)
+    parser.add_argument("--only", choices=["fixed", "demo"], help="one of the two kinds of gradient")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
-        *rest, out = json.loads(arguments.worker)
-        worker(*rest, Path(out))
+        rank, size, host, port, demo, nodes, out = json.loads(arguments.worker)
+        worker(rank, size, host, port, demo, nodes, Path(out))
     if os.geteuid() != 0 or subprocess.run(["tc", "-V"], capture_output=True).returncode:
-        print("SKIPPED: prediction needs root and tc (iproute2), to limit links", file=sys.stderr)
-        return
-    lines = []
+        raise UserError("root and tc (iproute2) are needed, to limit links")
+    lines: list[records.Row] = []
     for mbit in (1000, 100):
         for size, demo in ((4, False), (2, True)):
             if arguments.only in (None, "demo" if demo else "fixed"):
                 lines += case(size, mbit, demo)
-    if arguments.json:
-        arguments.json.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    commandline.keep(records.make("prediction", lines), arguments.record)
     print("worst error", max(abs(line["error_percent"]) for line in lines), "%")
 
 
 if __name__ == "__main__":
-    main()
+    commandline.run(main)

@@ -1,20 +1,17 @@
 """How fast the simulator is: virtual learners of `ad`, timing only, on one core.
 
-    python benchmarks/simulator.py [--json FILE]
+    python -m benchmarks.simulator --record benchmarks/results
 
 Bars: 1,024 learners x 1,000 steps in 60 s, 4,096 learners x 200 steps in 120 s.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import time
-from pathlib import Path
 
 import torch
 
+from benchmarks import commandline, records
 from dasr.planning.simulate import simulate
 from dasr.worlds.simulated import clusters
 
@@ -22,17 +19,16 @@ CASES = [("ad", 1024, 1000, 60.0), ("ad", 4096, 200, 120.0)]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", type=Path, help="also write the figures there")
+    parser = commandline.parser(__doc__)
+    parser.add_argument("--fraction", type=float, default=1.0, help="of the steps (1: those of the bars)")
     parser.add_argument("--cluster", default="paper", help="a preset or a description")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cluster = clusters.load(arguments.cluster)
     simulate("ad", 8, 8, cluster)  # imports
     lines = []
-    for strategy, learners, steps, bar in CASES:
+    for strategy, learners, all_steps, bar in CASES:
+        steps = max(1, round(arguments.fraction * all_steps))
         wall, processor = time.perf_counter(), time.process_time()
         result = simulate(strategy, learners, steps, cluster)
         wall, processor = time.perf_counter() - wall, time.process_time() - processor
@@ -43,18 +39,16 @@ def main() -> None:
             "cluster": cluster.name,
             "wall_s": round(wall, 1),
             "cpu_s": round(processor, 1),
-            "bar_s": bar,
+            "bar_s": bar * arguments.fraction,
             "us_per_step": round(1e6 * processor / learners / steps, 1),
             "mixes_per_learner": result.mixes_per_learner,
             "virtual_s": round(result.seconds, 1),
             "speedup": round(result.speedup, 1),
-            "host": f"{platform.processor() or platform.machine()}, Python {platform.python_version()}",
         }
         lines.append(line)
-        print(json.dumps(line), flush=True)
-    if arguments.json:
-        arguments.json.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        print("  ".join(f"{key} {value}" for key, value in line.items()), flush=True)
+    commandline.keep(records.make("simulator", lines), arguments.record)
 
 
 if __name__ == "__main__":
-    main()
+    commandline.run(main)

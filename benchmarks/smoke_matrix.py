@@ -1,8 +1,10 @@
 """Every strategy and every compression for some steps on real processes: held-out loss of the consensus
 model.
 
-torchrun --nproc-per-node=2 benchmarks/smoke_matrix.py --features F --alignments A --device cpu
-torchrun --nproc-per-node 2 benchmarks/smoke_matrix.py --features F --alignments A --reference cpu.json
+    torchrun --nproc-per-node 2 -m benchmarks.smoke_matrix --features F --alignments A --device cpu \
+        --record cpu.json
+    torchrun --nproc-per-node 2 -m benchmarks.smoke_matrix --features F --alignments A --reference cpu.json
+
 The last shard is held out. With --reference the means over seeds are compared with that run's (gloo on CPUs,
 say): asynchronous runs differ from time to time, and some others with every rounding. What the former learn
 also depends on how learners share the steps: gradients should be as long as the reference's (--least-ms), or
@@ -12,30 +14,28 @@ seen with 16 bits on CPUs (--narrow).
 
 from __future__ import annotations
 
-import argparse
 import functools
 import gc
 import json
-import sys
 import time
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.nn import functional
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout need not be installed
-
-from benchmarks.equality import CHUNK, HeldOut
+from benchmarks import commandline, records
 from benchmarks.launched import launched
 from benchmarks.throughput_clock import Slowed
 from dasr.config import ModelConfig
+from dasr.errors import UserError
 from dasr.features.feed import Feed
-from dasr.files import write_json
 from dasr.learner import optimizer
 from dasr.learner.learner import Budget, Learner
+from dasr.models import frontend
 from dasr.models.acoustic import AcousticModel
 from dasr.strategies import registry
 from dasr.strategies.parts.codecs import CODECS
@@ -44,9 +44,31 @@ from dasr.tasks.captured_task import CapturedTask
 from dasr.tasks.task import CopiesWeights
 from dasr.worlds.process.world import ProcessWorld, connect
 
+CHUNK = 21  # frames
 WARM_UP = 30  # steps
 ADAMW = 1 / 500  # of --rate: 1e-3, as usual. At five times that rounding alone moves a loss by 2 %
 MODEL = ModelConfig(layers=2, cells=128, bottleneck=64, subsampling=1)
+
+
+class HeldOut:
+    """Loss per frame of flat weights on the same chunks of the held-out shard, in float32."""
+
+    def __init__(self, feed: Feed, model: AcousticModel, device: str):
+        self.model, self.device = model.to(device).eval(), device
+        self.batches = [feed.next() for _ in range(feed.num_chunks // feed.batch)]
+        feed.close()
+
+    @torch.inference_mode()
+    def loss(self, weights: Tensor) -> float:
+        torch.nn.utils.vector_to_parameters(weights.clone(), self.model.parameters())
+        total = count = 0.0
+        for batch in self.batches:
+            frames, mean, istd, labels = (part.to(self.device) for part in batch)
+            logits = self.model(frontend.normalise(frames, mean, istd)).flatten(0, 1)
+            targets = labels.flatten().long()
+            total += float(functional.cross_entropy(logits, targets, ignore_index=-1, reduction="sum"))
+            count += float((targets >= 0).sum())
+        return total / count
 
 
 def cases() -> list[tuple[str, dict[str, Any]]]:
@@ -56,6 +78,11 @@ def cases() -> list[tuple[str, dict[str, Any]]]:
     for name in ("sc-allreduce", "sd", "ad"):
         found += [(name, {"compression": codec}) for codec in CODECS if codec != "fp32"]
     return found
+
+
+def losses_of(record: records.Record) -> dict[str, dict[str, float]]:
+    """Held-out losses of a smoke matrix: case -> seed -> loss."""
+    return {row["case"]: row["loss"] for row in record.rows}
 
 
 async def consensus(world: ProcessWorld, learner: Learner, run: Any) -> tuple[Tensor, list[int]]:
@@ -71,11 +98,13 @@ async def consensus(world: ProcessWorld, learner: Learner, run: Any) -> tuple[Te
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--features", type=Path, required=True)
-    parser.add_argument("--alignments", type=Path, required=True)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--steps", type=int, default=200)
+    parser = commandline.parser(__doc__)
+    parser.add_argument("--features", type=Path, required=True, help="folder of feature shards")
+    parser.add_argument("--alignments", type=Path, required=True, help="folder of alignment shards")
+    parser.add_argument(
+        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cuda or cpu"
+    )
+    parser.add_argument("--steps", type=int, default=200, help="of each learner, on average")
     parser.add_argument("--batch", type=int, default=32, help="chunks a step of each learner")
     parser.add_argument("--rate", type=float, default=0.5, help="learning rate (AdamW: a five-hundredth)")
     parser.add_argument(
@@ -90,30 +119,31 @@ def main() -> None:
     parser.add_argument(
         "--slow", type=float, default=1.0, help="the last learner's gradients last so many times as long"
     )
-    parser.add_argument("--reference", type=Path)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--reference", type=Path, help="a record to compare the losses with")
     args = parser.parse_args()
     if args.slow > 1 and args.device == "cpu" and not args.narrow:
         parser.error("on CPUs --slow needs --narrow")
     features = sorted(manifest.parent for manifest in args.features.glob("*/manifest.json"))
     if len(features) < 2:
         parser.error(f"{args.features}: two feature shards are needed at least, the last one is held out")
-    store, rank, size, device = launched(args.device)
     alignments = [args.alignments / p.name for p in features]
+    if lacking := [folder for folder in alignments if not (folder / "manifest.json").exists()]:
+        raise UserError(f"{lacking[0]}: no alignments; they are needed for each shard of {args.features}")
+    store, rank, size, device = launched(args.device)
     pdfs = json.loads((alignments[0] / "manifest.json").read_text())["num_pdfs"]
 
     def model() -> AcousticModel:
         return AcousticModel(MODEL, 40, pdfs)
 
     heldout = HeldOut(Feed(features[-1:], alignments[-1:], CHUNK, 256, 0, 1, 0), model(), str(device))
-    known = json.loads(args.reference.read_text())["loss"] if args.reference else {}
+    known = losses_of(records.read(args.reference)) if args.reference else {}
     losses: dict[str, dict[str, float]] = {}  # label -> seed -> loss
 
     def play(case: str, name: str, options: dict[str, Any], budget: int, seed: int) -> tuple[Tensor, str]:
         """A run of `budget` steps from the start: (consensus, what to tell of it)."""
         gc.collect()  # what earlier runs left, memory of other GPUs above all: not in the midst of this one
         nodes = [other * args.nodes // size for other in range(size)]
-        world = connect(dist.PrefixStore(case, store), rank, size, nodes, device)
+        world = connect(PrefixStore(case, store), rank, size, nodes, device)
         feed = Feed(features[:-1], alignments[:-1], CHUNK, args.batch, rank, size, seed=1 + seed)
         sort = registry.find(name).optimizer or "sgd"
         rate = ADAMW * args.rate if sort == "adamw" else args.rate
@@ -160,11 +190,14 @@ def main() -> None:
         if rank == 0 and both:
             here, there = (mean(found[label][seed] for seed in both) for found in (losses, known))
             print(f"{label:28} mean {here:.5f} ({there:.5f})  {100 * (here / there - 1):+.3f} %", flush=True)
-    if rank == 0 and args.json:
-        write_json(
-            args.json, {"loss": losses, "steps": args.steps, "batch": args.batch, "device": args.device}
-        )
+    if rank == 0:
+        rows = [{"case": label, "loss": found} for label, found in losses.items()]
+        for row in rows:
+            row["reference_loss"] = known.get(str(row["case"]), {})
+        settings = {"steps": args.steps, "batch": args.batch, "rate": args.rate, "device": args.device}
+        gpus = size if device.type == "cuda" else 0
+        commandline.keep(records.make("smoke-matrix", rows, settings, gpus), args.record)
 
 
 if __name__ == "__main__":
-    main()
+    commandline.run(main)

@@ -1,6 +1,6 @@
 """Throughput of each strategy when one of 8 simulated learners is 1, 2, 10 or 100 times slower.
 
-python benchmarks/straggler.py [--cluster paper] [--json FILE] [--figure docs/figures/straggler.svg]
+    python -m benchmarks.straggler --figure docs/figures/straggler.svg --record benchmarks/results
 
 Timing only: the paper's 43M model. "Of its own speeds": gradients a second over what the learners would do
 together if none of them ever waited.
@@ -8,19 +8,20 @@ together if none of them ever waited.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from benchmarks import commandline, records
 from dasr.planning.simulate import simulate
+from dasr.progress import progress
 from dasr.worlds.simulated import clusters
 from dasr.worlds.simulated.clusters import Slow
 
 LEARNERS = 8
 FACTORS = (1, 2, 10, 100)
-STRATEGIES = {
+STRATEGIES: dict[str, dict[str, Any]] = {
     "ad": {"mixing": "random-ring"},
     "h-ad": {"mixing": "random-ring"},
     "ac-ps": {"servers": 8},
@@ -31,18 +32,18 @@ STRATEGIES = {
 }
 
 
-def measure(cluster: str, steps: int) -> list[dict[str, object]]:
+def measure(cluster: str, steps: int) -> list[records.Row]:
     """One record a strategy and factor."""
     plain = clusters.load(cluster)
-    records = []
-    for strategy, options in STRATEGIES.items():
+    rows: list[records.Row] = []
+    for strategy, options in progress(STRATEGIES.items(), "strategies"):
         for factor in FACTORS:
             # h-ad: four nodes of two; a slow learner slows its node
             per_node = 2 if strategy == "h-ad" else 1
             slow = replace(plain, learners_per_node=per_node, slow=(Slow(3, factor),))
             result = simulate(strategy, LEARNERS, steps, slow, options=options)
             own = LEARNERS - 1 + 1 / factor
-            records.append(
+            rows.append(
                 {
                     "strategy": strategy,
                     "factor": factor,
@@ -51,10 +52,10 @@ def measure(cluster: str, steps: int) -> list[dict[str, object]]:
                     "wait_fraction": result.wait_fraction,
                 }
             )
-    return records
+    return rows
 
 
-def draw(records: list[dict[str, object]], path: Path, cluster: str) -> None:
+def draw(rows: list[records.Row], path: Path, cluster: str) -> None:
     """Bars: share of full speed, by strategy and factor; a tick where nobody would wait."""
     import matplotlib
 
@@ -65,9 +66,9 @@ def draw(records: list[dict[str, object]], path: Path, cluster: str) -> None:
     figure, axes = pyplot.subplots(figsize=(8.5, 3.6))
     width = 0.8 / len(FACTORS)
     for place, factor in enumerate(FACTORS):
-        mine = [record for record in records if record["factor"] == factor]
+        mine = [row for row in rows if row["factor"] == factor]
         at = [index + (place - 1.5) * width for index in range(len(mine))]
-        heights = [float(str(record["of_full_speed"])) for record in mine]
+        heights = [row["of_full_speed"] for row in mine]
         label = "all equal" if factor == 1 else f"{factor}x slower"
         axes.bar(
             at, heights, width * 0.92, label=label, color=("#2b5c8a", "#5b8fb9", "#e0a458", "#b5443a")[place]
@@ -90,28 +91,25 @@ def draw(records: list[dict[str, object]], path: Path, cluster: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = commandline.parser(__doc__)
     parser.add_argument("--cluster", default="paper", help="a preset or a description")
     parser.add_argument("--steps", type=int, default=300, help="batches of all learners together")
-    parser.add_argument("--json", type=Path, help="write the records here, a line each")
     parser.add_argument("--figure", type=Path, help="draw them here")
     given = parser.parse_args()
     began = time.perf_counter()
-    records = measure(given.cluster, given.steps)
+    rows = measure(given.cluster, given.steps)
     print(
         f"{'strategy':14s}" + "".join(f"{factor:>7d}x" for factor in FACTORS) + "   of the sum of own speeds"
     )
     for strategy in STRATEGIES:
-        mine = [float(str(record["of_own_speeds"])) for record in records if record["strategy"] == strategy]
+        mine = [row["of_own_speeds"] for row in rows if row["strategy"] == strategy]
         print(f"{strategy:14s}" + "".join(f"{value:8.2f}" for value in mine))
     print(f"{time.perf_counter() - began:.0f} s")
-    if given.json:
-        given.json.write_text("".join(json.dumps(record) + "\n" for record in records))
+    settings = {"cluster": given.cluster, "learners": LEARNERS, "steps": given.steps}
+    commandline.keep(records.make("straggler", rows, settings), given.record)
     if given.figure:
-        draw(records, given.figure, given.cluster)
+        draw(rows, given.figure, given.cluster)
 
 
 if __name__ == "__main__":
-    main()
+    commandline.run(main)

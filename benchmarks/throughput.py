@@ -1,26 +1,27 @@
 """Training speed of every strategy, beside plain PyTorch (and DDP with several GPUs) in the same run.
 
-# One GPU, synthetic shards on disk
-python benchmarks/throughput.py --batch 256 2560
-torchrun --nproc-per-node 2 benchmarks/throughput.py --strategies sc-allreduce ad   # B is each GPU's share
-python benchmarks/throughput.py --preset tiny --batch 8 --steps 4 --device cpu      # anywhere
+    python -m benchmarks.throughput --batch 256 2560      # one GPU, synthetic shards on disk
+    torchrun --nproc-per-node 2 -m benchmarks.throughput --strategies sc-allreduce ad   # --batch: of each GPU
+    python -m benchmarks.throughput --preset tiny --batch 8 --steps 4 --device cpu      # anywhere
+
+Speeds of several learners are summed. Efficiency is against the same learners each alone on its GPU: the mean
+of a run before and a run after the strategies, summed over learners.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
-import sys
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout need not be installed
-
+from benchmarks import commandline, records
 from benchmarks.launched import launched
 from benchmarks.throughput_rows import (
     CHUNK,
@@ -30,6 +31,7 @@ from benchmarks.throughput_rows import (
     strategy_row,
     synthetic,
 )
+from dasr.errors import UserError
 from dasr.features.feed import Feed
 from dasr.planning.calibration import SameBatch
 from dasr.worlds.process.world import ProcessWorld, connect
@@ -56,9 +58,7 @@ def show(rows: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = commandline.parser(__doc__)
     parser.add_argument(
         "--batch", type=int, nargs="+", default=[256, 2560], help="chunks a step of each learner"
     )
@@ -68,10 +68,11 @@ def main() -> None:
         default=[],
         help="ids, options after a colon: ad:mixing=ring,pace=2",
     )
-    parser.add_argument("--preset", choices=SHAPES, default="swb2000")
-    parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--warm-up", type=int, default=10)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--preset", choices=SHAPES, default="swb2000", help="model and data")
+    parser.add_argument("--steps", type=int, default=100, help="that count, of each learner")
+    parser.add_argument("--warm-up", type=int, default=10, help="steps before those")
+    device_default = "cuda" if torch.cuda.is_available() else "cpu"
+    parser.add_argument("--device", default=device_default, help="cuda or cpu")
     parser.add_argument("--cluster", help="predict on this cluster (of `dasr calibrate`) what is measured")
     parser.add_argument("--gradients", choices=["float32", "bfloat16"], default="float32", help="their type")
     parser.add_argument(
@@ -79,7 +80,6 @@ def main() -> None:
     )
     parser.add_argument("--features", type=Path, help="folder of feature shards (default: synthetic ones)")
     parser.add_argument("--alignments", type=Path, help="folder of alignment shards")
-    parser.add_argument("--json", type=Path, help="write the rows here")
     parser.add_argument(
         "--profile", type=Path, help="write a trace of the last strategy (chrome://tracing) here"
     )
@@ -89,7 +89,7 @@ def main() -> None:
         args.slow = 1.0
     if size > 1:
         backend = "nccl" if device.type == "cuda" else "gloo"
-        dist.init_process_group(backend, store=dist.PrefixStore("ddp", store), rank=rank, world_size=size)
+        dist.init_process_group(backend, store=PrefixStore("ddp", store), rank=rank, world_size=size)
     strategies = args.strategies or (
         ["single"] if size == 1 else ["sc-allreduce", "sd", "ad", "delay-by-one", "bmuf", "local"]
     )
@@ -98,27 +98,23 @@ def main() -> None:
         data = _shards(args, Path(folder))
         for batch in args.batch:
             rows += measure(args, store, rank, size, device, batch, strategies, data)
-    about = {
-        "gpu": torch.cuda.get_device_name() if device.type == "cuda" else platform.processor(),
-        "learners": size,
-    }
-    about |= {
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "preset": args.preset,
-        "steps": args.steps,
-        "gradients": args.gradients,
-    }
     if rank == 0:
-        print(json.dumps(about))
         show(rows)
-        if args.json:
-            args.json.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
+        settings = {"learners": size, "preset": args.preset, "steps": args.steps, "warm_up": args.warm_up}
+        settings |= {"gradients": args.gradients, "slow": args.slow, "peer_memory": _peer_memory()}
+        gpus = size if device.type == "cuda" else 0
+        commandline.keep(records.make("throughput", rows, settings, gpus), args.record)
     if size > 1:
         dist.destroy_process_group()
 
 
+def _peer_memory() -> str:
+    return os.environ.get("DASR_PEER_MEMORY", "1")
+
+
 def _shards(args: argparse.Namespace, folder: Path) -> tuple[list[Path], list[Path]]:
+    if (args.features is None) != (args.alignments is None):
+        raise UserError("--features and --alignments are given together")
     if args.features is None:
         shape = SHAPES[args.preset]
         return synthetic(folder, shape[1], shape[2], shape[3])
@@ -134,20 +130,20 @@ def measure(
     device: torch.device,
     batch: int,
     names: list[str],
-    data: Any,
+    data: tuple[list[Path], list[Path]],
 ) -> list[dict[str, Any]]:
-    """All rows of one batch size. Speeds of several learners are summed; efficiency is against one learner
-    alone, the mean of before and after."""
+    """All rows of one batch size, as the module says."""
     margin = SHAPES[args.preset][0].margin
 
     def feed() -> Feed:
-        return Feed(*data, CHUNK, batch, rank, size, seed=1, context=margin)
+        features, alignments = data
+        return Feed(features, alignments, CHUNK, batch, rank, size, seed=1, context=margin)
 
     def world(row: int) -> ProcessWorld:
-        return connect(dist.PrefixStore(f"{batch}/{row}", store), rank, size, device=device)
+        return connect(PrefixStore(f"{batch}/{row}", store), rank, size, device=device)
 
-    alone = dist.PrefixStore(f"alone/{rank}", store)
-    solo = connect(dist.PrefixStore(str(batch), alone), 0, 1, device=device)
+    alone = PrefixStore(f"alone/{rank}", store)
+    solo = connect(PrefixStore(str(batch), alone), 0, 1, device=device)
     alone_source = feed()
     rows = [plain_row(solo, alone_source, args, batch, ddp=False)]
     if size > 1:
@@ -199,4 +195,4 @@ def _value(text: str) -> Any:
 
 
 if __name__ == "__main__":
-    main()
+    commandline.run(main)

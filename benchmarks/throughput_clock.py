@@ -55,11 +55,11 @@ class Slowed:
             return
         if not self.cycles_a_second:
             began = Mark(device)
-            torch.cuda._sleep(20_000_000)
+            torch.cuda._sleep(20_000_000)  # type: ignore[no-untyped-call]
             ended = Mark(device)
             synchronize(device)
             self.cycles_a_second = 20e6 / began.seconds_to(ended)
-        torch.cuda._sleep(max(1, round(self.pause_s * self.cycles_a_second)))
+        torch.cuda._sleep(max(1, round(self.pause_s * self.cycles_a_second)))  # type: ignore[no-untyped-call]
 
 
 BLOCK = 24  # steps: three blocks of `bmuf` and `local`, so that their ends are in the time
@@ -121,7 +121,8 @@ class Mark:
     """A moment of the device, or of the host where there is none."""
 
     def __init__(self, device: torch.device):
-        self.event = torch.cuda.Event(enable_timing=True) if device.type == "cuda" else None
+        timed: Any = torch.cuda.Event
+        self.event = timed(enable_timing=True) if device.type == "cuda" else None
         if self.event is not None:
             self.event.record()
         self.time = time.perf_counter()
@@ -129,7 +130,7 @@ class Mark:
     def seconds_to(self, later: Mark) -> float:
         if self.event is None or later.event is None:
             return later.time - self.time
-        return self.event.elapsed_time(later.event) / 1e3
+        return float(self.event.elapsed_time(later.event)) / 1e3
 
 
 def synchronize(device: torch.device) -> None:

@@ -151,7 +151,7 @@ def plain_row(
         with torch.autocast(device.type, torch.bfloat16):
             logits = network(frames)
             loss: Tensor = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets, ignore_index=-1)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         sgd.step()
         return loss
 

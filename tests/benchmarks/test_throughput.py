@@ -27,17 +27,9 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.slow
 def test_throughput_of_two_learners_beside_ddp_on_a_cpu(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += [
-        str(ROOT / "benchmarks" / "throughput.py"),
-        "--preset",
-        "tiny",
-        "--device",
-        "cpu",
-        "--batch",
-        "4",
-    ]
+    command += ["-m", "benchmarks.throughput", "--preset", "tiny", "--device", "cpu", "--batch", "4"]
     command += ["--steps", "3", "--warm-up", "1", "--strategies", "sc-allreduce:compression=bf16", "ad"]
-    subprocess.run([*command, "--json", str(tmp_path / "rows.json")], check=True, timeout=300)
+    subprocess.run([*command, "--record", str(tmp_path / "rows.json")], check=True, timeout=300, cwd=ROOT)
     rows = {row["what"]: row for row in json.loads((tmp_path / "rows.json").read_text())["rows"]}
     assert {"plain PyTorch", "DDP", "single", "ad", "sc-allreduce:compression=bf16"} <= rows.keys()
     assert all(row["kframes_per_s"] > 0 for row in rows.values())
