@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from dasr import checksums
 from dasr.corpora import tables
 from dasr.errors import UserError
 
@@ -69,6 +70,7 @@ class _Parser:
         raise UserError(f"{self.path}:{self.number}: {why}")
 
     def grams(self) -> Iterator[tuple[int, Gram, float, float]]:
+        checksums.check(self.path)
         began, order = False, 0
         for line in self._lines():
             if not began:

@@ -12,11 +12,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dasr import checksums
 from dasr.corpora import rxfilename
 from dasr.corpora.language import RESERVED
 from dasr.corpora.rejects import Rejects
 from dasr.corpora.tables import fields, read_table
 from dasr.errors import UserError
+from dasr.files import write_json
 
 
 @dataclass(frozen=True)
@@ -198,3 +200,5 @@ def write_data_dir(folder: Path, entries: Iterable[Entry]) -> None:
         files["feats.scp"] = (f"{e.utterance} {e.feats}" for e in entries if e.feats)
     for name, lines in files.items():
         (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    sums = {name: checksums.of_file(folder / name) for name in files}
+    write_json(folder / checksums.MANIFEST, {"num_utterances": len(entries), checksums.FILES: sums})

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from dasr import checksums
 from dasr.corpora.rejects import Rejects
 from dasr.errors import UserError
 
@@ -41,9 +42,9 @@ def lines_of(data: bytes) -> list[bytes]:
 
 
 def read_bytes(path: Path, what: str = "") -> bytes:
-    """Raises UserError where the file cannot be read."""
+    """Raises UserError where the file cannot be read, or is not what its stage wrote."""
     try:
-        return path.read_bytes()
+        return checksums.check_bytes(path, path.read_bytes())
     except OSError as error:
         raise UserError(f"cannot read {what}{path}: {error.strerror}") from None
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dasr import checksums
 from dasr.corpora import tables
 from dasr.errors import UserError
 
@@ -47,6 +48,7 @@ def read_graph(path: Path) -> Any:
 
     if not path.is_file():
         raise UserError(f"no decoding graph at {path}: run `dasr graph` first")
+    checksums.check(path)
     graph = kaldifst.StdVectorFst.read(str(path))
     if graph is None:
         raise UserError(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +20,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from dasr import checksums
 from dasr.errors import UserError
 from dasr.files import atomic, write_json
 
@@ -70,10 +70,11 @@ def _line(error: Exception) -> str:
 
 def checksum(arrays: Sequence[NDArray[Any]]) -> str:
     """CRC-32 over the bytes of all arrays in order, as `crc32:xxxxxxxx`."""
-    value = 0
-    for array in arrays:
-        value = zlib.crc32(np.ascontiguousarray(array).data.cast("B"), value)
-    return f"crc32:{value:08x}"
+    return checksums.of_bytes(np.ascontiguousarray(array).data.cast("B") for array in arrays)
+
+
+def _names_checksum(utterances: Sequence[str], speakers: Sequence[str]) -> str:
+    return checksums.of_bytes([json.dumps([list(utterances), list(speakers)]).encode()])
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -150,7 +151,8 @@ def write_shard(
         {"utterances": names, "speakers": speakers, "kind": kind, "frame_shift_ms": 10.0},
     )
     counts = {"num_frames": len(frames), "num_utterances": len(names), "dim": frames.shape[1]}
-    manifest = {"kind": kind, **counts, **about, "checksum": checksum(list(arrays.values()))}
+    sums = {"checksum": checksum(list(arrays.values())), "names_checksum": _names_checksum(names, speakers)}
+    manifest = {"kind": kind, **counts, **about, **sums}
     write_json(folder / "manifest.json", manifest)
     return manifest
 
@@ -195,6 +197,10 @@ class Shard:
         if shape != told or found != right or len(self.offsets) != len(self.utterances) + 1:
             raise UserError(
                 f"{self._path} does not match its manifest.json (frames {shape}, manifest {told}); {REMAKE}"
+            )
+        if _names_checksum(self.utterances, self.speakers) != self.manifest.get("names_checksum"):
+            raise UserError(
+                f"{self._path}: utterances or speakers do not have the checksum of manifest.json; {REMAKE}"
             )
 
     @property

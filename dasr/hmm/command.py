@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from dasr import checksums
 from dasr import config as configuration
 from dasr.config import Config
 from dasr.errors import UserError
@@ -74,7 +75,7 @@ def hmm(config_file: Path, jobs: int) -> None:
             system.write_system(folder, lexicon, first, model, counts)
             num_pdfs = model.gmm.num_pdfs
         about = {"num_pdfs": num_pdfs, "hmm": config.hmm.model_dump(), "rejected": list(rejects.rows())}
-        write_json(folder / "manifest.json", about)
+        write_json(folder / checksums.MANIFEST, {**about, checksums.FILES: checksums.of_folder(folder)})
     click.echo(f"{results / 'hmm'}: {num_pdfs} tied states", err=True)
 
 
@@ -136,7 +137,9 @@ def lm(config_file: Path) -> None:
     text = results / "corpus" / "train" / "text"
     sentences = [tables.fields(line) for line in tables.read_table(text, Rejects("lm")).values()]
     model = ngram.estimate(sentences, vocabulary, config.decoding.ngram_order)
-    write_text(results / "lm" / "ngram.arpa", model.arpa())
+    with atomic(results / "lm") as folder:
+        write_text(folder / "ngram.arpa", model.arpa())
+        write_json(folder / checksums.MANIFEST, {checksums.FILES: checksums.of_folder(folder)})
     click.echo(f"{results / 'lm' / 'ngram.arpa'}: {model.summary()}", err=True)
 
 
@@ -156,7 +159,8 @@ def graph(language_model: str, config_file: Path) -> None:
     system = HmmSystem.load(results / "hmm")
     with atomic(results / "graphs" / language_model) as folder:
         summary = compiler.write_graph(folder, system, arpa)
-        write_json(folder / "manifest.json", {"lm": language_model, **summary})
+        sums = checksums.of_folder(folder)
+        write_json(folder / checksums.MANIFEST, {"lm": language_model, **summary, checksums.FILES: sums})
     click.echo(
         f"{results / 'graphs' / language_model}: {summary['states']} states, {summary['arcs']} arcs", err=True
     )

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dasr import checksums
 from dasr.corpora import tables
 from dasr.errors import UserError
 from dasr.files import write_text
@@ -50,11 +51,12 @@ class HmmSystem:
 
     @classmethod
     def load(cls, folder: Path | str) -> HmmSystem:
-        """Raises UserError if `folder` is not a whole HMM system."""
+        """Raises UserError if `folder` is not a whole HMM system, or a file in it has changed since."""
         folder = Path(folder)
         for name in ("phones.txt", "words.txt", "tree", "final.mdl", "L.fst", "pdf_counts.txt"):
             if not (folder / name).is_file():
                 raise UserError(f"{folder} is not an HMM system: it has no {name}; run `dasr hmm`")
+        checksums.check_folder(folder)
         return cls(folder)
 
     @cached_property

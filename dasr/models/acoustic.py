@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from dasr import checksums
 from dasr.config import ModelConfig
 from dasr.errors import UserError
 from dasr.files import atomic
@@ -116,8 +118,16 @@ def save(model: AcousticModel, path: Path, facts: dict[str, Any] | None = None) 
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     metadata = {"format": "pt", "acoustic_model": json.dumps(shape), "facts": json.dumps(facts or {})}
+    metadata["checksum"] = _checksum(tensors, metadata)
     with atomic(path, durable=True) as temporary:
         save_file(tensors, temporary, metadata)
+
+
+def _checksum(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """Of all that a model's file says: a bit that flips changes what is recognised, not whether it loads."""
+    said = [f"{name}={metadata[name]}".encode() for name in ("acoustic_model", "facts")]
+    named = ((name.encode(), tensors[name].cpu().contiguous().numpy()) for name in sorted(tensors))
+    return checksums.of_bytes([*said, *itertools.chain.from_iterable(named)])
 
 
 def load(run_dir: Path | str, device: str = "cpu") -> AcousticModel:
@@ -127,6 +137,8 @@ def load(run_dir: Path | str, device: str = "cpu") -> AcousticModel:
         with safe_open(path, framework="pt", device=device) as stored:
             shape = json.loads(stored.metadata()["acoustic_model"])
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+            if stored.metadata()["checksum"] != _checksum(tensors, stored.metadata()):
+                raise ValueError("it does not have the checksum that was written with it")
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: the run has not been trained to its end") from None
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:

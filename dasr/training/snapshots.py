@@ -6,13 +6,15 @@ snapshots/0003/rank0002.safetensors      learner 2 when all learners had seen 3/
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from dasr import checksums
 from dasr.errors import UserError
 from dasr.files import atomic
 
@@ -32,13 +34,10 @@ def write(run_dir: Path, point: int, snapshot: Snapshot) -> None:
     """Write one learner's snapshot of that point (from 1), atomically. Raises UserError."""
     path = run_dir / "snapshots" / f"{point:04d}" / f"rank{snapshot.rank:04d}.safetensors"
     facts = {"samples": snapshot.samples, "seconds": snapshot.seconds, "epochs": snapshot.epochs}
+    said, weights = {key: str(value) for key, value in facts.items()}, snapshot.weights.cpu()
     try:
         with atomic(path) as temporary:
-            save_file(
-                {"weights": snapshot.weights.cpu()},
-                temporary,
-                {key: str(value) for key, value in facts.items()},
-            )
+            save_file({"weights": weights}, temporary, {**said, "checksum": _checksum(weights, said)})
     except OSError as error:
         raise UserError(f"cannot write the snapshot {path}: {error.strerror or error}") from None
 
@@ -49,14 +48,24 @@ def points(run_dir: Path) -> list[int]:
 
 
 def read(run_dir: Path, point: int) -> list[Snapshot]:
-    """All learners' snapshots of a point, in the order of ranks."""
-    found = []
-    for path in sorted((run_dir / "snapshots" / f"{point:04d}").glob("rank*.safetensors")):
+    """All learners' snapshots of a point, in the order of ranks. Raises UserError for one that is damaged."""
+    paths = sorted((run_dir / "snapshots" / f"{point:04d}").glob("rank*.safetensors"))
+    return [_read(path) for path in paths]
+
+
+def _read(path: Path) -> Snapshot:
+    try:
         rank = int(re.sub(r"\D", "", path.stem))
         with safe_open(path, framework="pt") as stored:
-            facts = stored.metadata()
-            weights = stored.get_tensor("weights")
-        found.append(
-            Snapshot(weights, rank, int(facts["samples"]), float(facts["seconds"]), float(facts["epochs"]))
-        )
-    return found
+            said, weights = stored.metadata(), stored.get_tensor("weights")
+        if said["checksum"] != _checksum(weights, said):
+            raise ValueError("it does not have the checksum that was written with it")
+        return Snapshot(weights, rank, int(said["samples"]), float(said["seconds"]), float(said["epochs"]))
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        why = " ".join(str(error).split())[:120]
+        raise UserError(f"{path} is not a snapshot ({why}): train the run again") from None
+
+
+def _checksum(weights: Tensor, said: Mapping[str, str]) -> str:
+    facts = [f"{key}={said[key]}".encode() for key in ("samples", "seconds", "epochs")]
+    return checksums.of_bytes([*facts, weights.contiguous().numpy()])

@@ -33,6 +33,7 @@ def audio_of(config: Config, index: int) -> tuple[str, Path, Path]:
 def replace_audio(config: Config, index: int, place: str) -> str:
     name, old, scp = audio_of(config, index)
     scp.write_text(scp.read_text().replace(str(old), place))
+    scp.with_name("manifest.json").unlink(missing_ok=True)  # as in a folder that dasr did not write
     return name
 
 
