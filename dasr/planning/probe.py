@@ -77,13 +77,13 @@ def sizes(max_bytes: int) -> list[int]:
 
 async def _exchange(world: ProcessWorld, buffer: torch.Tensor, peer: int) -> None:
     if peer < world.size:  # an odd one out waits for the others
-        await world.exchange(buffer, peer, tag=9)
+        await world.exchange((buffer,), peer, tag=9)
 
 
 async def _with_neighbours(world: ProcessWorld, buffer: torch.Tensor) -> None:
     """Two exchanges at once, as on a ring."""
     neighbours = [(world.rank + 1) % world.size, (world.rank - 1) % world.size]
-    for exchange in [world.exchange(buffer, peer, tag=12) for peer in neighbours]:
+    for exchange in [world.exchange((buffer,), peer, tag=12) for peer in neighbours]:
         await exchange
 
 
@@ -102,7 +102,7 @@ async def _timed(world: ProcessWorld, repeats: int, action: Callable[[], Any]) -
         _synchronize(world)
         times.append(time.perf_counter() - start)
     own = torch.tensor([statistics.median(times[2:])], dtype=torch.float64)
-    return [float(one) for one in await world.all_gather(own) if isinstance(one, torch.Tensor)]
+    return [float(one) for (one,) in await world.all_gather((own,))]
 
 
 def _variation(delays: list[float]) -> float:
@@ -144,7 +144,7 @@ async def _busy_gpu(world: ProcessWorld, work: Work, weights: torch.Tensor) -> B
         await world.all_reduce(torch.zeros(1))
         _synchronize(world)
         start = time.perf_counter()
-        passing = world.exchange(weights, peer, tag=11) if len(weights) and peer < world.size else None
+        passing = world.exchange((weights,), peer, tag=11) if len(weights) and peer < world.size else None
         await world.compute(work)
         if passing is not None:
             await passing
@@ -166,12 +166,11 @@ async def _busy(world: ProcessWorld, work: Work, message: torch.Tensor) -> Busy:
         while True:
             start = time.perf_counter()
             mine = torch.tensor([float(stop.is_set())])
-            its = await world.exchange(mine, world.rank ^ 1, tag=10)
-            if isinstance(its, torch.Tensor) and (its.item() or mine.item()):
+            (its,) = await world.exchange((mine,), world.rank ^ 1, tag=10)
+            if its.item() or mine.item():
                 return
             sent = weights.clone()
-            theirs = await world.exchange(sent, world.rank ^ 1, tag=11)
-            assert isinstance(theirs, torch.Tensor)
+            (theirs,) = await world.exchange((sent,), world.rank ^ 1, tag=11)
             weights.add_(torch.zeros_like(sent).add_(theirs - sent, alpha=0.5))  # as gossip does
             if not stop.is_set():
                 found.exchanges.append(time.perf_counter() - start)

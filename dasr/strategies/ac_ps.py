@@ -18,7 +18,7 @@ from torch import Tensor
 
 from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
-from dasr.strategies.parts.codecs import Encoded
+from dasr.strategies.parts.codecs import Encoded, codec
 from dasr.strategies.parts.gossip import PublicCopy
 from dasr.strategies.parts.means import Feedback
 from dasr.strategies.parts.options import Positive
@@ -96,25 +96,23 @@ class AsyncParameterServer(Strategy):
                 continue
             pushed = self.pushed[server].encode(part)
             await world.send((torch.tensor([kind]), *pushed), server, PUSH)
-            replies[server] = world.receive((torch.tensor([0]), *pushed), server, PULL)
+            replies[server] = world.receive(server, PULL)
         for server, reply in replies.items():
-            answer = await reply
-            answers[server] = answer if isinstance(answer, tuple) else (answer,)
+            answers[server] = await reply
         for server, shard in enumerate(self.learner.weights.tensor_split(self.servers)):
             shard.copy_(self.views[server].receive(answers[server][1:], shard))
         return int(answers[0][0])
 
     async def serve(self, shard: Shard) -> None:
         """Answer the others until each has made its last pull, or is lost."""
-        shape = Feedback(self.pushed[0].spec)
-        like = (torch.tensor([0]), *shape.encode(shard.model))
+        decoder = codec(self.pushed[0].spec)
         others = set(range(self.world.size)) - {self.world.rank}
         while others:
             try:
-                source, message = await self.world.receive_any(like, PUSH)
+                source, message = await self.world.receive_any(PUSH)
                 kind, *update = message
                 work = int(kind) == WORK
-                decoded = shape.codec.decode(tuple(update), shard.model) if work else None
+                decoded = decoder.decode(tuple(update), shard.model) if work else None
                 await self.world.send(shard.serve(source, decoded), source, PULL)
                 others -= set() if work else {source}
             except PeerLost as lost:

@@ -21,7 +21,6 @@ from dasr.strategies.learner import Learner
 from dasr.strategies.parts.codecs import codec
 from dasr.strategies.parts.means import Feedback
 from dasr.strategies.parts.options import Positive
-from dasr.worlds.interface import Payload
 
 PUSH, PULL = 1, 2  # tags of messages
 
@@ -46,11 +45,11 @@ class SyncParameterServer(Strategy):
         payloads = [pushed.encode(shard) for pushed, shard in zip(self.pushed, shards, strict=True)]
         remote = [server for server in range(self.servers) if server != world.rank]
         sending: list[Awaitable[None]] = [world.send(payloads[server], server, PUSH) for server in remote]
-        replies = [world.receive(payloads[server], server, PULL) for server in remote]
+        replies = [world.receive(server, PULL) for server in remote]
         if world.rank < self.servers:
             sending += await self.serve(shards[world.rank], payloads[world.rank])
         for server, reply in zip(remote, replies, strict=True):
-            shards[server].copy_(self.decode(await reply, shards[server]))
+            shards[server].copy_(self.codec.decode(await reply, shards[server]))
         for sent in sending:
             await sent
         learner.update()
@@ -58,16 +57,13 @@ class SyncParameterServer(Strategy):
     async def serve(self, shard: Tensor, own: tuple[Tensor, ...]) -> list[Awaitable[None]]:
         """Average everyone's gradients of the shard hosted here into `shard`; send the others the mean."""
         world = self.world
-        arriving = {rank: world.receive(own, rank, PUSH) for rank in self.others}
+        arriving = {rank: world.receive(rank, PUSH) for rank in self.others}
         total = torch.zeros_like(shard)
         for rank in range(world.size):
-            total += self.decode(await arriving[rank] if rank in arriving else own, shard)
+            total += self.codec.decode(await arriving[rank] if rank in arriving else own, shard)
         mean = self.pulled.encode(total / world.size)
-        shard.copy_(self.decode(mean, shard))
+        shard.copy_(self.codec.decode(mean, shard))
         return [world.send(mean, rank, PULL) for rank in self.others]
-
-    def decode(self, payload: Payload, like: Tensor) -> Tensor:
-        return self.codec.decode(payload if isinstance(payload, tuple) else (payload,), like)
 
     def state_dict(self) -> dict[str, Any]:
         return {"pushed": [one.state_dict() for one in self.pushed], "pulled": self.pulled.state_dict()}

@@ -63,8 +63,7 @@ class StochasticGradientPush(Strategy):
         assert out.known is not None
         x.sub_(out.known)  # what is not sent is kept, so that nothing is lost
         sending = world.send(payload, to)
-        received = await world.receive(payload, source)
-        *share, weight = received
+        *share, weight = await world.receive(source)
         x.add_(back.receive(tuple(share), x))
         self.push = self.push - half + weight
         await sending

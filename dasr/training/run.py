@@ -110,9 +110,7 @@ async def _resume(learner: Learner, strategy: Strategy, callbacks: RunCallbacks)
             await world.count("batches", step)
     else:
         padded = torch.tensor([*mine, *[-1] * (KEPT + 1 - len(mine))])
-        sound = [
-            set(steps.tolist()) for steps in await world.all_gather(padded) if isinstance(steps, torch.Tensor)
-        ]
+        sound = [set(steps.tolist()) for (steps,) in await world.all_gather((padded,))]
         step = max(set.intersection(*sound), default=-1)
     for name, value in asdict(Accounts()).items():  # start-up is not training
         setattr(world.accounts, name, value)
@@ -145,10 +143,10 @@ async def _finish(learner: Learner, callbacks: RunCallbacks, run: Run, chunk_fra
         members = call.members
     weights = learner.copy()
     await world.all_reduce(weights, members)
-    packed = await world.all_gather(pack(record), members)
+    packed = await world.all_gather((pack(record),), members)
     if world.rank != members[0]:
         return True
-    records = [unpack(part) for part in packed if isinstance(part, torch.Tensor)]
+    records = [unpack(part) for (part,) in packed]
     metrics = callbacks.metrics or Metrics.append(callbacks.run_dir)
     for one in records:
         metrics.write("learner", **one)

@@ -17,8 +17,16 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-Payload = Tensor | tuple[Tensor, ...]
-"""What is sent: one flat tensor, or the several tensors of a compressed one (shapes known to both ends)."""
+Payload = tuple[Tensor, ...]
+"""What is sent: some tensors, whose dtypes and shapes travel with them."""
+
+
+def bytes_of(payload: Payload) -> int:
+    """Raises TypeError for a tensor that is not in a tuple."""
+    if not isinstance(payload, tuple):
+        raise TypeError(f"a payload is a tuple of tensors, not a {type(payload).__name__}: send (tensor,)")
+    return sum([part.nbytes for part in payload])
+
 
 ALL = slice(None)  # of a vector
 GRADIENT_LOOP = "main"  # the name of the activity that a learner starts with
@@ -119,17 +127,18 @@ class World(Protocol):
 
     def send(self, payload: Payload, to: int, tag: int = 0) -> Awaitable[None]: ...
 
-    def receive(self, like: Payload, source: int, tag: int = 0) -> Awaitable[Payload]:
-        """A payload of the shapes of `like` (not overwritten). Raises PeerLost."""
+    def receive(self, source: int, tag: int = 0) -> Awaitable[Payload]:
+        """The next payload that `source` sent with this tag. Raises PeerLost."""
         ...
 
-    def receive_any(self, like: Payload, tag: int = 0) -> Awaitable[tuple[int, Payload]]:
-        """The next message of this tag from whomever: (source, payload). Raises PeerLost, once for each that
-        died, and when all others have finished."""
+    def receive_any(self, tag: int = 0) -> Awaitable[tuple[int, Payload]]:
+        """The next message with this tag: (its source, its payload). Raises PeerLost, once for each learner
+        that died, and when all others have finished."""
         ...
 
     def exchange(self, payload: Payload, peer: int, tag: int = 0) -> Awaitable[Payload]:
-        """Send mine to `peer` and receive its (same shapes). Raises PeerLost."""
+        """Send `payload` to `peer` and receive its payload, which has the same dtypes and shapes. Raises
+        PeerLost."""
         ...
 
     def all_reduce(

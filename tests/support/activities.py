@@ -24,21 +24,20 @@ async def everything(world: World) -> dict[str, Any]:
     mean = await world.all_reduce(torch.full((5,), float(rank)))
     total = await world.all_reduce(torch.full((3,), float(rank), dtype=torch.float64), op="sum")
     gathered = await world.all_gather((torch.tensor([rank]), torch.tensor([0.5 * rank], dtype=torch.float16)))
-    await world.send(torch.tensor([float(rank)]), right, tag=7)
-    await world.send(torch.tensor([float(rank) + 100]), right, tag=8)
-    second = await world.receive(torch.empty(1), left, tag=8)
-    first = await world.receive(torch.empty(1), left, tag=7)
-    swapped = await world.exchange(torch.tensor([rank, -rank]), right if rank % 2 == 0 else left, tag=1)
-    assert isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor)
-    assert isinstance(swapped, torch.Tensor)
+    await world.send((torch.tensor([float(rank)]),), right, tag=7)
+    await world.send((torch.tensor([float(rank) + 100]), torch.zeros(2, 0, dtype=torch.bool)), right, tag=8)
+    second, empty = await world.receive(left, tag=8)
+    (first,) = await world.receive(left, tag=7)
+    assert empty.shape == (2, 0) and empty.dtype == torch.bool
+    (swapped,) = await world.exchange((torch.tensor([rank, -rank]),), right if rank % 2 == 0 else left, tag=1)
     sources = []
     if rank == 0:
         for _ in range(size - 1):
-            source, payload = await world.receive_any(torch.empty(1), tag=3)
-            assert isinstance(payload, torch.Tensor) and payload.item() == 10.0 * source
+            source, (number,) = await world.receive_any(tag=3)
+            assert number.item() == 10.0 * source
             sources.append(source)
     else:
-        await world.send(torch.tensor([10.0 * rank]), 0, tag=3)
+        await world.send((torch.tensor([10.0 * rank]),), 0, tag=3)
     counts = [await world.count("budget", 1) for _ in range(5)]
     roll = await world.roll_call(rank != 1, float(-rank), float(rank))
     return {
@@ -95,13 +94,13 @@ async def ring_of_survivors(world: World) -> tuple[list[int], tuple[int, ...]]:
     rank, size = world.rank, world.size
     lost = []
     if rank == 2:
-        await world.exchange(torch.ones(1000), 3)
+        await world.exchange((torch.ones(1000),), 3)
         await world.sleep(0.2)
         os.kill(os.getpid(), signal.SIGKILL)
     if rank == 3:
-        await world.exchange(torch.ones(1000), 2)
+        await world.exchange((torch.ones(1000),), 2)
     try:
-        await world.receive(torch.empty(4), 2, tag=5)
+        await world.receive(2, tag=5)
     except PeerLost as error:
         lost.append(error.rank)
     roll = await world.roll_call(True)
@@ -109,9 +108,9 @@ async def ring_of_survivors(world: World) -> tuple[list[int], tuple[int, ...]]:
         at = roll.members.index(rank)
         right = roll.members[(at + 1) % len(roll.members)]
         left = roll.members[(at - 1) % len(roll.members)]
-        await world.send(torch.full((1000,), float(turn)), right)
-        got = await world.receive(torch.empty(1000), left)
-        assert isinstance(got, torch.Tensor) and got.sum().item() == 1000.0 * turn
+        await world.send((torch.full((1000,), float(turn)),), right)
+        (got,) = await world.receive(left)
+        assert got.sum().item() == 1000.0 * turn
     assert size == 4
     return lost, roll.members
 
@@ -150,13 +149,13 @@ async def waits_for_the_last(world: World) -> dict[str, tuple[float, float]]:
     rank, one, spent = world.rank, torch.ones(1), {}
 
     async def receive() -> None:
-        await (world.send(one, 0) if rank == 1 else world.receive(one, 1))
+        await (world.send((one,), 0) if rank == 1 else world.receive(1))
 
     ways: dict[str, Callable[[], Awaitable[Any]]] = {
-        "exchange": lambda: world.exchange(one, 1 - rank),
+        "exchange": lambda: world.exchange((one,), 1 - rank),
         "receive": receive,
         "all_reduce": lambda: world.all_reduce(one.clone(), (0, 1)),
-        "all_gather": lambda: world.all_gather(one, (0, 1)),
+        "all_gather": lambda: world.all_gather((one,), (0, 1)),
         "roll_call": lambda: world.roll_call(True),
     }
     for name, way in ways.items():

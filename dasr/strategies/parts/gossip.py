@@ -55,7 +55,7 @@ class PublicCopy:
 
     def receive(self, payload: Payload, like: Tensor) -> Tensor:
         """The vector as this end knows it after the message."""
-        decoded = self.codec.decode(payload if isinstance(payload, tuple) else (payload,), like)
+        decoded = self.codec.decode(payload, like)
         self.known = decoded if self.codec.exact or self.known is None else self.known + decoded
         return self.known
 
@@ -100,8 +100,7 @@ class Gossip:
             payload = mine.send(weights)
             sent = mine.known
             assert sent is not None
-            exchange = self.world.exchange(payload[0] if len(payload) == 1 else payload, peer)
-            exchanges.append((peer, its, sent, exchange))
+            exchanges.append((peer, its, sent, self.world.exchange(payload, peer)))
         others = max(1, len(set(partners) - joining))
         scale = 1 / others if self.world.rank in joining else self.gamma / (1 + len(partners))
         return LazyAwaitable(lambda: self._differences(weights, exchanges, joining, scale))

@@ -14,7 +14,7 @@ from dasr.strategies.learner import Learner, LinearCombination
 from dasr.strategies.parts.buckets import Buckets
 from dasr.strategies.parts.codecs import Cast, Encoded, PowerSGD, codec
 from dasr.strategies.parts.gossip import LazyAwaitable
-from dasr.worlds.interface import ALL, World
+from dasr.worlds.interface import ALL, Payload, World
 
 
 class Feedback:
@@ -146,10 +146,14 @@ class ModelMean(Mean):
 
         Two learners exchange theirs: none adds up anything for the other."""
         if self.exact and self.world.size == 2:
-            theirs = self.world.exchange(weights, 1 - self.world.rank)
-            return LazyAwaitable(lambda: self._apart(0.5, weights, theirs))
+            theirs = self.world.exchange((weights,), 1 - self.world.rank)
+            return LazyAwaitable(lambda: self._half_apart(weights, theirs))
         mean = self.of(weights)
         return LazyAwaitable(lambda: self._apart(1.0, weights, mean))
+
+    async def _half_apart(self, weights: Tensor, coming: Awaitable[Payload]) -> LinearCombination:
+        (theirs,) = await coming
+        return [(0.5, theirs), (-0.5, weights)]
 
     async def _apart(self, factor: float, weights: Tensor, coming: Awaitable[Any]) -> LinearCombination:
         return [(factor, await coming), (-factor, weights)]

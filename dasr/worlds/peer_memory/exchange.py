@@ -13,7 +13,6 @@ from torch import Tensor
 from dasr.cuda.streams import record_event, wait_for
 from dasr.worlds.interface import Payload, Ready
 from dasr.worlds.peer_memory.signals import EXCHANGE
-from dasr.worlds.process.wire import parts_of
 
 if TYPE_CHECKING:
     from dasr.worlds.peer_memory.region import PeerMemory
@@ -49,8 +48,8 @@ class ExchangeBuffers:
     def can_exchange(self, payload: Payload, peer: int, activity: str) -> bool:
         """Whether that activity can put the payload into the partner's buffer. Both ends come to the same
         answer."""
-        parts, memory = parts_of(payload), self.memory
-        if peer not in memory.ranks or peer in memory.replaced or not all(part.is_cuda for part in parts):
+        memory = self.memory
+        if peer not in memory.ranks or peer in memory.replaced or not all(part.is_cuda for part in payload):
             return False
         if peer in self._under_way:
             return False
@@ -82,7 +81,7 @@ class ExchangeBuffers:
         if not waiting:
             return
         beside, signals = self.memory.side_stream, self.memory.signals
-        first = parts_of(waiting[0].payload)[0]
+        first = waiting[0].payload[0]
         with beside("exchange", first.device):
             for each in waiting:
                 self._put(each.payload, each.peer, each.turn)
@@ -111,7 +110,7 @@ class ExchangeBuffers:
         """Copy into the partner's window, to the end; which of the two it was."""
         turn = self._turn(peer)
         self._put(payload, peer, turn)
-        event = record_event(parts_of(payload)[0])
+        event = record_event(payload[0])
         if event is not None:
             event.synchronize()
         return turn
@@ -123,27 +122,26 @@ class ExchangeBuffers:
 
     def _put(self, payload: Payload, peer: int, turn: int) -> None:
         there = self._views(payload, self.memory.ranks.index(peer), self.memory.rank, turn)
-        for target, part in zip(there, parts_of(payload), strict=True):
+        for target, part in zip(there, payload, strict=True):
             target.copy_(part, non_blocking=True)
 
     def window(self, like: Payload, peer: int, turn: int) -> Payload:
         """What the partner put into that window here. It may be overwritten once this learner begins its next
         exchange with that partner."""
-        parts = self._views(like, self.memory.ranks.index(self.memory.rank), peer, turn)
-        return parts[0] if isinstance(like, Tensor) else tuple(parts)
+        return tuple(self._views(like, self.memory.ranks.index(self.memory.rank), peer, turn))
 
     def _views(self, like: Payload, place: int, source: int, turn: int) -> list[Tensor]:
         """The parts of a payload from `source` in a window on the learner at `place`."""
         memory = self.memory
         begin, views = (3 * memory.ranks.index(source) + 1 + turn) * memory.window_bytes, []
-        for part in parts_of(like):
+        for part in like:
             views.append(memory.at(place, begin, part))
             begin += _aligned(part.nbytes)
         return views
 
 
 def _size(payload: Payload) -> int:
-    return sum(_aligned(part.nbytes) for part in parts_of(payload))
+    return sum(_aligned(part.nbytes) for part in payload)
 
 
 def _aligned(count: int) -> int:

@@ -19,7 +19,6 @@ from dasr.worlds.peer_memory.region import PeerMemory
 from dasr.worlds.peer_memory.sharded_update import PeerShardedUpdate
 from dasr.worlds.peer_memory.signals import MEETING, Signals
 from dasr.worlds.peer_memory.symmetric import SymmetricMemory
-from dasr.worlds.process import wire
 from dasr.worlds.process.activities import BlockingAwaitable, failing, run_now
 
 if TYPE_CHECKING:
@@ -81,16 +80,15 @@ def exchange(
     send each other a message when the payload is there, so that they can go on without a lost partner."""
     if in_gradient_loop:
         return BlockingAwaitable(world.activities, memory.buffers.exchange(payload, peer))
-    marker = torch.tensor([memory.buffers.push(payload, peer)], dtype=torch.uint8)
     try:
-        world.transport.send(peer, tag, wire.pack(marker))
+        turn = torch.tensor([memory.buffers.push(payload, peer)], dtype=torch.uint8)
+        world.transport.send(peer, tag, (turn,))
     except BaseException as error:
         return BlockingAwaitable(world.activities, failing(error))
-    told = world.receive(marker, peer, tag)
+    told = world.receive(peer, tag)
 
     def received() -> Payload:
-        turn = run_now(told)
-        assert isinstance(turn, Tensor)
+        (turn,) = run_now(told)
         return memory.buffers.window(payload, peer, int(turn))
 
     return BlockingAwaitable(world.activities, received, waits=False)  # `told` counts it

@@ -19,7 +19,6 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore
 
 from dasr.worlds.interface import Payload, PeerLost
-from dasr.worlds.process import wire
 
 if TYPE_CHECKING:
     from dasr.worlds.process.transport import Transport
@@ -73,9 +72,8 @@ class Collectives:
         self, payload: Payload, members: tuple[int, ...], activity: str, on_device: bool
     ) -> Callable[[], list[Payload]]:
         """Start gathering everyone's payload; gives what waits for it. Both raise PeerLost."""
-        parts = wire.parts_of(payload)
         columns, waits = [], []
-        for part in parts:
+        for part in payload:
             mine = part.detach()
             there = mine.contiguous() if on_device else mine.cpu() if part.is_cuda else mine.clone()
             places, launch = all_gather(there, len(members))
@@ -85,11 +83,10 @@ class Collectives:
         def finish() -> list[Payload]:
             for wait in waits:
                 wait()
-            rows = [
-                tuple(place.to(part.device) for place, part in zip(row, parts, strict=True))
+            return [
+                tuple(place.to(part.device) for place, part in zip(row, payload, strict=True))
                 for row in zip(*columns, strict=True)
             ]
-            return [row[0] if isinstance(payload, Tensor) else row for row in rows]
 
         return finish
 

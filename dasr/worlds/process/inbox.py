@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from dasr.worlds.interface import PeerLost
-from dasr.worlds.process.wire import Body
+from dasr.worlds.process.wire import Message
 
 T = TypeVar("T")
 
@@ -18,17 +18,17 @@ class Inbox:
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
-        self.messages: dict[tuple[int, int], deque[tuple[int, Body]]] = {}
+        self.messages: dict[tuple[int, int], deque[tuple[int, Message]]] = {}
         self.count = 0  # arrivals so far: the order for receive_any
         self.lost: dict[int, int] = {}  # rank -> incarnation that died or left
         self.died: set[int] = set()  # those of them that died
         self.others = 0  # learners besides this one
         self.told: set[tuple[int, int, int]] = set()  # (tag, rank, incarnation) that take_any has reported
 
-    def put(self, source: int, tag: int, body: Body) -> None:
+    def put(self, source: int, tag: int, message: Message) -> None:
         with self.changed:
             self.count += 1
-            self.messages.setdefault((source, tag), deque()).append((self.count, body))
+            self.messages.setdefault((source, tag), deque()).append((self.count, message))
             self.changed.notify_all()
 
     def wait(self, look: Callable[[], T | None], within_s: float) -> T | None:
@@ -39,7 +39,7 @@ class Inbox:
                 found = look()
             return found
 
-    def take(self, source: int, tag: int) -> Body | None:
+    def take(self, source: int, tag: int) -> Message | None:
         """The next of these, or None. Raises PeerLost. To be called with `changed` held."""
         waiting = self.messages.get((source, tag))
         if waiting:
@@ -48,7 +48,7 @@ class Inbox:
             raise PeerLost(source)
         return None
 
-    def take_any(self, tag: int) -> tuple[int, Body] | None:
+    def take_any(self, tag: int) -> tuple[int, Message] | None:
         heads = [(q[0][0], source) for (source, its_tag), q in self.messages.items() if its_tag == tag and q]
         if heads:
             source = min(heads)[1]

@@ -2,8 +2,8 @@
 
 Why not gloo's send and receive: a message here needs no posted receive, "from anybody" is exact, two threads
 never block each other, the death of a peer is seen at once on its connection and touches no other, and a
-replacement of a lost learner is simply connected to. Bytes are raw tensors (never pickles), checked against
-what the receiver expects.
+replacement of a lost learner is simply connected to. Messages are raw tensors with a header that describes
+them (never pickles); a header that makes no sense ends its connection.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dasr.worlds.interface import PeerLost
+from dasr.worlds.interface import Payload, PeerLost
+from dasr.worlds.process import wire
 from dasr.worlds.process.authentication import (
     NONCE_BYTES,
     PROOF_BYTES,
@@ -32,7 +33,7 @@ from dasr.worlds.process.authentication import (
 )
 from dasr.worlds.process.inbox import Inbox
 from dasr.worlds.process.store_keys import address_key, dead_key, left_key
-from dasr.worlds.process.wire import Body
+from dasr.worlds.process.wire import BadHeader, Body, Message
 
 if TYPE_CHECKING:
     from torch.distributed.distributed_c10d import Store
@@ -43,7 +44,7 @@ WINDOW = 4  # messages handed over to one peer that the kernel has not taken; th
 HELLO = struct.Struct(
     f"!II{NONCE_BYTES}s{PROOF_BYTES}s"
 )  # rank and incarnation of the sender, its nonce, its proof
-FRAME = struct.Struct("!IQ")  # tag, bytes that follow
+FRAME = struct.Struct("!IIQ")  # tag, bytes of the header that follows, bytes of the body after it
 BYE = 0xFFFFFFFF  # a tag: this learner has finished and sends no more
 SLICE_S = 0.5  # how often a waiting thread looks around
 
@@ -77,9 +78,9 @@ class Transport:
                 outgoing = self._outgoing[to] = _Outgoing(self, to)
             return outgoing
 
-    def send(self, to: int, tag: int, parts: Sequence[memoryview]) -> None:
-        """Hand a message over; blocks while WINDOW others wait. Raises PeerLost."""
-        self.connection(to).put(tag, parts)
+    def send(self, to: int, tag: int, payload: Payload) -> None:
+        """Hand a copy of the payload over; blocks while WINDOW others wait. Raises PeerLost, ValueError."""
+        self.connection(to).put(tag, wire.header_of(payload), wire.pack(payload))
 
     def lose(self, rank: int, incarnation: int, died: bool = True) -> None:
         """That learner died or left. Tells everybody, through the store, if it died."""
@@ -147,12 +148,14 @@ class Transport:
         self._incoming.add(source)
         try:
             while True:
-                tag, size = FRAME.unpack(_receive(connection, FRAME.size).data)
+                tag, header_bytes, body_bytes = FRAME.unpack(_receive(connection, FRAME.size).data)
                 if tag == BYE:
                     self.lose(source, incarnation, died=False)
                     return
-                self.inbox.put(source, tag, _receive(connection, size))
-        except OSError:
+                self.inbox.put(source, tag, _receive_message(connection, header_bytes, body_bytes))
+        except OSError as error:
+            if isinstance(error, BadHeader):
+                logger.error(f"learner {self.rank} closes its connection from learner {source}: {error}")
             self.lose(source, incarnation)
         finally:
             self._incoming.discard(source)
@@ -167,22 +170,22 @@ class _Outgoing:
         self.to = to
         self.dead = False
         self._finished = False  # we said goodbye: the peer closing this connection means nothing
-        self._queue: queue.Queue[tuple[int, Sequence[memoryview]]] = queue.Queue(WINDOW)
+        self._queue: queue.Queue[tuple[int, bytes, Sequence[memoryview]]] = queue.Queue(WINDOW)
         self._thread = threading.Thread(target=self._run, daemon=True, name=f"send to {to}")
         self._thread.start()
 
-    def put(self, tag: int, parts: Sequence[memoryview]) -> None:
+    def put(self, tag: int, header: bytes, parts: Sequence[memoryview]) -> None:
         while True:
             if self.dead or self.to in self.transport.inbox.lost:
                 raise PeerLost(self.to)
             try:
-                return self._queue.put((tag, parts), timeout=SLICE_S)
+                return self._queue.put((tag, header, parts), timeout=SLICE_S)
             except queue.Full:
                 continue
 
     def finish(self, deadline: float) -> None:
         try:
-            self._queue.put((BYE, ()), timeout=max(0.0, deadline - time.monotonic()))
+            self._queue.put((BYE, b"", ()), timeout=max(0.0, deadline - time.monotonic()))
         except queue.Full:
             return
         self._thread.join(max(0.0, deadline - time.monotonic()))
@@ -204,9 +207,10 @@ class _Outgoing:
                 connection.settimeout(None)
                 threading.Thread(target=self._watch, args=(connection, incarnation), daemon=True).start()
                 while True:
-                    tag, parts = self._queue.get()
+                    tag, header, parts = self._queue.get()
                     self._finished = tag == BYE  # before it is sent: the peer closes once it has read it
-                    connection.sendall(FRAME.pack(tag, sum(part.nbytes for part in parts)))
+                    body_bytes = sum(part.nbytes for part in parts)
+                    connection.sendall(FRAME.pack(tag, len(header), body_bytes) + header)
                     if self._finished:
                         connection.shutdown(socket.SHUT_WR)
                         return
@@ -247,6 +251,14 @@ def incarnation_at(store: SignedStore, key: str) -> int:
         raise
     except RuntimeError:  # the store is gone
         return 0
+
+
+def _receive_message(connection: socket.socket, header_bytes: int, body_bytes: int) -> Message:
+    """Raises ConnectionError, before memory is taken for a body that no header describes."""
+    if header_bytes > wire.MOST_HEADER_BYTES or body_bytes > wire.MOST_BYTES:
+        raise BadHeader(f"a frame announces {header_bytes} bytes of header and {body_bytes} of tensors")
+    described = wire.parse_header(_receive(connection, header_bytes).tobytes(), body_bytes)
+    return Message(described, _receive(connection, body_bytes))
 
 
 def _receive(connection: socket.socket, size: int) -> Body:

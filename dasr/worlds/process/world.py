@@ -22,7 +22,15 @@ import torch
 from torch import Tensor
 
 from dasr.cuda import streams
-from dasr.worlds.interface import GRADIENT_LOOP, Accounts, Payload, Ready, RollCall, ShardedUpdate
+from dasr.worlds.interface import (
+    GRADIENT_LOOP,
+    Accounts,
+    Payload,
+    Ready,
+    RollCall,
+    ShardedUpdate,
+    bytes_of,
+)
 from dasr.worlds.peer_memory import peers
 from dasr.worlds.peer_memory.region import PeerMemory
 from dasr.worlds.process import wire
@@ -122,36 +130,36 @@ class ProcessWorld:
         return BlockingAwaitable(self.activities, no_op, waits=False)
 
     def send(self, payload: Payload, to: int, tag: int = 0) -> Awaitable[None]:
-        parts = wire.pack(payload)
-        self._account(sum(part.nbytes for part in parts), 1)
+        self._account(bytes_of(payload), 1)
         try:
-            self.transport.send(to, tag, parts)
+            self.transport.send(to, tag, payload)
         except BaseException as error:
             return BlockingAwaitable(self.activities, failing(error))
         return BlockingAwaitable(self.activities, no_op)
 
-    def receive(self, like: Payload, source: int, tag: int = 0) -> Awaitable[Payload]:
+    def receive(self, source: int, tag: int = 0) -> Awaitable[Payload]:
         self.transport.connection(source)  # so that its death is seen
         inbox = self.transport.inbox
         return BlockingAwaitable(
-            self.activities, lambda: wire.unpack(self._until(lambda: inbox.take(source, tag)), like, source)
+            self.activities,
+            lambda: wire.unpack(self._until(lambda: inbox.take(source, tag)), self.device),
         )
 
-    def receive_any(self, like: Payload, tag: int = 0) -> Awaitable[tuple[int, Payload]]:
+    def receive_any(self, tag: int = 0) -> Awaitable[tuple[int, Payload]]:
         for rank in range(self.size):
             if rank != self.rank:
                 self.transport.connection(rank)
 
         def take() -> tuple[int, Payload]:
-            source, body = self._until(lambda: self.transport.inbox.take_any(tag))
-            return source, wire.unpack(body, like, source)
+            source, message = self._until(lambda: self.transport.inbox.take_any(tag))
+            return source, wire.unpack(message, self.device)
 
         return BlockingAwaitable(self.activities, take)
 
     def exchange(self, payload: Payload, peer: int, tag: int = 0) -> Awaitable[Payload]:
         if self.peers is not None and self.peers.buffers.can_exchange(payload, peer, self.activities.name):
             self.peers.buffers.claim_for(self.activities.name)
-            self._account(sum(part.nbytes for part in wire.parts_of(payload)), 1)
+            self._account(bytes_of(payload), 1)
             return peers.exchange(
                 self, self.peers, payload, peer, tag, in_gradient_loop=self.activities.name == GRADIENT_LOOP
             )
@@ -159,9 +167,14 @@ class ProcessWorld:
             gathered = self._gather(payload, (min(self.rank, peer), max(self.rank, peer)))
             return BlockingAwaitable(self.activities, lambda: gathered()[peer > self.rank])
         sent = self.send(payload, peer, tag)
-        received = self.receive(payload, peer, tag)
-        # The two count their own waiting.
-        return BlockingAwaitable(self.activities, lambda: (run_now(sent), run_now(received))[1], waits=False)
+        received = self.receive(peer, tag)
+        shapes = [(part.dtype, part.shape) for part in payload]
+
+        def finish() -> Payload:
+            run_now(sent)
+            return wire.check_alike(shapes, run_now(received), peer)
+
+        return BlockingAwaitable(self.activities, finish, waits=False)  # the two count their own waiting
 
     def symmetric_like(self, like: Tensor) -> Tensor:
         if like.is_cuda and not self._met_peers:
@@ -184,7 +197,7 @@ class ProcessWorld:
         members = self._everyone if group is None else tuple(group)
         size = 2 * (len(members) - 1) * buffer.numel() * buffer.element_size() / len(members)
         self._account(size, 2 * (len(members) - 1))
-        over_nccl, target = self._on_device(buffer), buffer if out is None else out
+        over_nccl, target = self._on_device((buffer,)), buffer if out is None else out
         if over_nccl and self.peers is not None and self.peers.can_reduce(target, members):
             return BlockingAwaitable(self.activities, self.peers.all_reduce(buffer, members, op, out))
         if out is not None:
@@ -212,11 +225,10 @@ class ProcessWorld:
 
     def _on_device(self, payload: Payload) -> bool:
         """Whether this goes over NCCL: tensors of the gradient loop, whose collectives have one order."""
-        return self.activities.name == GRADIENT_LOOP and all(part.is_cuda for part in wire.parts_of(payload))
+        return self.activities.name == GRADIENT_LOOP and all(part.is_cuda for part in payload)
 
     def _gather(self, payload: Payload, members: tuple[int, ...]) -> Callable[[], list[Payload]]:
-        size = sum(part.nbytes for part in wire.parts_of(payload))
-        self._account((len(members) - 1) * size, len(members) - 1)
+        self._account((len(members) - 1) * bytes_of(payload), len(members) - 1)
         return self.collectives.gather(payload, members, self.activities.name, self._on_device(payload))
 
     def _account(self, size: float, messages: int) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from dasr.worlds.interface import Payload, PeerLost, RollCall
 from dasr.worlds.simulated.messages import Mailbox
 from dasr.worlds.simulated.network import Network, store_seconds
+from dasr.worlds.simulated.placeholder import PlaceholderTensor
 from dasr.worlds.simulated.scheduler import Future, Scheduler, SimulationError
 
 
@@ -28,7 +29,7 @@ class Call:
         self.members = members
         self.op = op
         self.size = size
-        self.parts: dict[int, Payload] = {}
+        self.parts: dict[int, Any] = {}  # rank -> a buffer to reduce, or a payload to gather
         self.futures: list[tuple[int, Future]] = []
 
 
@@ -57,7 +58,7 @@ class SimulatedCollectives:
         group: Sequence[int] | None,
         activity: str,
         op: str,
-        payload: Payload,
+        payload: Tensor | Payload,
         size: float,
     ) -> Future:
         """Learner `rank` starts its next collective on `group`."""
@@ -104,15 +105,10 @@ class SimulatedCollectives:
             for _, future in call.futures:
                 complete(future, list(gathered))
             return
-        if not self.timing_only or not self._sizes_only(call):
-            reduce([call.parts[member] for member in call.members], call.op)  # type: ignore[misc]
+        if not isinstance(call.parts[call.members[0]], PlaceholderTensor):
+            reduce([call.parts[member] for member in call.members], call.op)
         for rank, future in call.futures:
             complete(future, call.parts[rank])
-
-    def _sizes_only(self, call: Call) -> bool:
-        """Models and gradients of a timing-only run have no values, but what learners decide by has."""
-        first = call.parts[call.members[0]]
-        return isinstance(first, Tensor) and first.is_meta
 
     def _fail(self, call: Call, lost: Mailbox) -> None:
         for _, future in call.futures:

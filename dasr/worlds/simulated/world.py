@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from dasr.worlds.interface import GRADIENT_LOOP, Payload, Ready, RollCall
+from dasr.worlds.interface import GRADIENT_LOOP, Payload, Ready, RollCall, bytes_of
 from dasr.worlds.simulated.compute_time import ComputeTime
 from dasr.worlds.simulated.scheduler import Activity, Future, Scheduler, SimulationError
 
@@ -169,11 +169,8 @@ class SimulatedWorld:
     def _captured(self, payload: Payload) -> tuple[Payload, int]:
         """The payload as it is now, and its size in bytes on the wire."""
         simulation = self.simulation
-        if isinstance(payload, Tensor):
-            size = payload.nbytes
-            return (payload if simulation.timing_only else payload.clone()), size * simulation.bytes_scale
-        size = sum(part.nbytes for part in payload)
-        kept = payload if simulation.timing_only else tuple(part.clone() for part in payload)
+        size = bytes_of(payload)
+        kept = payload if simulation.timing_only else tuple([part.clone() for part in payload])
         return kept, size * simulation.bytes_scale
 
     def send(self, payload: Payload, to: int, tag: int = 0) -> Awaitable[None]:
@@ -182,10 +179,10 @@ class SimulatedWorld:
         self.accounts.messages += 1
         return self._post.send(self.rank, to, tag, kept, size)
 
-    def receive(self, like: Payload, source: int, tag: int = 0) -> Awaitable[Payload]:
+    def receive(self, source: int, tag: int = 0) -> Awaitable[Payload]:
         return self._post.receive(self.rank, source, tag)
 
-    def receive_any(self, like: Payload, tag: int = 0) -> Awaitable[tuple[int, Payload]]:
+    def receive_any(self, tag: int = 0) -> Awaitable[tuple[int, Payload]]:
         return self._post.receive_any(self.rank, tag)
 
     def exchange(self, payload: Payload, peer: int, tag: int = 0) -> Awaitable[Payload]:

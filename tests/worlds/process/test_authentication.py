@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributed import HashStore  # type: ignore[attr-defined]
@@ -15,6 +16,7 @@ from dasr.worlds.process.authentication import NONCE_BYTES, PROOF_BYTES, SignedS
 from dasr.worlds.process.store_client import StoreClient
 from dasr.worlds.process.store_keys import address_key, lost_key
 from dasr.worlds.process.transport import HELLO, Transport
+from dasr.worlds.process.wire import unpack
 
 SECRET = b"known to the job's processes"
 
@@ -44,7 +46,7 @@ def test_what_is_signed_for_one_key_or_generation_means_nothing_for_another() ->
 
 def test_the_secret_is_nowhere_in_the_store(pair: tuple[HashStore, Transport, Transport]) -> None:
     store, one, _ = pair
-    one.send(1, 3, [memoryview(b"weights")])
+    one.send(1, 3, (torch.ones(4),))
     for rank in range(2):
         value = store.get(address_key(rank))
         assert SECRET not in value and SECRET.hex().encode() not in value
@@ -57,11 +59,12 @@ def test_a_stranger_at_the_socket_delivers_nothing(pair: tuple[HashStore, Transp
         assert len(stranger.recv(NONCE_BYTES)) == NONCE_BYTES
         stranger.sendall(HELLO.pack(1, 1, bytes(NONCE_BYTES), bytes(PROOF_BYTES)))
         assert stranger.recv(PROOF_BYTES) == b"", "the connection is closed without a welcome"
-    other.send(0, 3, [memoryview(b"true")])
-    body = None
-    while body is None:
-        body = one.inbox.wait(lambda: one.inbox.take(1, 3), 1.0)
-    assert bytes(body) == b"true"
+    other.send(0, 3, (torch.tensor([5, 7]),))
+    message = None
+    while message is None:
+        message = one.inbox.wait(lambda: one.inbox.take(1, 3), 1.0)
+    (numbers,) = unpack(message, torch.device("cpu"))
+    assert numbers.tolist() == [5, 7]
 
 
 def test_a_stranger_who_listens_in_a_learners_place_is_sent_nothing() -> None:
@@ -70,7 +73,7 @@ def test_a_stranger_who_listens_in_a_learners_place_is_sent_nothing() -> None:
         address = f"127.0.0.1 {listening.getsockname()[1]}"
         SignedStore(store, SECRET).set(address_key(1), f"{address} 1")  # one that a dead learner had
         sender = Transport(store, 0, "127.0.0.1", 10.0, SECRET)
-        sender.send(1, 3, [memoryview(b"weights")])
+        sender.send(1, 3, (torch.ones(4),))
         connection, _ = listening.accept()
         with connection:
             connection.settimeout(10)

@@ -17,7 +17,7 @@ MESSAGE = torch.zeros(312_500)  # 10 ms on that link
 
 async def exchange_beside_a_gradient(world: World) -> tuple[float, float]:
     """When the gradient is done, and when the message is there."""
-    exchange = world.exchange(MESSAGE, world.rank ^ 1)
+    exchange = world.exchange((MESSAGE,), world.rank ^ 1)
     await world.compute(lambda ready: None)
     computed = world.now()
     await exchange

@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
 import torch
 from torch.distributed import HashStore  # type: ignore[attr-defined]
 
+from dasr.worlds.interface import PeerLost
+from dasr.worlds.process import wire
 from dasr.worlds.process.store_keys import dead_key
 from dasr.worlds.process.transport import Transport
 
@@ -17,7 +20,7 @@ def test_saying_goodbye_kills_nobody() -> None:
     for _ in range(100):
         store = HashStore()
         leaving, staying = (Transport(store, rank, "127.0.0.1", 10.0) for rank in range(2))
-        leaving.send(1, 0, [memoryview(torch.ones(4).numpy().data)])
+        leaving.send(1, 0, (torch.ones(4),))
         while staying.inbox.take(0, 0) is None:
             time.sleep(1e-4)
         leaving.close()
@@ -38,3 +41,27 @@ def test_closing_leaves_no_thread_behind() -> None:
     for thread in set(threading.enumerate()) - before:
         thread.join(5.0)
     assert set(threading.enumerate()) <= before
+
+
+@pytest.mark.parametrize(
+    ("header", "body"),
+    [
+        (bytes(wire.MOST_HEADER_BYTES + 1), b""),
+        (bytes([0, 0, 0]), bytes(8)),  # a float32 has 4
+        (bytes([0, 0, 1]) + (100).to_bytes(8, "big"), bytes(400)),  # longer than a body may be
+    ],
+)
+def test_a_message_that_no_learner_sends_ends_its_connection(
+    header: bytes, body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for the learner at the other end is told that it is lost."""
+    monkeypatch.setattr(wire, "MOST_BYTES", 399)
+    store = HashStore()
+    receiving, sending = (Transport(store, rank, "127.0.0.1", 10.0) for rank in range(2))
+    sending.connection(0).put(0, header, [memoryview(body)])
+    with pytest.raises(PeerLost):
+        while receiving.inbox.take(1, 0) is None:
+            time.sleep(1e-4)
+    assert not receiving.inbox.messages
+    for transport in (receiving, sending):
+        transport.close()

@@ -44,7 +44,7 @@ def test_survivors_agree_on_who_is_left_and_go_on() -> None:
         if world.rank == 2:
             await world.sleep(100)
         try:
-            await world.receive(torch.empty(1), 2)
+            await world.receive(2)
         except PeerLost as error:
             lost.append((error.rank, world.now()))
         roll = await world.roll_call(True)
@@ -58,7 +58,7 @@ def test_survivors_agree_on_who_is_left_and_go_on() -> None:
 
 def test_a_deadlock_is_reported_with_who_waits_for_whom() -> None:
     async def activity(world: World) -> None:
-        await world.receive(torch.empty(1), (world.rank + 1) % 3, tag=4)
+        await world.receive((world.rank + 1) % 3, tag=4)
 
     with pytest.raises(Deadlock) as caught:
         Simulation(FLAT, 3).run(activity)
@@ -78,7 +78,7 @@ def test_collectives_in_different_orders_are_an_error_and_not_a_wrong_sum() -> N
 def test_endless_exchanges_at_no_cost_are_an_error_and_not_a_hang() -> None:
     async def activity(world: World) -> None:
         while True:
-            await world.exchange(torch.zeros(1), 1 - world.rank)
+            await world.exchange((torch.zeros(1),), 1 - world.rank)
 
     with pytest.raises(SimulationError, match="stands still"):
         Simulation(Cluster(), 2).run(activity)
