@@ -9,7 +9,7 @@ COMPILE := .venv-lock/bin/uv pip compile --quiet $(UPGRADE) pyproject.toml
 # The lock of Snakemake outlives a killed run; `make run` holds one that the kernel releases.
 SNAKEMAKE := env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
 
-.PHONY: run test test-slurm unit coverage check clean slurm-up slurm-down slurm-run soak lock help
+.PHONY: run test test-slurm unit coverage check docs clean slurm-up slurm-down slurm-run soak lock help
 
 run: $(INSTALLED)  ## the whole comparison on the embedded corpus (AN4), on this machine
 	@mkdir -p .snakemake; flock --nonblock --conflict-exit-code 3 .snakemake/running \
@@ -32,12 +32,15 @@ coverage: $(TESTABLE)  ## unit tests with the coverage of every line, child proc
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-check: $(TESTABLE)  ## formatting, lint, types
+check: $(TESTABLE) docs  ## formatting, lint, types, the documentation site
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(SNAKEMAKE) --lint
+
+docs: $(TESTABLE)  ## the documentation site, in site/
+	$(BIN)/mkdocs build --strict --quiet
 
 slurm-up: $(TESTABLE)  ## start a Slurm cluster of several nodes on this host
 	$(BIN)/python -m tests.support.slurm.cluster up

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
@@ -33,42 +32,74 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def config_reference() -> str:
-    """Every key of config.yaml, from its schema."""
-    from dasr.config import SCHEMA
+    """Every key of config.yaml, from its model."""
+    from dasr.config import MODELS, TRAININGS, Config
 
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    lines = ["# config.yaml", "", "Generated from the schema. Keys that are left out have these defaults."]
+    schema = Config.model_json_schema()
+    lines = ["# config.yaml", "", "Generated from `dasr/config.py`. A key that is left out has its default."]
     for name, section in schema["properties"].items():
-        lines += ["", f"## {name}", "", *_section(section, schema)]
+        section = _resolved(section, schema)
+        described = str(section.get("description", "")).split("\n\n")[0]
+        if "properties" not in section:
+            lines += ["", f"## {name}", "", f"{described} (default: `{_shown(section.get('default'))}`)"]
+            continue
+        presets = MODELS if name == "model" else TRAININGS if name == "training" else {}
+        head = ["key", "type and range", *(presets or ["default"]), "what"]
+        lines += ["", f"## {name}", "", described, "", _row(head), _row(["---"] * len(head))]
+        for key, value in _leaves("", section, schema):
+            given = [_of(preset, key) for preset in presets.values()] or [value.get("default")]
+            values = [f"`{_shown(one)}`" for one in given]
+            if presets and not hasattr(next(iter(presets.values())), key.split(".")[0]):  # the preset's name
+                values = [f"`{_shown(value.get('default'))}`"] * len(presets)
+            lines.append(_row([f"`{key}`", _type(value), *values, str(value.get("description", ""))]))
     return "\n".join(lines) + "\n"
 
 
-def _section(section: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
-    if "properties" not in section:
-        yield f"{section.get('description', '')} (default: `{section.get('default')}`)"
-        return
-    yield "| key | type and range | default | what |"
-    yield "|---|---|---|---|"
-    for key, value in _leaves("", section):
-        default = f"`{value['default']}`" if "default" in value else "the preset's"
-        yield f"| `{key}` | {_type(value)} | {default} | {value.get('description', '')} |"
+def _row(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _leaves(prefix: str, section: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _shown(value: object) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _of(preset: object, key: str) -> object:
+    """The value at a dotted key."""
+    for part in key.split("."):
+        preset = getattr(preset, part, None)
+    return preset
+
+
+def _resolved(value: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`value`, with what its $ref stands for."""
+    if "$ref" not in value:
+        return value
+    return {**schema["$defs"][value["$ref"].rpartition("/")[2]], **value}
+
+
+def _leaves(
+    prefix: str, section: Mapping[str, Any], schema: Mapping[str, Any]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for key, value in section["properties"].items():
+        value = _resolved(value, schema)
         if "properties" in value:
-            yield from _leaves(f"{prefix}{key}.", value)
+            yield from _leaves(f"{prefix}{key}.", value, schema)
         else:
             yield prefix + key, value
 
 
 def _type(value: Mapping[str, Any]) -> str:
+    """`integer, 1 or more`; choices; what a list holds."""
     if "enum" in value:
         return ", ".join(f"`{choice}`" for choice in value["enum"])
-    kinds = value.get("type", "")
-    text = ", ".join(kinds) if isinstance(kinds, list) else str(kinds)
-    bounds = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    return " ".join([text, *(f"{sign} {value[key]}" for key, sign in bounds.items() if key in value)])
+    if "anyOf" in value:
+        return " or ".join(_type(one) for one in value["anyOf"])
+    if value.get("type") == "array":
+        return f"list of {_type(value['items'])}"
+    kind = value.get("type", "any")
+    text = " or ".join(kind) if isinstance(kind, list) else str(kind)
+    bounds = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
+    return " ".join([text, *(f"{word} {value[key]}" for key, word in bounds.items() if key in value)])
 
 
 def commands_reference() -> str:

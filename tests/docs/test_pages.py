@@ -19,7 +19,7 @@ COLUMNS = 100
 PRIVATE = {
     r"set(s|ting)? aside": "rejected",
     r"anew": "again",
-    r"rooms?": "package",
+    r"rooms": "packages",
     r"ways?": "path, transport, how",
     r"the house": "dasr",
     r"(add_soon|take_ahead|lend|become)\(": "the public name",
