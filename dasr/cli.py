@@ -44,6 +44,7 @@ COMMANDS = {
     "compare": ("dasr.reporting.command:compare", "Gather all runs of a comparison into comparison.tsv."),
     "track": ("dasr.tracking.command:track", "Write a comparison to MLflow."),
     "report": ("dasr.reporting.command:report", "Draw the figures and write report.html."),
+    "check": ("dasr.planning.check:check", "Check a configuration before anything runs."),
     "simulate": (
         "dasr.planning.command:simulate",
         "Run a strategy on virtual learners.",

@@ -33,7 +33,7 @@ from pydantic import (
 )
 
 from dasr.errors import UserError, nearest
-from dasr.validation import allows_text, finite, plain_value, read_yaml, shown, validated
+from dasr.validation import allows_text, finite, plain_value, read_text, read_yaml, shown, validated
 
 Split = Literal["train", "dev", "test"]
 LONGEST_NAME = 200  # characters of a run's name: a folder's, and part of longer names
@@ -436,6 +436,11 @@ def _filled(section: Any, preset: Section, always: tuple[str, ...] = ()) -> Any:
 def load(path: Path | str) -> Config:
     """The configuration in the YAML file at `path`, defaults filled in. Raises UserError."""
     return complete(read_yaml(path) or {}, str(path))
+
+
+def parse(text: str, where: str) -> Config:
+    """The configuration that a YAML text holds, defaults filled in. Raises UserError."""
+    return complete(read_text(text, where) or {}, where)
 
 
 def complete(given: Any, where: str = "config") -> Config:

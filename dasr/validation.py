@@ -72,13 +72,22 @@ _Loader.add_implicit_resolver(
 def read_yaml(path: Path | str) -> Any:
     """The content of a YAML (or JSON) file. Raises UserError, also where a key is given twice."""
     try:
-        return parse_yaml(Path(path).read_text(encoding="utf-8-sig"))
+        text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 ({error.reason} at byte {error.start})") from None
+    return read_text(text, str(path))
+
+
+def read_text(text: str, where: str) -> Any:
+    """What a YAML text says; `where` it is from. Raises UserError."""
+    try:
+        return parse_yaml(text)
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{where}: {error}") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise UserError(f"{where} is not YAML: {' '.join(str(error).split())}") from None
 
 
 def parse_yaml(text: str) -> Any:

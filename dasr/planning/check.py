@@ -1,28 +1,68 @@
-"""Whether every run of a comparison could be trained, found out before anything starts."""
+"""`dasr check`: whether a configuration can be used, found out before anything starts.
+
+What needs no torch is checked while the workflow is parsed (check_inputs), the rest in its first job
+(check_runs).
+"""
 
 from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
 
 from dasr import config as configuration
 from dasr.config import Config, Run
 from dasr.errors import UserError
-from dasr.learner import optimizer
-from dasr.learner.learner import Budget, Learner
-from dasr.planning.timing_task import TimingTask
-from dasr.strategies import registry
+from dasr.files import write_text
+from dasr.strategies.ids import check_id
+from dasr.worlds.simulated import clusters
 from dasr.worlds.simulated.clusters import Cluster, Compute
-from dasr.worlds.simulated.simulation import Simulation
 
 PARAMETERS = 1_000_000  # of a model without values: nothing is computed
 CLUSTER = Cluster(compute=Compute(fixed_s=1.0))
 
 
+@click.command()
+@click.option(
+    "--config", "config_path", default="config.yaml", show_default=True, help="The configuration; -: stdin."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Write the completed configuration there.")
+def check(config_path: str, out: Path | None) -> None:
+    """Check a configuration: every key and value, and that the strategy of every run can be built."""
+    if config_path == "-":
+        config = configuration.parse(sys.stdin.read(), "the configuration")
+    else:
+        config = configuration.load(config_path)
+    check_inputs(config)
+    check_runs(config)
+    if out is not None:
+        write_text(out, config.text())
+    else:
+        print(f"{config_path}: {len(configuration.runs(config))} runs, nothing wrong")
+
+
+def check_inputs(config: Config) -> None:
+    """Raise UserError for a strategy, a cluster or a folder that does not exist, and for runs of one name."""
+    for run in configuration.runs(config):
+        try:
+            check_id(run.strategy)
+        except UserError as error:
+            raise UserError(f"comparison.strategies: {error}") from None
+    try:
+        clusters.load(config.simulation.cluster)
+    except UserError as error:
+        raise UserError(f"simulation.cluster: {error}") from None
+    source = config.hmm.import_from
+    if source is not None and not Path(source).is_dir():
+        raise UserError(f"hmm.import_from: there is no folder {source}")
+
+
 def check_runs(config: Config) -> None:
     """Build the strategy of every run in a simulated world. Raises UserError for one that cannot be."""
     for run in configuration.runs(config):
-        registry.check(run.strategy, dict(run.options))
-        budget = Budget(1, run.batch, run.learners)
         try:
-            _build(run, budget, config.training)
+            _build(run, config.training)
         except UserError as error:
             raise UserError(f"run {run.name}: {error}") from None
         except Exception as error:
@@ -31,7 +71,15 @@ def check_runs(config: Config) -> None:
             ) from error
 
 
-def _build(run: Run, budget: Budget, training: configuration.TrainingConfig) -> None:
+def _build(run: Run, training: configuration.TrainingConfig) -> None:
+    from dasr.learner import optimizer
+    from dasr.learner.learner import Budget, Learner
+    from dasr.planning.timing_task import TimingTask
+    from dasr.strategies import registry
+    from dasr.worlds.simulated.simulation import Simulation
+
+    registry.check(run.strategy, dict(run.options))
+    budget = Budget(1, run.batch, run.learners)
     simulation = Simulation(CLUSTER, run.learners, samples=budget.local_batch, timing_only=True)
     wanted = registry.find(run.strategy).optimizer
     make_optimizer = optimizer.chosen(wanted, training.momentum, training.clip)

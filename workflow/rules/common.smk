@@ -1,36 +1,36 @@
+import os
 import shlex
 import sys
 from pathlib import Path
 
-import yaml
-
 from dasr import config as dasr_config
-from dasr import files
+from dasr import validation
 from dasr.corpora import kaldi, tables
 from dasr.errors import UserError
+from dasr.planning.check import check_inputs
 
-# Every command reads the resolved configuration, so that `--config` and `--configfile` reach it too. Rules name
-# the sections they depend on in `params`, which is what makes Snakemake rerun them, and only them.
+# Parsing writes nothing. The configuration is resolved once, by the process that starts the workflow; its jobs are
+# given the text in their environment. The first of them checks every run and writes R/config/DIGEST.yaml, which all
+# commands read: whatever another workflow or a dry run resolves meanwhile, this one trains what it began with.
+IN_ENVIRONMENT = "DASR_WORKFLOW_CONFIG"
 try:
-    _where = " + ".join(map(str, workflow.configfiles)) or "config.yaml"
-    _resolved = dasr_config.complete(config, _where)
+    if not workflow.is_main_process and IN_ENVIRONMENT in os.environ:
+        _resolved = dasr_config.parse(os.environ[IN_ENVIRONMENT], IN_ENVIRONMENT)
+    else:
+        for _file in workflow.configfiles:
+            validation.read_yaml(
+                _file
+            )  # Snakemake does not see a key that is given twice
+        _where = " + ".join(map(str, workflow.configfiles)) or "config.yaml"
+        _resolved = dasr_config.complete(config, _where)
+        check_inputs(_resolved)
     RUNS = [run.name for run in dasr_config.runs(_resolved)]
-    config = _resolved.plain()
-    R = config["results"]
-    RESOLVED = f"{R}/config.yaml"
-    _text = yaml.safe_dump(config, sort_keys=False)
-    if (
-        not Path(RESOLVED).is_file()
-        or Path(RESOLVED).read_text(encoding="utf-8") != _text
-    ):
-        from dasr.planning.check import (
-            check_runs,
-        )  # seconds, so only after a change
-
-        check_runs(_resolved)
-        files.write_text(RESOLVED, _text)
 except UserError as error:
     raise WorkflowError(str(error)) from None
+os.environ[IN_ENVIRONMENT] = _resolved.text()
+config = _resolved.plain()
+R = config["results"]
+RESOLVED = f"{R}/config/{_resolved.digest}.yaml"
 LMS = ["unigram", "ngram"]
 FEATURES = f"features/{config['features']['kind']}"  # what the acoustic model sees
 SHARDS = {
@@ -40,7 +40,11 @@ SHARDS = {
 
 
 # `dasr` is the one beside the Python that runs Snakemake, activated or not, on the nodes too.
-shell.prefix(f'set -euo pipefail; export PATH="{Path(sys.executable).parent}:$PATH"; ')
+shell.prefix(
+    f'set -euo pipefail; export PATH="{Path(sys.executable).parent}:$PATH"; '
+    f"[ -f {shlex.quote(RESOLVED)} ] || "
+    f'dasr check --config - --out {shlex.quote(RESOLVED)} <<<"${IN_ENVIRONMENT}"; '
+)
 
 
 wildcard_constraints:
@@ -49,6 +53,14 @@ wildcard_constraints:
     shard=r"\d{4}",
     lm="|".join(LMS),
     run=r"[^/]+",
+
+
+def resolved(wildcards, threads):
+    """The file for --config. Derived from threads, in name: another configuration is no reason to rerun a rule.
+
+    Rules name the sections they depend on in `params`, which is what makes Snakemake rerun them, and only them.
+    """
+    return RESOLVED
 
 
 def manifests(what, *splits):

@@ -14,10 +14,10 @@ checkpoint corpus:
         f"{R}/logs/corpus.log",
     localrule: True
     params:
-        resolved=RESOLVED,
+        resolved=resolved,
         corpus=config["corpus"],
         shards=config["features"]["shards"],
     message:
         "Corpus: data directories and lexicon ({log})"
     shell:
-        "dasr corpus --config {params.resolved} >{log} 2>&1"
+        "dasr corpus --config {params.resolved:q} >{log:q} 2>&1"

@@ -14,7 +14,7 @@ rule decode:
         f"{R}/logs/decode/{{run}}.log",
     threads: 2
     params:
-        resolved=RESOLVED,
+        resolved=resolved,
         decoding=[
             config["decoding"][key]
             for key in ("beam", "max_active", "acoustic_scales")
@@ -22,7 +22,7 @@ rule decode:
     message:
         "Decoding: {wildcards.run} ({log})"
     shell:
-        "dasr decode {wildcards.run} all all --jobs {threads} --config {params.resolved} >{log} 2>&1"
+        "dasr decode {wildcards.run:q} all all --jobs {threads} --config {params.resolved:q} >{log:q} 2>&1"
 
 
 rule score:
@@ -39,8 +39,8 @@ rule score:
     log:
         f"{R}/logs/score/{{run}}.log",
     params:
-        resolved=RESOLVED,
+        resolved=resolved,
     message:
         "Scoring: {wildcards.run} ({log})"
     shell:
-        "dasr score {wildcards.run} all --config {params.resolved} >{log} 2>&1"
+        "dasr score {wildcards.run:q} all --config {params.resolved:q} >{log:q} 2>&1"

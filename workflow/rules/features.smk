@@ -6,7 +6,7 @@ rule features:
     log:
         f"{R}/logs/features/{{kind}}-{{split}}-{{shard}}.log",
     params:
-        resolved=RESOLVED,
+        resolved=resolved,
         bins=config["features"]["bins"],
         corpus=[
             config["corpus"][key]
@@ -15,8 +15,8 @@ rule features:
     message:
         "Features: {wildcards.kind} of {wildcards.split}, shard {wildcards.shard} ({log})"
     shell:
-        "dasr features {wildcards.kind} --split {wildcards.split} --shard {wildcards.shard} --config {params.resolved}"
-        " >{log} 2>&1"
+        "dasr features {wildcards.kind} --split {wildcards.split} --shard {wildcards.shard} --config {params.resolved:q}"
+        " >{log:q} 2>&1"
 
 
 rule adapt:
@@ -29,9 +29,9 @@ rule adapt:
     log:
         f"{R}/logs/adapt/{{split}}-{{shard}}.log",
     params:
-        resolved=RESOLVED,
+        resolved=resolved,
     message:
         "Features: fMLLR of {wildcards.split}, shard {wildcards.shard} ({log})"
     shell:
-        "dasr adapt --split {wildcards.split} --shard {wildcards.shard} --config {params.resolved}"
-        " >{log} 2>&1"
+        "dasr adapt --split {wildcards.split} --shard {wildcards.shard} --config {params.resolved:q}"
+        " >{log:q} 2>&1"

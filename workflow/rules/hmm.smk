@@ -9,12 +9,12 @@ rule hmm:
         f"{R}/logs/hmm.log",
     threads: 2
     params:
-        resolved=RESOLVED,
+        resolved=resolved,
         hmm=config["hmm"],
     message:
         "HMM system: GMM bootstrap ({log})"
     shell:
-        "dasr hmm --config {params.resolved} --jobs {threads} >{log} 2>&1"
+        "dasr hmm --config {params.resolved:q} --jobs {threads} >{log:q} 2>&1"
 
 
 rule align:
@@ -27,12 +27,12 @@ rule align:
     log:
         f"{R}/logs/align/{{split}}-{{shard}}.log",
     params:
-        resolved=RESOLVED,
+        resolved=resolved,
     message:
         "Alignment: {wildcards.split}, shard {wildcards.shard} ({log})"
     shell:
-        "dasr align --split {wildcards.split} --shard {wildcards.shard} --config {params.resolved}"
-        " >{log} 2>&1"
+        "dasr align --split {wildcards.split} --shard {wildcards.shard} --config {params.resolved:q}"
+        " >{log:q} 2>&1"
 
 
 rule lm:
@@ -44,12 +44,12 @@ rule lm:
     log:
         f"{R}/logs/lm.log",
     params:
-        resolved=RESOLVED,
+        resolved=resolved,
         order=config["decoding"]["ngram_order"],
     message:
         "Language model: n-gram ({log})"
     shell:
-        "dasr lm --config {params.resolved} >{log} 2>&1"
+        "dasr lm --config {params.resolved:q} >{log:q} 2>&1"
 
 
 rule graph:
@@ -65,8 +65,8 @@ rule graph:
     log:
         f"{R}/logs/graph-{{lm}}.log",
     params:
-        resolved=RESOLVED,
+        resolved=resolved,
     message:
         "Decoding graph: {wildcards.lm} ({log})"
     shell:
-        "dasr graph {wildcards.lm} --config {params.resolved} >{log} 2>&1"
+        "dasr graph {wildcards.lm} --config {params.resolved:q} >{log:q} 2>&1"

@@ -13,11 +13,11 @@ rule compare:
         f"{R}/logs/compare.log",
     localrule: True
     params:
-        resolved=RESOLVED,
+        resolved=resolved,
     message:
         "Comparison table ({log})"
     shell:
-        "dasr compare --config {params.resolved} >{log} 2>&1"
+        "dasr compare --config {params.resolved:q} >{log:q} 2>&1"
 
 
 rule simulate:
@@ -39,7 +39,7 @@ rule simulate:
         "Predicted speed-up of every strategy ({log})"
     shell:
         "dasr simulate --speedup --cluster {params.cluster:q} --max-learners {params.learners} --jobs {threads}"
-        " --out {output} >{log} 2>&1"
+        " --out {output:q} >{log:q} 2>&1"
 
 
 rule report:
@@ -64,11 +64,11 @@ rule report:
         f"{R}/logs/report.log",
     localrule: True
     params:
-        resolved=RESOLVED,
+        resolved=resolved,
     message:
         "Report and figures ({log})"
     shell:
-        "dasr report --config {params.resolved} >{log} 2>&1"
+        "dasr report --config {params.resolved:q} >{log:q} 2>&1"
 
 
 rule track:
@@ -81,9 +81,9 @@ rule track:
         f"{R}/logs/track.log",
     localrule: True
     params:
-        resolved=RESOLVED,
+        resolved=resolved,
         name=config["comparison"]["name"],
     message:
         "MLflow ({log})"
     shell:
-        "dasr track --config {params.resolved} >{log} 2>&1"
+        "dasr track --config {params.resolved:q} >{log:q} 2>&1"

@@ -11,7 +11,7 @@ rule train:
     priority: 1
     localrule: True
     params:
-        resolved=RESOLVED,
+        resolved=resolved,
         run=lambda wildcards: vars(dasr_config.find_run(_resolved, wildcards.run)),
         model=config["model"],
         training=config["training"],
@@ -20,7 +20,7 @@ rule train:
     message:
         "Training: {wildcards.run} ({log})"
     shell:
-        "dasr train {wildcards.run} --config {params.resolved} {params.launch} 2>&1 | tee {log}"
+        "dasr train {wildcards.run:q} --config {params.resolved:q} {params.launch} 2>&1 | tee -- {log:q}"
 
 
 rule evaluate:
@@ -33,8 +33,8 @@ rule evaluate:
     log:
         f"{R}/logs/evaluate/{{run}}.log",
     params:
-        resolved=RESOLVED,
+        resolved=resolved,
     message:
         "Held-out loss: {wildcards.run} ({log})"
     shell:
-        "dasr evaluate {wildcards.run} --config {params.resolved} >{log} 2>&1"
+        "dasr evaluate {wildcards.run:q} --config {params.resolved:q} >{log:q} 2>&1"
