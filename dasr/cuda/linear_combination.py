@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from dasr.cuda import kernels
-from dasr.strategies.learner import LinearCombination
 from dasr.worlds.simulated.placeholder import PlaceholderTensor
 
 THREADS = 512  # in a block; each adds up one group of numbers
 
 
-def combine_(out: Tensor, terms: LinearCombination) -> Tensor:
+def combine_(out: Tensor, terms: Sequence[tuple[float, Tensor]]) -> Tensor:
     """out <- sum of factor * vector, added in their order; `out` may be one of the vectors. Gives `out`."""
     if isinstance(out, PlaceholderTensor):  # a timing-only simulation's
         return out

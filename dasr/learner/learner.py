@@ -7,6 +7,7 @@ moment, through add(); so the gradient is computed on a copy, and every change i
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,12 +17,16 @@ from torch import Tensor
 
 from dasr.cuda.linear_combination import combine_
 from dasr.errors import UserError
+from dasr.learner.buckets import Buckets
 from dasr.learner.losses import Losses
 from dasr.learner.optimizer import Optimizer
 from dasr.learner.weights import Weights
-from dasr.strategies.learner import LinearCombination
+from dasr.strategies.learner import BUCKET_MB, OnBucket, OnPart
+from dasr.strategies.parts.linear_combination import LinearCombination
 from dasr.tasks.task import CopiesWeights, Task
 from dasr.worlds.interface import ALL, ApplyPart, Ready, World
+
+PATIENCE_S = 1.0  # most that snapshot_view() waits for an update which applies what is deferred
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Callbacks(Protocol):
 
 
 class Learner:
-    """The Learner of `dasr.strategies.base`, over any Task."""
+    """The Learner (and LearnerInternals) of `dasr.strategies.learner`, over any Task."""
 
     def __init__(
         self,
@@ -98,42 +103,55 @@ class Learner:
         self._to_take = 0  # elements that it has not copied yet
         self._losses = Losses(world.rank)
         self._claimed = 0  # index of the last batch taken from the shared budget
+        self._asynchronous = False  # the last step boundary was claim_batch()
         self._unrecorded = False  # the last update's staleness is not known yet
+        self._finished = False  # no step follows
+        self.step_seconds = math.inf  # of the last step()
 
     @property
     def weights(self) -> Tensor:
-        return self._weights.tensor
+        return self._weights.settled()
 
     async def begin_step(self) -> bool:
         """Step boundary of a synchronous strategy; False when the budget is spent or a stop was agreed on."""
         self.samples = self.steps * self.budget.batch
-        if self.steps >= self.budget.steps:
-            return False
-        return self.keeper is None or await self.keeper.on_step_boundary(self, together=True)
+        self._asynchronous = False
+        going = self.steps < self.budget.steps
+        if going and self.keeper is not None:
+            going = await self.keeper.on_step_boundary(self, together=True)
+        self._finished = not going
+        return going
 
     async def claim_batch(self) -> bool:
         """Step boundary of an asynchronous strategy: take the next batch of the shared budget."""
+        self._asynchronous = True
         if self.keeper is not None and not await self.keeper.on_step_boundary(self, together=False):
+            self._finished = True
             return False
         index = await self.world.count("batches", 1)
         if self._unrecorded:
             self.record_staleness(max(0, min(index, self.budget.claims) - self._claimed - 1))
         self._claimed = index
         self.samples = min(index, self.budget.claims) * self.budget.local_batch
-        return index < self.budget.claims
+        self._finished = index >= self.budget.claims
+        return not self._finished
 
-    async def compute(self, ready: Ready | None = None) -> None:
-        """Gradient of the next local batch at the weights as they are now. Raises UserError for NaN."""
+    async def compute(self, on_bucket: OnBucket | None = None, bucket_mb: float = BUCKET_MB) -> None:
+        """Gradient of the next local batch at the current weights. Raises UserError for NaN."""
+        buckets = None if on_bucket is None else Buckets(self.gradient, bucket_mb, on_bucket)
         if self.keeper is not None:
             self.keeper.at(self.steps, "compute")
-        await self.world.compute(self._compute, ready)
+        await self.world.compute(self._compute, None if buckets is None else buckets.ready)
         if self.keeper is not None:
             self.keeper.at(self.steps, "wait")
+        if buckets is not None:
+            buckets.finish()
 
     def _compute(self, ready: Ready) -> None:
         with self._weights.alone():
             self._weights.settle()
-            point = self.weights if self._point is None else self._point.copy_(self.weights)
+            weights = self._weights.tensor
+            point = weights if self._point is None else self._point.copy_(weights)
             if self._taking is not None and self._taken != self._weights.state():
                 self._taking.load_weights(point, self.gradient)
             self._taken = None
@@ -149,10 +167,9 @@ class Learner:
         return self._losses.mean()
 
     def update(
-        self, gradient: Tensor | None = None, staleness: int | None = 0, mixed: LinearCombination = ()
+        self, gradient: Tensor | None = None, staleness: int | None = None, mixed: LinearCombination = ()
     ) -> None:
-        """Add `mixed`, apply the local optimizer, both in place, and count the step. `staleness` None: it is
-        told by record(), or else the next claim(): how many gradients others claimed meanwhile."""
+        """Add `mixed`, apply the local optimizer, both in one pass where possible, and count the step."""
         gradient = self.gradient if gradient is None else gradient
         held = self._weights
         with held.alone():
@@ -163,9 +180,26 @@ class Learner:
                 held.change(mixed)
             self._updated_by_parts = False
         self.steps += 1
-        self._unrecorded = staleness is None
-        if staleness is not None:
-            self.record_staleness(staleness)
+        self._unrecorded = staleness is None and self._asynchronous
+        if not self._unrecorded:
+            self.record_staleness(staleness or 0)
+
+    async def step(self, on_part: OnPart | None = None) -> None:
+        """One local step. With an element-wise optimizer `on_part` is called during the backward pass."""
+        began = self.world.now()
+        if on_part is None or not self.elementwise:
+            await self.compute()
+            self.update()
+            if on_part is not None:
+                on_part(slice(0, len(self.gradient)), self.weights)
+        else:
+            await self._step_by_parts(on_part)
+        self.step_seconds = self.world.now() - began
+
+    async def _step_by_parts(self, on_part: OnPart) -> None:
+        with self.sharded_update(1.0) as apply:
+            await self.compute(lambda part: on_part(part, apply(part, [self.gradient[part]])))
+        self.update()
 
     @property
     def elementwise(self) -> bool:
@@ -192,12 +226,12 @@ class Learner:
             yield make
             held.tensor = held.tensor if new is None else new
 
-    def prefetch_weights(self, where: slice) -> None:
+    def prefetch_weights(self, part: slice) -> None:
         if self._taking is None or not self.elementwise or self._to_take <= 0:
             return
         with self._weights.lock:  # the caller's stream has waited for these weights, others are on their way
-            self._taking.load_weights(self.weights, self.gradient, where)
-            self._to_take -= where.stop - where.start
+            self._taking.load_weights(self._weights.tensor, self.gradient, part)
+            self._to_take -= part.stop - part.start
             self._taken = self._weights.state() if self._to_take == 0 else None
 
     def record_staleness(self, staleness: int) -> None:
@@ -215,20 +249,18 @@ class Learner:
     def copy(self) -> Tensor:
         return self._weights.copy()
 
-    def snapshot_view(self, patience_s: float = 0.0) -> Tensor:
+    def snapshot_view(self) -> Tensor:
+        patience_s = 0.0 if self._finished else min(PATIENCE_S, 2 * self.step_seconds)
         return self._weights.snapshot_view(patience_s)
 
-    def assign(self, model: Tensor, where: slice = ALL) -> None:
-        self._weights.assign(model, where)
+    def assign(self, model: Tensor, part: slice = ALL) -> None:
+        self._weights.assign(model, part)
 
     def add(self, delta: LinearCombination, deferred: bool = False) -> None:
         if deferred:
             self._weights.defer(delta)
         else:
             self._weights.add(delta)
-
-    def combine(self, out: Tensor, terms: LinearCombination) -> Tensor:
-        return combine_(out, terms)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that this learner's next step depends on, as copies."""
@@ -244,7 +276,6 @@ class Learner:
             }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.add(())
         self.weights.copy_(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.task.load_state_dict(state["task"])

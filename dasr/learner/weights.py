@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dasr.cuda.linear_combination import combine_
 from dasr.cuda.streams import StreamOrder, current
-from dasr.strategies.learner import LinearCombination
+from dasr.strategies.parts.linear_combination import LinearCombination
 from dasr.worlds.simulated.placeholder import PlaceholderTensor
 
 
@@ -54,13 +54,20 @@ class Weights:
                 self._shared = True
             return self.tensor
 
+    def settled(self) -> Tensor:
+        """The vector, with what was deferred."""
+        if self._deferred:
+            with self.lock:
+                self._settle_if_needed()
+        return self.tensor
+
     def copy(self) -> Tensor:
         with self.alone():
             self.settle()
             return self.tensor.clone()
 
     def snapshot_view(self, patience_s: float) -> Tensor:
-        """No stream waits for who reads it: it does not change any more."""
+        """On a GPU it waits at most `patience_s` for an update that adds what is deferred."""
         if self._shared:
             return self.copy()
         with self.lock:

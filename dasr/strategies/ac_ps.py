@@ -78,7 +78,7 @@ class AsyncParameterServer(Strategy):
         while await learner.claim_batch():
             await learner.compute()
             before = learner.copy()
-            learner.update(staleness=None)
+            learner.update()
             learner.record_staleness(await self.push_and_pull(learner.weights - before, WORK))
         await world.roll_call(True)  # from here on the model stands still
         await self.push_and_pull(torch.zeros_like(learner.weights), LAST)

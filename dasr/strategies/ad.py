@@ -14,9 +14,7 @@ from dasr.strategies.learner import Learner
 from dasr.strategies.parts.gossip import Gossip
 from dasr.strategies.parts.options import Order, Positive
 from dasr.strategies.parts.rounds import Rounds
-from dasr.strategies.parts.topology import Mixing
-
-PATIENCE_S = 1.0  # a round waits no longer for an update that adds what the last one mixed
+from dasr.strategies.parts.topology import Members, Mixing
 
 
 class AdPsgd(Strategy):
@@ -44,28 +42,15 @@ class AdPsgd(Strategy):
         self.order = order
         everyone = tuple(range(self.world.size))
         self.gossip = Gossip(self.world, Mixing(mixing, everyone, seed), compression, tolerant=True)
-        self.rounds = Rounds(self.world, pace, roll_call_every)
-        self.mixed = self.world.event()  # a round that began after the last update has ended
+        self.rounds = Rounds(learner, pace, roll_call_every)
 
     async def run(self) -> None:
-        learner, world = self.learner, self.world
-        mixing = await self.rounds.begin(self.mix)
-        while await learner.claim_batch():
-            began = world.now()
-            await learner.compute()
-            learner.update(staleness=None)
-            self.rounds.gradient_seconds = world.now() - began
-            if self.order == "update-then-mix":
-                self.mixed.clear()
-                await self.mixed.wait()
-        self.rounds.done = True
-        await mixing
-        learner.add(())  # what was deferred
+        async with self.rounds.beside(self.mix):
+            while await self.learner.claim_batch():
+                await self.learner.step()  # - a G(Phi)
+                if self.order == "update-then-mix":
+                    await self.rounds.next_end()
 
-    async def mix(self, round_: int, members: tuple[int, ...]) -> None:
-        self.gossip.mixing = self.gossip.mixing.among(members)
-        patience_s = 0.0 if self.rounds.done else min(PATIENCE_S, 2 * self.rounds.gradient_seconds)
-        weights, updates = self.learner.snapshot_view(patience_s), self.learner.steps
-        self.learner.add(await self.gossip.start(round_, weights, self.rounds.joining), deferred=True)
-        if updates == self.learner.steps:
-            self.mixed.set()
+    async def mix(self, round_: int, members: Members) -> None:
+        weights = self.learner.snapshot_view()
+        self.learner.add(await self.gossip.difference(round_, weights, members), deferred=True)  # W T - W

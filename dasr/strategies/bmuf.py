@@ -1,26 +1,22 @@
 """`bmuf`: blockwise model-update filtering. After every block of tau local steps from the common start W_g:
 
-    G = mean(w) - W_g
-    D = eta D + zeta G
+    D = eta D + zeta (mean(w) - W_g)
     W = W + D
     W_g = W (classical)   or   W_g = W + eta D (Nesterov), the start of the next block
 
-Chen & Huo, ICASSP 2016. Default: eta = 1 - 1/L, zeta = 1. Kept are W and the one before it, V: D = W - V and
-
-    W <- zeta mean(w) + (1 + eta) W - eta V - zeta W_g,    V <- W
-
-is one pass over memory, and W itself is what the next block begins with.
+Chen & Huo, ICASSP 2016. Default: eta = 1 - 1/L, zeta = 1. In place of D the last W, V, is kept: D = W - V.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from torch import Tensor
 
 from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
+from dasr.strategies.parts.linear_combination import v
 from dasr.strategies.parts.means import ModelMean
 from dasr.strategies.parts.options import Positive
 
@@ -48,32 +44,30 @@ class Bmuf(Strategy):
         self.model, self.before = learner.copy(), learner.copy()  # W, V
 
     async def step(self) -> None:
-        learner = self.learner
-        if (learner.steps + 1) % self.tau:
-            await learner.compute()
-            return learner.update()
-        await self.end_block(await self.mean.of_updated(), self.nesterov)
+        if (self.learner.steps + 1) % self.tau:
+            return await self.learner.step()
+        await self.end_block(self.mean.after_step(), self.nesterov)
 
-    async def end_block(self, means: list[tuple[slice, Awaitable[Tensor]]], look_ahead: bool) -> None:
+    async def end_block(self, means: AsyncIterator[tuple[slice, Tensor]], look_ahead: bool) -> None:
         """The weights become W, or W + eta D."""
-        learner, eta, zeta = self.learner, self.eta, self.zeta
-        own = (1 - zeta) * (1 + eta) if self.nesterov else 1 + eta - zeta
-        past = (1 - zeta) * -eta if self.nesterov else -eta
-        model, new = self.model, self.before
-        for part, coming in means:
-            mean = await coming
-            learner.combine(new[part], [(zeta, mean), (own, model[part]), (past, new[part])])
+        model, new = self.model, self.before  # W, and the place of the next W, which holds V until then
+        w, d = v(model), v(model) - v(new)
+        ahead = w + self.eta * d
+        rest = (1 - self.zeta) * ahead if self.nesterov else ahead - self.zeta * w  # W + eta D - zeta W_g
+        update = self.zeta * v(self.mean.vector) + rest  # W + D, of the next D
+        start = v(new) + self.eta * (v(new) - w)  # W + eta D, of the next W and D
+        async for part, _ in means:
+            update.part(part).into(new[part])
             if look_ahead:
-                learner.combine(learner.weights[part], [(1 + eta, new[part]), (-eta, model[part])])
+                start.part(part).into(self.learner.weights[part])
             else:
-                learner.assign(new, part)
-            learner.prefetch_weights(part)
+                self.learner.assign(new, part)
         self.model, self.before = new, model
 
     async def finish(self) -> None:
         """The model is W, not a look-ahead point; steps since the last block count as a block."""
         if self.learner.steps % self.tau:
-            await self.end_block(self.mean.in_parts(self.learner.weights), False)
+            await self.end_block(self.mean.of_weights(), False)
         self.learner.assign(self.model)
 
     def state_dict(self) -> dict[str, Any]:

@@ -60,8 +60,7 @@ class Diloco(Strategy):
         self.before: dict[int, Tensor] = {}  # fragment -> this learner's own d, for a checkpoint
 
     async def step(self) -> None:
-        await self.learner.compute()
-        self.learner.update()
+        await self.learner.step()
         for part, due in enumerate(self.due):
             since = self.learner.steps - due
             if since >= 0 and since % self.period == 0:
@@ -72,7 +71,7 @@ class Diloco(Strategy):
     def depart(self, part: int, d: Tensor) -> None:
         if self.overlap:
             self.before[part] = d.clone()
-        self.flying[part] = d, self.mean.start(d, self.fragments[part].start)
+        self.flying[part] = d, self.mean.average(d, self.fragments[part].start)
 
     async def arrive(self, part: int) -> None:
         where = self.fragments[part]

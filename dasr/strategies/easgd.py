@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from dasr.strategies.base import Strategy
-from dasr.strategies.learner import Learner, LinearCombination
+from dasr.strategies.learner import Learner
 from dasr.strategies.parts.means import Mean
 from dasr.strategies.parts.options import Positive
 
@@ -32,17 +32,14 @@ class Easgd(Strategy):
     async def step(self) -> None:
         learner = self.learner
         if learner.steps % self.tau:
-            elastic: LinearCombination = ()
-            await learner.compute()
-        else:
-            apart = learner.weights - self.centre
-            pull = apart.clone()
-            averaging = self.mean.start(apart)
-            await learner.compute()
-            await averaging
-            elastic = [(-self.beta / self.world.size, pull)]
-            self.centre.add_(apart, alpha=self.beta)
-        learner.update(mixed=elastic)
+            return await learner.step()
+        apart = learner.weights - self.centre
+        pull = apart.clone()
+        averaging = self.mean.average(apart)  # mean(w) - c
+        await learner.compute()
+        await averaging
+        self.centre.add_(apart, alpha=self.beta)
+        learner.update(mixed=[(-self.beta / self.world.size, pull)])
 
     async def finish(self) -> None:
         self.learner.weights.copy_(self.centre)

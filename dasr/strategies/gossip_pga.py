@@ -12,7 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
-from dasr.strategies.learner import Learner, LinearCombination
+from dasr.strategies.learner import Learner
+from dasr.strategies.parts.linear_combination import LinearCombination
 from dasr.strategies.parts.means import ModelMean
 from dasr.strategies.parts.options import Order, Positive
 from dasr.strategies.sd import SdPsgd

@@ -1,36 +1,74 @@
-"""What every strategy shares: the learner it drives, the loop, the state."""
+"""One learner as a strategy sees it: flat vectors, a gradient, a local optimizer, a world to talk to.
+
+`Learner` is what strategies may use; `LearnerInternals` adds what only their building blocks in `parts` may.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, cast
 
 from torch import Tensor
 
-from dasr.worlds.interface import ALL, ApplyPart, Ready, World
+from dasr.strategies.parts.linear_combination import LinearCombination
+from dasr.worlds.interface import ALL, ApplyPart, World
 
-LinearCombination = Sequence[tuple[float, Tensor]]
-"""A sum of vectors, (factor, vector) each, not added up yet: one pass does that with what else is added."""
+BUCKET_MB = 4.0  # a part of a gradient that is worth a message of its own
+
+OnBucket = Callable[[slice], None]
+"""Called with each part of the gradient as soon as it is final, the last layers' first."""
+
+OnPart = Callable[[slice, Tensor], None]
+"""Called with each part of the weights, and its new value, as soon as it is final."""
 
 
 class Learner(Protocol):
-    """One learner as a strategy sees it: flat vectors, a gradient, a local optimizer, a world to talk to."""
+    """What a strategy may use."""
 
     world: World
-    gradient: Tensor  # flat [num_parameters], filled by compute()
-    steps: int  # updates that this learner has made
-    samples: int  # seen by all learners together when the current batch began: what the rate depends on
 
     @property
-    def elementwise(self) -> bool:
-        """Whether the optimizer can update a part of the weights by itself: in updating()."""
+    def gradient(self) -> Tensor:
+        """Flat [num_parameters], written by compute()."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Updates that this learner has made."""
         ...
 
     @property
     def weights(self) -> Tensor:
-        """Flat [num_parameters], the master weights. Ask for them anew at each use: a change may make new
-        ones, see lend()."""
+        """Flat [num_parameters], the master weights, with everything that was added to them.
+
+        Do not keep it across an `await`: a change may put the weights into a new vector (copy on write)."""
+        ...
+
+    def copy(self) -> Tensor:
+        """A consistent copy of the weights, whatever other activities do to them."""
+        ...
+
+    def snapshot_view(self) -> Tensor:
+        """A consistent view of the weights, to read only. Nothing is copied: the next change of the weights
+        goes into a new vector.
+
+        On a GPU this may wait up to two steps for an update() that applies what add() has deferred, since a
+        pass over memory of its own would delay the gradient."""
+        ...
+
+    def assign(self, model: Tensor, part: slice = ALL) -> None:
+        """The weights become `model`, without copying where possible: the next update() or add() writes into
+        a new vector, and until then `model` must not change.
+
+        With `part`, that part of them; the other parts have to be assigned too, from the same vector."""
+        ...
+
+    def add(self, delta: LinearCombination, deferred: bool = False) -> None:
+        """weights += delta, atomically: nothing that another activity did meanwhile is lost.
+
+        `deferred`: in one pass over memory with what comes next: update(), compute(), another add() or a
+        reading. Until then the vectors in `delta` must not change."""
         ...
 
     async def begin_step(self) -> bool:
@@ -40,76 +78,85 @@ class Learner(Protocol):
         ...
 
     async def claim_batch(self) -> bool:
-        """Step boundary of an *asynchronous* strategy: take the next batch of the shared budget, if any.
+        """Step boundary of an *asynchronous* strategy: take the next batch of the budget that all learners
+        share; False when it is spent.
 
-        Records the staleness of an update that was not told it: gradients that others claimed meanwhile."""
+        Records the staleness of the last update: the number of batches that others claimed meanwhile."""
         ...
 
-    async def compute(self, ready: Ready | None = None) -> None:
-        """Gradient of the next local batch at the weights as they are now, into `gradient`.
+    async def compute(self, on_bucket: OnBucket | None = None, bucket_mb: float = BUCKET_MB) -> None:
+        """Compute the gradient of the next local batch at the current weights, into `gradient`.
 
-        The weights are copied as it begins, so mixing may go on meanwhile."""
+        The weights are copied first, so other activities may change them meanwhile. `on_bucket` is told the
+        parts of the gradient during the backward pass, each of at least `bucket_mb` but for the last."""
         ...
 
     def update(
-        self, gradient: Tensor | None = None, staleness: int | None = 0, mixed: LinearCombination = ()
+        self, gradient: Tensor | None = None, staleness: int | None = None, mixed: LinearCombination = ()
     ) -> None:
-        """Apply the local optimizer to `weights` in place (`gradient`: default its own), count the step.
+        """weights += mixed, then one step of the local optimizer with `gradient` (default: the learner's).
 
-        `mixed`: added to the weights first. `staleness` is recorded in the accounts; None leaves that to
-        record() or to the next claim()."""
+        `staleness`: steps between the weights at which the gradient was taken and those it is applied to.
+        Default: 0 in a synchronous strategy; in an asynchronous one the next claim_batch() records it, if
+        record_staleness() does not."""
         ...
 
-    def use_symmetric_weights(self) -> Tensor:
-        """What updating() changes, from now on a vector that this host's other learners can write into. All
-        of them call this."""
-        ...
+    async def step(self, on_part: OnPart | None = None) -> None:
+        """One local step, w - a g(w): compute(), then update().
 
-    def sharded_update(self, factor: float) -> AbstractContextManager[ApplyPart]:
-        """While it is open nobody else touches the weights, and what it gives updates a part of them with the
-        mean of gradients, times `factor`, and gives that part; where the optimizer needs the whole gradient
-        first, that mean is put into `gradient`. Afterwards these are the weights; update() counts the step,
-        once there was something for every part. The gradient may be computed while it is open."""
-        ...
-
-    def prefetch_weights(self, where: slice) -> None:
-        """These weights are there, after updating(): the next compute() may copy them. It notices changes."""
+        `on_part` is told each part of the new weights: during the backward pass if the optimizer is
+        element-wise (no clipping, no momentum), else all at once in the end."""
         ...
 
     def record_staleness(self, staleness: int) -> None:
-        """Enter the staleness of the last update, where update() could not be told."""
+        """Enter the staleness of the last update, where it becomes known after it."""
         ...
 
-    def learning_rate(self) -> float: ...
+    def learning_rate(self) -> float:
+        """a_k, of the current batch."""
+        ...
+
+
+class LearnerInternals(Learner, Protocol):
+    """What building blocks of strategies may use besides. Every Learner has it."""
+
+    samples: int  # seen by all learners together when the current batch began: the learning rate's argument
+
+    @property
+    def step_seconds(self) -> float:
+        """Duration of this learner's last step(); infinite before the first."""
+        ...
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether the optimizer updates each element by itself: no state, no norm of the whole gradient."""
+        ...
 
     def optimizer_state(self) -> list[Tensor]:
-        """What the optimizer keeps from step to step: to be changed in place, between two of them."""
+        """The optimizer's vectors, to be changed in place between two steps."""
         ...
 
-    def copy(self) -> Tensor:
-        """A consistent copy of the weights, whatever other activities do to them."""
+    def use_symmetric_weights(self) -> Tensor:
+        """Move the weights into symmetric memory for good, where other GPUs of this host can write, and
+        return them: the target of sharded_update(). Where the optimizer is not element-wise, `gradient`.
+        All learners of the host call this."""
         ...
 
-    def snapshot_view(self, patience_s: float = 0.0) -> Tensor:
-        """As copy(), but to read only, and nothing is copied: whoever changes the weights next, through
-        update() or add(), makes new ones.
+    def sharded_update(self, factor: float) -> AbstractContextManager[ApplyPart]:
+        """Context manager for an update by parts; holds the weights' lock.
 
-        `patience_s`: so long it may wait, where a pass over the weights costs, for an update() that adds what
-        has been deferred."""
+        Yields `apply(part, gradients)`: averages `gradients` (one of each learner, in the order of ranks),
+        multiplies by `factor`, applies the optimizer to `weights[part]` and returns the result. Where the
+        optimizer is not element-wise, the average is put into `gradient[part]` instead. Call update() once
+        afterwards; every part must have been applied. compute() may be called inside."""
         ...
 
-    def assign(self, model: Tensor, where: slice = ALL) -> None:
-        """The weights are that vector; with `where`, they are as soon as that is said of all parts. Whoever
-        changes them next, by update() or add(), makes new ones: `model` must not change until then."""
+    def prefetch_weights(self, part: slice) -> None:
+        """Start copying that part for the next compute(), after a sharded_update(). A later change of the
+        weights is noticed, and they are copied again."""
         ...
 
-    def add(self, delta: LinearCombination, deferred: bool = False) -> None:
-        """weights += delta, atomically: nothing that another activity did meanwhile is lost.
 
-        `deferred`: in one pass with what comes next, which is update(), compute(), copy(), snapshot_view()
-        or add(). Until then `weights` lack it, and the vectors in `delta` must not change."""
-        ...
-
-    def combine(self, out: Tensor, terms: LinearCombination) -> Tensor:
-        """`out`, a vector of the strategy's own, becomes that sum in one pass. It may be one of them."""
-        ...
+def internals(learner: Learner) -> LearnerInternals:
+    """For `parts` only: the same learner with its internals."""
+    return cast(LearnerInternals, learner)

@@ -27,14 +27,10 @@ class Local(Strategy):
         self.mean = ModelMean(learner, compression)
 
     async def step(self) -> None:
-        learner = self.learner
-        if (learner.steps + 1) % self.tau:
-            await learner.compute()
-            return learner.update()
-        for part, coming in await self.mean.of_updated():
-            await coming
-            learner.assign(self.mean.vector, part)
-            learner.prefetch_weights(part)
+        if (self.learner.steps + 1) % self.tau:
+            return await self.learner.step()  # w - a g(w)
+        async for part, _ in self.mean.after_step():  # (W - a G(W)) T_u
+            self.learner.assign(self.mean.vector, part)
 
     def state_dict(self) -> dict[str, Any]:
         return {"mean": self.mean.state_dict()}

@@ -14,8 +14,9 @@ from typing import Any
 from torch import Tensor
 
 from dasr.strategies.base import Strategy
-from dasr.strategies.learner import Learner, LinearCombination
+from dasr.strategies.learner import Learner
 from dasr.strategies.parts.gossip import Gossip
+from dasr.strategies.parts.linear_combination import LinearCombination
 from dasr.strategies.parts.options import Order
 from dasr.strategies.parts.topology import Mixing
 
@@ -47,13 +48,12 @@ class SdPsgd(Strategy):
             await learner.compute()
             learner.update(mixed=await mixing)
         else:
-            await learner.compute()
-            learner.update()
+            await learner.step()
             learner.add(await self.mix(k, learner.weights))
 
     def mix(self, k: int, weights: Tensor) -> Awaitable[LinearCombination]:
         """Start the mixing of step k with `weights`: this learner's W T - W."""
-        return self.gossip.start(k, weights)
+        return self.gossip.difference(k, weights)
 
     def state_dict(self) -> dict[str, Any]:
         return self.gossip.state_dict()

@@ -48,7 +48,7 @@ class StochasticGradientPush(Strategy):
         learner.weights.copy_(x / self.push)
 
     async def to_everyone(self, x: torch.Tensor) -> None:
-        reductions = [self.mean.start(x), self.world.all_reduce(self.push)]
+        reductions = [self.mean.average(x), self.world.all_reduce(self.push)]
         for reduction in reductions:
             await reduction
 

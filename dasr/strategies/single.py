@@ -14,5 +14,4 @@ class Single(Strategy):
     name = "single"
 
     async def step(self) -> None:
-        await self.learner.compute()
-        self.learner.update()
+        await self.learner.step()

@@ -53,16 +53,17 @@ class SlowMo(Strategy):
     async def step(self) -> None:
         await self.inner.step()
         if self.learner.steps % self.tau == 0:
+            await self.inner.finish()  # the weights are the inner strategy's model
             await self.slow_step(self.learner.learning_rate())
 
     async def slow_step(self, a: float) -> None:
-        await self.inner.finish()
-        moved = self.learner.weights - self.old
-        await self.mean.start(moved)
-        if a > 0:  # at the foot of a warm-up nothing has moved
-            self.u.mul_(self.beta).sub_(moved, alpha=1 / a)
-            self.old.sub_(self.u, alpha=self.alpha * a)
-        self.learner.assign(self.old)
+        x, u = self.old, self.u
+        moved = self.learner.weights - x
+        await self.mean.average(moved)  # x_avg - x_old
+        if a > 0:  # at the first step of a warm-up from 0 nothing has moved
+            u.mul_(self.beta).sub_(moved, alpha=1 / a)  # beta u + (x_old - x_avg) / a
+            x.sub_(u, alpha=self.alpha * a)  # x_old - alpha a u
+        self.learner.assign(x)
 
     async def finish(self) -> None:
         await self.inner.finish()

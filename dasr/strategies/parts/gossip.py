@@ -10,28 +10,18 @@ Without compression x are the weights themselves and gamma = 1. With it (CHOCO, 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from collections.abc import Set as AbstractSet
+from collections.abc import Awaitable
 from typing import Any
 
 from torch import Tensor
 
-from dasr.strategies.learner import LinearCombination
+from dasr.strategies.parts.awaitables import LazyAwaitable
 from dasr.strategies.parts.codecs import Encoded, codec
-from dasr.strategies.parts.topology import Mixing
+from dasr.strategies.parts.linear_combination import LinearCombination
+from dasr.strategies.parts.topology import Members, Mixing
 from dasr.worlds.interface import Payload, PeerLost, World
 
 GAMMA = {"sign": 0.3, "topk": 0.3, "powersgd": 0.03}  # consensus step size of the codecs that lose much
-
-
-class LazyAwaitable:
-    """An awaitable whose coroutine is made when it is awaited: one that never is leaves nothing behind."""
-
-    def __init__(self, make: Callable[[], Coroutine[Any, Any, LinearCombination]]):
-        self.make = make
-
-    def __await__(self) -> Generator[Any, Any, LinearCombination]:
-        return self.make().__await__()
 
 
 class PublicCopy:
@@ -80,12 +70,16 @@ class Gossip:
         ] = {}  # peer -> (mine as it knows it, its as I know it)
         codec(compression)
 
-    def start(
-        self, round_: int, weights: Tensor, joining: AbstractSet[int] = frozenset()
+    def difference(
+        self, round_: int, weights: Tensor, members: Members | None = None
     ) -> Awaitable[LinearCombination]:
         """Start the round with `weights`, which nobody may change until this ends: this learner's W T - W.
 
-        A learner in `joining` has no trained model: it takes its partners' mean, they leave it out."""
+        `members`: those that take part from this round on. One that joins has no trained model: it takes its
+        partners' mean, and they leave it out."""
+        joining = frozenset[int]()
+        if members is not None:
+            self.mixing, joining = self.mixing.among(members.ranks), members.joining
         partners = self.mixing.partners(round_, self.world.rank)
         if self.mixing.kind == "uniform" and self.spec == "fp32":
             reduction = self.world.all_reduce(weights.clone(), self.mixing.members)
@@ -109,7 +103,7 @@ class Gossip:
         self,
         weights: Tensor,
         exchanges: list[tuple[int, PublicCopy, Tensor, Awaitable[Payload]]],
-        joining: AbstractSet[int],
+        joining: frozenset[int],
         scale: float,
     ) -> LinearCombination:
         terms: list[tuple[float, Tensor]] = []

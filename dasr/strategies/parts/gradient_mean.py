@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from dasr.strategies.learner import Learner
-from dasr.strategies.parts.buckets import BUCKET_MB, Buckets
+from dasr.strategies.learner import BUCKET_MB, Learner, OnBucket, internals
 from dasr.strategies.parts.means import Mean
 from dasr.worlds.interface import ShardedUpdate
 
@@ -36,46 +35,55 @@ class GradientMean(Mean):
         bucket_mb: float = BUCKET_MB,
     ):
         super().__init__(learner.world, compression, group)
-        self.learner = learner
-        self.buckets = Buckets(learner, bucket_mb)
-        self.target = learner.use_symmetric_weights() if self._as_it_is(learner.gradient) else None
+        self.learner, self.bucket_mb = internals(learner), bucket_mb
+        self.buckets: list[slice] = []  # those of the last gradient that this learner computed
+        exact = self._as_it_is(learner.gradient)
+        self.target = self.learner.use_symmetric_weights() if exact else None
 
     async def compute(self, contribution: Contribution | None = None) -> None:
-        """The learner's gradient, averaged over the group: into `learner.gradient`, or into its weights ahead
-        of the update() that has to follow. `contribution`: given where not all of
-        the group may have a gradient."""
+        """Compute the learner's gradient and average it over the group. `learner.update()` must follow, and
+        makes the step with the mean.
+
+        Where the GPUs of one host update together, the weights are updated here, bucket by bucket, and
+        `learner.gradient` keeps this learner's own. `contribution`: where not all may have a gradient."""
         contribution, gradient = contribution or Contribution(), self.learner.gradient
         if self.target is not None:
-            sharded = self.world.sharded_update(gradient, self.target, self.group)
-            if sharded is not None:
-                return await self._update(sharded, contribution)
+            together = self.world.sharded_update(gradient, self.target, self.group)
+            if together is not None:
+                return await self._update(together, contribution)
         started: list[Awaitable[object]] = []
 
-        def send(part: slice) -> None:
-            started.append(self.start(gradient[part], part.start))
+        def reduce(part: slice) -> None:
+            started.append(self.average(gradient[part], part.start))
 
-        await self._in_buckets(send, contribution)
+        await self._in_buckets(reduce, contribution)
         scale = await contribution.scale()
         for reduction in started:
             await reduction
         if scale != 1:
             gradient.mul_(scale)
 
-    async def _update(self, sharded: ShardedUpdate, contribution: Contribution) -> None:
-        """Each learner updates one shard of every part."""
-        await self._in_buckets(sharded.send, contribution)
-        for where, there in sharded.update(self.learner.sharded_update(await contribution.scale())):
+    async def _update(self, together: ShardedUpdate, contribution: Contribution) -> None:
+        """Each learner updates its shard of every bucket."""
+        await self._in_buckets(together.send, contribution)
+        for part, there in together.update(self.learner.sharded_update(await contribution.scale())):
             await there
-            self.learner.prefetch_weights(where)
+            self.learner.prefetch_weights(part)
 
-    async def _in_buckets(self, send: Callable[[slice], None], contribution: Contribution) -> None:
-        """Compute the gradient, or be without one; send every part of it."""
+    async def _in_buckets(self, reduce: OnBucket, contribution: Contribution) -> None:
+        """Compute the gradient, or zeros in place of one; pass every bucket of it to `reduce`."""
         gradient = self.learner.gradient
         if contribution.present and not contribution.single_bucket:
-            return await self.buckets.compute(send)
+            self.buckets = []
+
+            def on_bucket(part: slice) -> None:
+                self.buckets.append(part)
+                reduce(part)
+
+            return await self.learner.compute(on_bucket, self.bucket_mb)
         if contribution.present:
             await self.learner.compute()
         else:
             gradient.zero_()
-        for part in [slice(0, len(gradient))] if contribution.single_bucket else self.buckets.parts:
-            send(part)
+        for part in [slice(0, len(gradient))] if contribution.single_bucket else self.buckets:
+            reduce(part)

@@ -5,15 +5,15 @@ with error feedback:   v' = v + e;   sent = C(v');   e = v' - decode(sent);   re
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any, cast
 
 from torch import Tensor
 
-from dasr.strategies.learner import Learner, LinearCombination
-from dasr.strategies.parts.buckets import Buckets
+from dasr.strategies.learner import Learner, internals
+from dasr.strategies.parts.awaitables import LazyAwaitable
 from dasr.strategies.parts.codecs import Cast, Encoded, PowerSGD, codec
-from dasr.strategies.parts.gossip import LazyAwaitable
+from dasr.strategies.parts.linear_combination import LinearCombination
 from dasr.worlds.interface import ALL, Payload, World
 
 
@@ -53,8 +53,8 @@ class Mean:
         self.exact, self.narrow = chosen.exact, chosen.dtype if isinstance(chosen, Cast) else None
         self.feedback: dict[int, Feedback] = {}
 
-    def start(self, part: Tensor, offset: int = 0) -> Awaitable[object]:
-        """Start reducing `part`, a vector or the slice of one at `offset`; await this before reading it."""
+    def average(self, part: Tensor, offset: int = 0) -> Awaitable[object]:
+        """Start averaging `part` in place, a vector or the slice of one at `offset`; await before reading."""
         if self._as_it_is(part):
             return self.world.all_reduce(part, self.group)
         feedback = self.feedback.setdefault(offset, Feedback(self.spec))
@@ -97,13 +97,13 @@ class Mean:
 
 
 class ModelMean(Mean):
-    """The mean of models, in a vector of its own: it is there until the next one is asked for.
+    """The mean of models, in `vector`, where it stays until the next one is asked for.
 
     A lossy codec is given w - (the last mean): small, and all know that mean."""
 
     def __init__(self, learner: Learner, compression: str):
         super().__init__(learner.world, compression)
-        self.learner, self.buckets = learner, Buckets(learner)
+        self.learner = internals(learner)
         self.mean = learner.world.symmetric_like(learner.weights) if self.exact else None
         self.last = None if self.exact else learner.copy()
 
@@ -111,35 +111,40 @@ class ModelMean(Mean):
     def vector(self) -> Tensor:
         return self.mean if self.mean is not None else cast(Tensor, self.last)
 
-    def of(self, weights: Tensor, part: slice = ALL) -> Awaitable[Tensor]:
-        """Start averaging (that part of) `weights`, which must not change until this ends."""
-        if self.mean is not None:
-            return self.world.all_reduce(weights[part], out=self.mean[part])
-        return self._of_differences(weights[part] - self.vector[part], self.vector[part], part.start or 0)
+    async def after_step(self) -> AsyncIterator[tuple[slice, Tensor]]:
+        """ApplyPart the learner's next step, and average the models after it: parts of them, and their mean.
 
-    def in_parts(self, weights: Tensor) -> list[tuple[slice, Awaitable[Tensor]]]:
-        """Start averaging `weights`: each part can be read while the next is on its way."""
+        With an element-wise optimizer a part is on its way as soon as its gradient is final. The caller has
+        assigned a part to the weights, or changed them there, when it asks for the next one."""
+        for part, mean in await self._step():
+            yield part, await mean
+            self.learner.prefetch_weights(part)
+
+    async def of_weights(self) -> AsyncIterator[tuple[slice, Tensor]]:
+        """As after_step(), but of the weights as they are, without a step."""
+        for part, mean in self._in_halves():
+            yield part, await mean
+            self.learner.prefetch_weights(part)
+
+    async def _step(self) -> list[tuple[slice, Awaitable[Tensor]]]:
+        """The learner's next step; the parts of the mean, under way."""
+        if self.mean is None or not self.learner.elementwise:
+            await self.learner.step()
+            return self._in_halves()
+        mean, started = self.mean, list[tuple[slice, Awaitable[Tensor]]]()
+
+        def on_part(part: slice, weights: Tensor) -> None:
+            started.append((part, self.world.all_reduce(weights, out=mean[part])))
+
+        await self.learner.step(on_part)
+        return started
+
+    def _in_halves(self) -> list[tuple[slice, Awaitable[Tensor]]]:
+        """Start averaging the weights: the first half can be read while the second is on its way."""
+        weights = self.learner.weights
         middle = len(weights) // 2 // 64 * 64
         parts = [slice(0, middle), slice(middle, len(weights))][not middle :]
-        return [(part, self.of(weights, part)) for part in parts]
-
-    async def of_updated(self) -> list[tuple[slice, Awaitable[Tensor]]]:
-        """The learner's next step, and the mean of the models after it. A part of them is on its way as soon
-        as its gradient is there, where the optimizer needs no more of that: while others are computed."""
-        learner, mean, started = self.learner, self.mean, list[tuple[slice, Awaitable[Tensor]]]()
-        if mean is None or not learner.elementwise:
-            await learner.compute()
-            learner.update()
-            return self.in_parts(learner.weights)
-        with learner.sharded_update(1.0) as make:
-
-            def send(part: slice) -> None:
-                updated = make(part, [learner.gradient[part]])
-                started.append((part, self.world.all_reduce(updated, out=mean[part])))
-
-            await self.buckets.compute(send)
-        learner.update()
-        return started
+        return [(part, self._of(weights, part)) for part in parts]
 
     def difference(self, weights: Tensor) -> Awaitable[LinearCombination]:
         """Start averaging `weights`, which must not change until this ends: the mean - weights.
@@ -148,18 +153,24 @@ class ModelMean(Mean):
         if self.exact and self.world.size == 2:
             theirs = self.world.exchange((weights,), 1 - self.world.rank)
             return LazyAwaitable(lambda: self._half_apart(weights, theirs))
-        mean = self.of(weights)
-        return LazyAwaitable(lambda: self._apart(1.0, weights, mean))
+        mean = self._of(weights)
+        return LazyAwaitable(lambda: self._apart(weights, mean))
 
     async def _half_apart(self, weights: Tensor, coming: Awaitable[Payload]) -> LinearCombination:
         (theirs,) = await coming
         return [(0.5, theirs), (-0.5, weights)]
 
-    async def _apart(self, factor: float, weights: Tensor, coming: Awaitable[Any]) -> LinearCombination:
-        return [(factor, await coming), (-factor, weights)]
+    async def _apart(self, weights: Tensor, coming: Awaitable[Tensor]) -> LinearCombination:
+        return [(1.0, await coming), (-1.0, weights)]
+
+    def _of(self, weights: Tensor, part: slice = ALL) -> Awaitable[Tensor]:
+        """Start averaging (that part of) `weights`, which must not change until this ends."""
+        if self.mean is not None:
+            return self.world.all_reduce(weights[part], out=self.mean[part])
+        return self._of_differences(weights[part] - self.vector[part], self.vector[part], part.start or 0)
 
     def _of_differences(self, difference: Tensor, last: Tensor, offset: int) -> Awaitable[Tensor]:
-        averaging = self.start(difference, offset)
+        averaging = self.average(difference, offset)
 
         async def finish() -> Tensor:
             await averaging

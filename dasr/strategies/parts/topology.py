@@ -26,6 +26,14 @@ Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Members:
+    """Who takes part in a round."""
+
+    ranks: tuple[int, ...] = ()  # ascending
+    joining: frozenset[int] = frozenset()  # those of them that have no trained model yet: replacements
+
+
+@dataclass(frozen=True)
 class Mixing:
     """The mixing of every round, the same on all learners: it follows from seed, round and members alone."""
 

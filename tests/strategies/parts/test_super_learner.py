@@ -14,7 +14,7 @@ import torch
 
 from dasr.learner.learner import Budget, Learner
 from dasr.learner.optimizer import Optimizer
-from dasr.strategies.parts.super_learner import Node
+from dasr.strategies.parts.super_learner import SuperLearner
 from dasr.worlds.interface import ApplyPart, World
 from dasr.worlds.simulated.simulation import Simulation
 from tests.support import recursion_trial
@@ -67,11 +67,17 @@ def steps_of(claims: list[list[bool]], size: int, shares: bool, bucket_mb: float
                 return ShardedUpdate(world, vector, target, sharings[next(counter)])
 
             world.sharded_update = sharded_update  # type: ignore[method-assign, assignment]
-        node, steps = Node(learner, tuple(range(size)), bucket_mb), []
-        for claimed in claims:
-            going = await node.gradient(claimed[world.rank])
+        coming = iter(claims)
+
+        async def claim_batch() -> bool:
+            return next(coming)[world.rank]
+
+        learner.claim_batch = claim_batch  # type: ignore[method-assign]
+        node, steps = SuperLearner(learner, bucket_mb), []
+        for _ in claims:
+            going = await node.claim_batch()
             if going:
-                learner.update()
+                await node.step()
             steps.append((going, learner.weights.numpy().copy()))
         return steps
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 import torch
@@ -148,8 +148,10 @@ def test_blocks_that_end_while_a_gradient_is_computed_give_the_models_of_those_t
         world, learner = one_of_three(PrefixStore(case, store), memory, rank, 7, options)
         if memory is not None:  # reductions go through it though this is a CPU
             world._on_device = lambda payload: True  # type: ignore[method-assign]
-        strategy: Any = registry.make(name, learner, tau=tau)
-        strategy.mean.buckets.size = 500 if memory is None else 1
+        bucket_mb = (500 if memory is None else 1) * 4 / 2**20
+        compute = functools.partial(learner.compute, bucket_mb=bucket_mb)
+        learner.compute = compute  # type: ignore[method-assign]
+        strategy = registry.make(name, learner, tau=tau)
         world.run(strategy.run())
         world.close()
         assert memory is None or 2 <= len(memory._plans) <= 4  # of up to seven blocks: from the same vectors
