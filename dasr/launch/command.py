@@ -101,24 +101,25 @@ def dispatch(
     """Run Python with `command` as `learners` learners of one job, to its end. Raises UserError."""
     from dasr.launch.dispatcher import CancelRequest, Dispatcher, find_again
     from dasr.launch.job_record import JobRecord
-    from dasr.launch.jobs import submit
+    from dasr.launch.jobs import submit, submitit_folder
     from dasr.launch.supervisor import SupervisorJob
     from dasr.lock import ProcessId, exclusive_lock
 
     layout = resources.layout(learners)
+    name = f"dasr-{run}"
     cancel = CancelRequest()
     cancel.catch()
     remedy = "wait for it, or end that process; its job goes on and is found again"
     with exclusive_lock(folder / "lock", "this run is already being dispatched", remedy):
-        if found := find_again(folder, cancel):
+        if found := find_again(folder, name, cancel):
             record, job = found
             logger.info(f"found job {record.job_id} of this run: watching it")
         else:
             record = JobRecord(
                 resources.executor,
-                f"dasr-{run}",
+                name,
                 learners,
-                str(folder / "submitit"),
+                str(submitit_folder(folder)),
                 ProcessId.this_process(),
             )
             work = SupervisorJob(

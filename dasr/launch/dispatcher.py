@@ -154,6 +154,10 @@ class Dispatcher:
         if not self._job.state().ended:
             logger.info(f"job {self._record.job_id} did not leave within {self.LEAVE_S:.0f} s: killing it")
             self._job.cancel(kill=True)
+            self._settle()
+            if not self._job.state().ended:
+                logger.info(f"job {self._record.job_id} is still there: end it by hand")
+                sys.exit(128 + self._cancel_request.last)
         logger.info(
             f"job {self._record.job_id} is cancelled; the same command goes on from its last checkpoint"
         )
@@ -193,12 +197,12 @@ def _snakemake_above() -> psutil.Process | None:
     return None
 
 
-def find_again(run_folder: Path, cancel: CancelRequest) -> tuple[JobRecord, Job] | None:
-    """The job of this run folder that is still queued or running."""
+def find_again(run_folder: Path, name: str, cancel: CancelRequest) -> tuple[JobRecord, Job] | None:
+    """The job of this run folder, `name` in the queue, that is still queued or running."""
     record = JobRecord.read(run_folder)
     if record is None:
         return None
-    job = attach(record)
+    job = attach(record, run_folder, name)
     if job is None:
         return None
     state = job.state()

@@ -7,12 +7,15 @@ import os
 import time
 import uuid
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from dasr.errors import UserError
 from dasr.files import atomic, write_json
 from dasr.lock import ProcessId
 from dasr.worlds.process import authentication
+
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
 
 
 @dataclass
@@ -27,11 +30,15 @@ class JobRecord:
     job_id: str | None = None  # None while being submitted
     started: float | None = None  # local: start time of the process, since pids are used again
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
-    submitted: str = field(default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%S%z"))
+    submitted: str = field(default_factory=lambda: time.strftime(TIME_FORMAT))
 
     @staticmethod
     def path(run_folder: Path) -> Path:
         return run_folder / "job.json"
+
+    def submitted_at(self) -> float:
+        """Seconds since the epoch."""
+        return datetime.strptime(self.submitted, TIME_FORMAT).timestamp()
 
     def write(self, run_folder: Path) -> None:
         write_json(self.path(run_folder), asdict(self))
@@ -42,10 +49,14 @@ class JobRecord:
         path = cls.path(run_folder)
         try:
             given = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**{**given, "owner": ProcessId(**given["owner"])})
+            record = cls(**{**given, "owner": ProcessId(**given["owner"])})
+            if record.job_id is not None and not (record.job_id.isdigit() and len(record.job_id) < 16):
+                raise ValueError(record.job_id)
+            record.submitted_at()
+            return record
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             raise UserError(
                 f"{path} is damaged: look in the queue whether a job of this run is still there, cancel it, "
                 "then remove the file"

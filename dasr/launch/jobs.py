@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -20,6 +21,8 @@ from dasr.launch.resources import Layout, Resources
 from dasr.launch.slurm import JobState
 from dasr.launch.supervisor import SupervisorJob
 
+logger = logging.getLogger(__name__)
+
 MOST_REQUEUES = 100  # of a job at its time limit
 
 
@@ -36,14 +39,16 @@ class Job(Protocol):
 class SlurmJob:
     poll_s = 10.0
 
-    def __init__(self, job_id: str):
+    def __init__(self, job_id: str, expected: slurm.Expected):
         self.job_id = job_id
+        self._expected = expected
 
     def state(self) -> JobState:
-        return slurm.job_state(self.job_id)
+        return slurm.job_state(self.job_id, self._expected)
 
     def cancel(self, kill: bool = False) -> None:
-        slurm.cancel(self.job_id, kill)
+        if not self.state().ended:  # that number may be another job's by now
+            slurm.cancel(self.job_id, kill)
 
 
 class LocalJob:
@@ -51,32 +56,53 @@ class LocalJob:
 
     poll_s = 0.5
 
-    def __init__(self, job_id: str, started: float | None):
+    def __init__(self, job_id: str, started: float | None, folder: str):
+        """`started`: the process' start time, since pids are used again; `folder`: submitit's, which must be
+        in its command line."""
         self._pid = int(job_id)
         self._started = started
+        self._folder = folder
 
     def state(self) -> JobState:
-        try:
-            process = psutil.Process(self._pid)
-            same = self._started is None or abs(process.create_time() - self._started) < 1.0
-            if same and process.status() != psutil.STATUS_ZOMBIE:
-                return JobState("RUNNING")
-        except psutil.NoSuchProcess:
-            pass
-        return JobState("FAILED", "its process is gone")
+        return JobState("FAILED", "its process is gone") if self._process() is None else JobState("RUNNING")
 
     def cancel(self, kill: bool = False) -> None:
-        if not self.state().ended:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGINT if kill else signal.SIGTERM)
+        process = self._process()
+        if process is None:
+            return
+        if not kill:
+            process.terminate()
+            return
+        family = [process, *process.children(recursive=True)]
+        for one in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(family, timeout=10)
+
+    def _process(self) -> psutil.Process | None:
+        """The controller; None where it has ended or the number is another process'."""
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            process = psutil.Process(self._pid)
+            same = self._started is not None and abs(process.create_time() - self._started) < 1.0
+            same = same and process.uids().real == os.getuid() and self._folder in process.cmdline()
+            if same and process.status() != psutil.STATUS_ZOMBIE:
+                return process
+        return None
 
 
-def attach(record: JobRecord) -> Job | None:
-    """The job of a record if it may still be there; if its submission was cut short, looked for by name."""
+def attach(record: JobRecord, run_folder: Path, name: str) -> Job | None:
+    """The job of a record if it may still be there; if its submission was cut short, looked for by name.
+
+    What the record says is not believed further: the folder may come from elsewhere."""
     if record.executor == "local":
-        return LocalJob(record.job_id, record.started) if record.job_id else None
-    job_id = record.job_id or slurm.find_job(record.name)
-    return SlurmJob(job_id) if job_id else None
+        folder = str(submitit_folder(run_folder))
+        return LocalJob(record.job_id, record.started, folder) if record.job_id else None
+    job_id = record.job_id or slurm.find_job(name)
+    return SlurmJob(job_id, slurm.Expected(name, record.submitted_at())) if job_id else None
+
+
+def submitit_folder(run_folder: Path) -> Path:
+    return run_folder / "submitit"
 
 
 def submit(
@@ -89,7 +115,7 @@ def submit(
     try:
         if resources.executor == "slurm":
             executor = _slurm_executor(record, resources, layout, gpus)
-            with _without_slurm_variables():
+            with _without_slurm_variables(_given_options(executor)):
                 submitted = executor.submit(work)
         else:
             executor = submitit.LocalExecutor(folder=record.folder, max_num_timeout=MOST_REQUEUES)
@@ -104,11 +130,11 @@ def submit(
     record.job_id = submitted.job_id
     if resources.executor == "slurm":
         record.write(run_folder)
-        return SlurmJob(record.job_id)
+        return SlurmJob(record.job_id, slurm.Expected(record.name, record.submitted_at()))
     with contextlib.suppress(psutil.NoSuchProcess):
         record.started = psutil.Process(int(record.job_id)).create_time()
     record.write(run_folder)
-    job = LocalJob(record.job_id, record.started)
+    job = LocalJob(record.job_id, record.started, record.folder)
     job.controller = submitted  # type: ignore[attr-defined]  # keeps its Popen, which reaps it
     return job
 
@@ -144,10 +170,35 @@ def _slurm_executor(
     return executor
 
 
+# Variables by which a site or a user may set what is not given; sbatch would prefer them to what is.
+_DEFAULTS = {
+    "SBATCH_ACCOUNT": ("account",),
+    "SBATCH_CONSTRAINT": ("constraint",),
+    "SBATCH_MEM_PER_CPU": ("mem", "mem-per-cpu", "mem-per-gpu"),
+    "SBATCH_MEM_PER_GPU": ("mem", "mem-per-cpu", "mem-per-gpu"),
+    "SBATCH_MEM_PER_NODE": ("mem", "mem-per-cpu", "mem-per-gpu"),
+    "SBATCH_PARTITION": ("partition",),
+    "SBATCH_QOS": ("qos",),
+    "SBATCH_RESERVATION": ("reservation",),
+}
+
+
+def _given_options(executor: submitit.SlurmExecutor) -> set[str]:
+    """Names of the options of sbatch that `executor` sets."""
+    given = {**executor.parameters, **executor.parameters.get("additional_parameters", {})}
+    return {name.replace("_", "-") for name, value in given.items() if value is not None}
+
+
 @contextlib.contextmanager
-def _without_slurm_variables() -> Iterator[None]:
-    """Without the variables of a job that the head itself runs in: sbatch would take them for options."""
-    hidden = {k: v for k, v in os.environ.items() if k.startswith("SLURM_") and k != "SLURM_CONF"}
+def _without_slurm_variables(given: set[str]) -> Iterator[None]:
+    """Without the variables of a job that this process runs in, and those by which sbatch, and srun in the
+    job, would override the `given` options."""
+    hidden = {}
+    for name, value in os.environ.items():
+        if name in _DEFAULTS and not given.intersection(_DEFAULTS[name]):
+            logger.info(f"{name}={value} of the environment is used: that option is not given")
+        elif name.startswith(("SLURM_", "SBATCH_", "SRUN_", "PMI_", "PMIX_")) and name != "SLURM_CONF":
+            hidden[name] = value
     for name in hidden:
         del os.environ[name]
     try:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from dataclasses import dataclass
+from datetime import datetime
 
+CLOCKS_DIFFER_S = 3600.0
 _ENDED = [
     "BOOT_FAIL",
     "CANCELLED",
@@ -14,6 +17,7 @@ _ENDED = [
     "FAILED",
     "NODE_FAIL",
     "OUT_OF_MEMORY",
+    "PREEMPTED",  # of a partition that cancels; where it requeues, the job is PENDING again at once
     "REVOKED",
     "TIMEOUT",
 ]
@@ -36,23 +40,51 @@ class JobState:
         return not self.known or self.state in _ENDED
 
 
-def job_state(job_id: str) -> JobState:
-    """Ask Slurm. While it cannot be reached the state is UNKNOWN, which is neither running nor ended."""
+@dataclass(frozen=True)
+class Expected:
+    """What a job must be to be the one that was submitted: ids are used again, and files may come from
+    elsewhere. Its user is the one of this process."""
+
+    name: str
+    submitted: float  # seconds since the epoch; a job that is queued again was submitted later
+
+    def mistaken(self, name: str, user_id: str, submitted: str) -> str | None:
+        """Who that job is, if it is another one."""
+        try:
+            earlier = datetime.fromisoformat(submitted).timestamp() < self.submitted - CLOCKS_DIFFER_S
+        except ValueError:  # "Unknown"
+            earlier = False
+        if name == self.name and user_id == str(os.getuid()) and not earlier:
+            return None
+        return f"the job of that number is another one: '{name}' of user {user_id}, submitted {submitted}"
+
+
+def job_state(job_id: str, expected: Expected | None = None) -> JobState:
+    """Ask Slurm. While it cannot be reached the state is UNKNOWN, which is neither running nor ended. A job
+    of that number that is not the expected one counts as one that is not known."""
     shown = _ask("scontrol", "show", "job", "--oneliner", job_id)
     if shown is None:
         return JobState("UNKNOWN", "Slurm's commands are missing or do not answer")
     if shown.returncode == 0 and (state := re.search(r"JobState=(\S+)", shown.stdout)):
+        fields = dict(re.findall(r"(\w+)=(\S*)", shown.stdout))
+        user_id = fields.get("UserId", "").rpartition("(")[2].rstrip(")")
+        it_is = (fields.get("JobName", ""), user_id, fields.get("SubmitTime", ""))
+        if expected and (other := expected.mistaken(*it_is)):
+            return JobState("UNKNOWN", other, known=False)
         return JobState(state[1], _detail(shown.stdout))
     if "Invalid job id" not in shown.stderr:
         return JobState("UNKNOWN", " ".join(shown.stderr.split()))
-    told = _ask("sacct", "-X", "-P", "-n", "-j", job_id, "-o", "State,ExitCode,NodeList")
+    told = _ask("sacct", "-X", "-P", "-n", "-j", job_id, "-o", "State,ExitCode,NodeList,UID,Submit,JobName")
     if told is None or told.returncode != 0:
         return JobState(
             "UNKNOWN", " ".join(told.stderr.split()) if told else "sacct does not answer", known=False
         )
     if not told.stdout.strip():
         return JobState("UNKNOWN", "Slurm has no such job", known=False)
-    state_text, exit_code, nodes = told.stdout.strip().splitlines()[-1].split("|")
+    last = told.stdout.strip().splitlines()[-1]
+    state_text, exit_code, nodes, user_id, submitted, name = (last.split("|", 5) + [""] * 5)[:6]
+    if expected and name and (other := expected.mistaken(name, user_id, submitted)):
+        return JobState("UNKNOWN", other, known=False)
     return JobState(state_text.split()[0], f"exit code {exit_code}, nodes {nodes}")
 
 
