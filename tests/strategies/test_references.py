@@ -1,0 +1,130 @@
+"""Strategies against other people's implementations: the same weights on every learner, before every step.
+
+Each array of references/*.npz holds float64 [25, 4, 36]: before step, learner, weight (the last row: after
+step 23). They were recorded in November 2026 from the code that `CASES` names, run by four processes over
+gloo on the problem of `Toy`. They are numbers only; none of that code is here.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from dasr.learner.learner import Budget, Learner
+from dasr.learner.optimizer import AdamW, Momentum, Optimizer
+from dasr.strategies import registry
+from dasr.worlds.interface import Ready, World
+from dasr.worlds.simulated.simulation import Simulation
+from tests.support.recursion_trial import SECOND
+
+FOLDER = Path(__file__).parent / "references"
+LEARNERS, STEPS, DIMENSION, RATE = 4, 24, 36, 0.05
+Vector = NDArray[np.float64]
+
+
+class Toy:
+    """A gradient that depends on step and learner: slope * w + offset + sin(w)."""
+
+    num_parameters = DIMENSION
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+        self.seen: list[Vector] = []  # weights before each step
+
+    def initial(self) -> torch.Tensor:
+        return torch.from_numpy(np.random.default_rng(4242).normal(size=DIMENSION))
+
+    def gradient(self, weights: torch.Tensor, gradient: torch.Tensor, ready: Ready) -> float:
+        w = weights.numpy().copy()
+        draw = np.random.default_rng([77, len(self.seen), self.rank])
+        slope, offset = draw.uniform(0.2, 2.0, DIMENSION), draw.normal(size=DIMENSION) * 1.5
+        self.seen.append(w)
+        gradient.copy_(torch.from_numpy(slope * w + offset + np.sin(w)))
+        ready(gradient)
+        return 0.0
+
+    def describe_batch(self) -> str:
+        return f"step {len(self.seen)}"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
+
+
+def weights_of(
+    strategy: str, options: dict[str, Any], optimizer: Callable[[torch.Tensor], Optimizer]
+) -> Vector:
+    """float64 [25, 4, 36], as the references hold them."""
+    simulation = Simulation(SECOND, LEARNERS)
+    tasks = [Toy(world.rank) for world in simulation.worlds]
+    learners: list[Learner] = []
+    strategies = []
+    for world, task in zip(simulation.worlds, tasks, strict=True):
+        budget = Budget(STEPS, LEARNERS, LEARNERS)
+        learners.append(Learner(world, task, optimizer, lambda samples: RATE, budget))
+        strategies.append(registry.make(strategy, learners[-1], **options))
+
+    async def life(world: World) -> None:
+        await strategies[world.rank].run()
+
+    simulation.run(life)
+    before = np.stack([task.seen for task in tasks], axis=1)
+    last = np.stack([learner.weights.numpy() for learner in learners])
+    return np.concatenate([before, last[None]])
+
+
+TWO = {"period": 8, "fragments": 2, "overlap": 0, "blend": 0.0}
+THREE = {"period": 12, "fragments": 3, "overlap": 0, "blend": 0.3}
+ADAMW = functools.partial(AdamW, beta1=0.9, beta2=0.95, decay=0.1)
+HEAVY_BALL = functools.partial(Momentum, momentum=0.9)
+# (file, array, strategy, options, optimizer)
+CASES: list[tuple[str, str, str, dict[str, Any], Callable[[torch.Tensor], Optimizer]]] = [
+    ("fairseq_bmuf", "classical", "bmuf", {"tau": 4}, Optimizer),
+    ("fairseq_bmuf", "classical_lr", "bmuf", {"tau": 4, "eta": 0.5, "zeta": 0.8}, Optimizer),
+    ("fairseq_bmuf", "classical_momentum", "bmuf", {"tau": 4}, HEAVY_BALL),
+    ("torchft", "one_sgd", "diloco", {"period": 6}, Optimizer),
+    ("torchft", "one_adamw", "diloco", {"period": 6}, ADAMW),
+    ("torchft", "two_sgd", "streaming-diloco", TWO, Optimizer),
+    ("torchft", "two_adamw", "streaming-diloco", TWO, ADAMW),
+    (
+        "torchft",
+        "three_blend_sgd",
+        "streaming-diloco",
+        THREE,
+        Optimizer,
+    ),
+    ("torchft", "localsgd", "local", {"tau": 4}, Optimizer),
+    ("sgp", "exponential", "sgp", {}, Optimizer),
+    ("paper_reducers", "topk", "sc-allreduce", {"compression": "topk:0.25"}, Optimizer),
+    ("powergossip", "dpsgd_overlap", "sd", {}, Optimizer),
+    ("powergossip", "dpsgd", "sd", {"order": "update-then-mix"}, Optimizer),
+    ("torch", "periodic_3", "local", {"tau": 4}, Optimizer),
+    ("torch", "post_local_7", "post-local", {"tau": 4, "switch": 7}, Optimizer),
+    ("torch", "ddp", "sc-allreduce", {}, Optimizer),
+]
+
+
+@pytest.mark.parametrize(
+    ("file", "array", "strategy", "options", "optimizer"), CASES, ids=lambda x: str(x)[:30]
+)
+def test_every_learner_has_the_weights_of_the_other_implementation_before_every_step(
+    file: str,
+    array: str,
+    strategy: str,
+    options: dict[str, Any],
+    optimizer: Callable[[torch.Tensor], Optimizer],
+) -> None:
+    expected = np.load(FOLDER / f"{file}.npz")[array]
+    found = weights_of(strategy, options, optimizer)
+    if strategy == "sgp":  # ends with an average of all learners, which the other code leaves out
+        expected, found = expected[:-1], found[:-1]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
