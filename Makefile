@@ -1,6 +1,6 @@
 # Two commands do everything: `make run` and `make test`. They create .venv from pinned versions first. Where Python
 # lacks venv (Debian and Ubuntu package it apart) and you are root, they install python3-venv by apt-get and say so.
-PYTHON ?= $(shell for p in python3.11 python3.12 python3; do command -v $$p && break; done)
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p && break; done)
 BIN := .venv/bin
 INSTALLED := .venv/installed
 TESTABLE := .venv/testable
