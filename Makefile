@@ -32,9 +32,10 @@ coverage: $(TESTABLE)  ## unit tests with the coverage of every line, child proc
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-check: $(TESTABLE) docs  ## formatting, lint, types, the documentation site
+check: $(TESTABLE) docs  ## formatting, lint, spelling, types, the workflow's lint, the documentation site
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(SNAKEMAKE) --lint
