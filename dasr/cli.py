@@ -1,12 +1,15 @@
 """`dasr <stage>`: each rule of the DAG is one such command, so each stage can be rerun by hand."""
 
+import getpass
 import importlib
+import os
 import sys
+from typing import NoReturn
 
 import click
 
 from dasr import __version__, log
-from dasr.errors import UserError, nearest
+from dasr.errors import UserError, nearest, of_system
 
 # Where each command lives. Imported only when it is called: `dasr --help` must not wait for torch.
 COMMANDS = {
@@ -83,10 +86,30 @@ def dasr() -> None:
 
 
 def main() -> None:
-    """Entry point: a user's mistake is one line on stderr and exit status 2, never a stack trace."""
+    """Entry point: a user's mistake is one line on stderr and exit status 2, never a stack trace.
+
+    So are a full disk and a folder that cannot be written."""
+    _name_user()
     try:
         log.configure()
         dasr()
     except UserError as error:
-        print(f"dasr: error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _fail(error)
+    except OSError as error:
+        told = of_system(error)
+        if told is None:
+            raise
+        _fail(told)
+
+
+def _fail(error: UserError) -> NoReturn:
+    print(f"dasr: error: {error}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _name_user() -> None:
+    """Containers often run as a uid without a passwd entry, where getpass (MLflow, locks) would fail."""
+    try:
+        getpass.getuser()
+    except (OSError, KeyError):
+        os.environ["LOGNAME"] = f"uid{os.getuid()}"

@@ -1,11 +1,27 @@
 """Errors that speak to the user: one line that says what was wrong, where, and what to do."""
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
 class UserError(Exception):
     """A user's mistake or bad input. The command line prints it as one line and exits with status 2."""
+
+
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_FORBIDDEN = (errno.EACCES, errno.EPERM)
+
+
+def of_system(error: OSError) -> UserError | None:
+    """What to tell the user whose disk is full or who lacks a permission; None for what may be a fault of
+    the program's."""
+    path = error.filename or "a file"
+    if error.errno in _UNWRITABLE:
+        return UserError(f"cannot write {path}: {error.strerror}: make room there, or choose another folder")
+    if error.errno in _FORBIDDEN:
+        return UserError(f"cannot open {path}: {error.strerror}")
+    return None
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -11,6 +11,16 @@ from typing import Any
 
 
 @contextlib.contextmanager
+def named(path: Path | str) -> Iterator[None]:
+    """Let an OSError name `path` where it names no file: that of writing to an open file does not."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+@contextlib.contextmanager
 def atomic(target: Path | str, *, durable: bool = False) -> Iterator[Path]:
     """Give a temporary sibling of `target` to write (a file or a folder); rename it into place on success.
 
@@ -21,13 +31,14 @@ def atomic(target: Path | str, *, durable: bool = False) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        yield temporary
-        if durable and temporary.is_file():
-            with open(temporary, "rb") as stream:
-                os.fsync(stream.fileno())
-        if target.is_dir() and not target.is_symlink():
-            shutil.rmtree(target)
-        os.replace(temporary, target)
+        with named(target):
+            yield temporary
+            if durable and temporary.is_file():
+                with open(temporary, "rb") as stream:
+                    os.fsync(stream.fileno())
+            if target.is_dir() and not target.is_symlink():
+                shutil.rmtree(target)
+            os.replace(temporary, target)
     except BaseException:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)

@@ -31,7 +31,7 @@ class ProcessId:
 
     @classmethod
     def this_process(cls) -> ProcessId:
-        return cls(_user(), socket.gethostname(), os.getpid())
+        return cls(getpass.getuser(), socket.gethostname(), os.getpid())
 
     def __str__(self) -> str:
         return f"{self.user} (process {self.pid} on {self.host})"
@@ -65,13 +65,6 @@ def exclusive_lock(path: Path, held: str, remedy: str) -> Iterator[None]:
         with contextlib.suppress(OSError):
             beside.unlink()
         lock.release()
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no passwd entry, as in many containers
-        return f"uid {os.getuid()}"
 
 
 def _owner(beside: Path) -> ProcessId | None:

@@ -23,7 +23,13 @@ def workers(
 
     Raises UserError if one of them dies; `doing`: what they do, for its message."""
     context = multiprocessing.get_context("spawn")  # fork would copy locked thread pools of torch and BLAS
-    pool = ProcessPoolExecutor(jobs, context, _begin, (start, *arguments))
+    try:
+        pool = ProcessPoolExecutor(jobs, context, _begin, (start, *arguments))
+    except OSError as error:  # a semaphore is a file there
+        raise UserError(
+            f"cannot start {doing} processes: /dev/shm: {error.strerror}: "
+            "make room there, or mount it writable"
+        ) from None
     try:
         yield pool
     except BrokenProcessPool:

@@ -1,5 +1,6 @@
 """Worker processes end with the process that they work for."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -46,3 +47,15 @@ def test_a_worker_that_dies_is_one_clear_line() -> None:
 def test_workers_begin_with_what_they_are_told(tmp_path: Path) -> None:
     with workers(1, "testing", os.chdir, tmp_path) as pool:
         assert pool.submit(os.getcwd).result() == str(tmp_path.resolve())
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.ENOENT])
+def test_shared_memory_that_is_full_or_read_only_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def semaphore(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("multiprocessing.synchronize._multiprocessing.SemLock", semaphore)
+    with pytest.raises(UserError, match=f"/dev/shm: {os.strerror(number)}"), workers(2, "testing"):
+        pass

@@ -100,12 +100,15 @@ def dispatch(
 ) -> None:
     """Run Python with `command` as `learners` learners of one job, to its end. Raises UserError."""
     from dasr.launch.dispatcher import CancelRequest, Dispatcher, find_again
+    from dasr.launch.environment import check_interface
     from dasr.launch.job_record import JobRecord
     from dasr.launch.jobs import submit, submitit_folder
     from dasr.launch.supervisor import SupervisorJob
     from dasr.lock import ProcessId, exclusive_lock
 
     layout = resources.layout(learners)
+    if resources.executor == "local":
+        check_interface()
     name = f"dasr-{run}"
     cancel = CancelRequest()
     cancel.catch()

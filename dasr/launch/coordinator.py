@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from dasr.errors import UserError
 from dasr.launch.active_clock import ActiveClock
+from dasr.launch.environment import check_interface
 from dasr.launch.failures import FaultPolicy, LearnerFailure, RemoteSupervisor, cause_order
 from dasr.launch.heartbeats import HeartbeatMonitor
 from dasr.launch.job_record import JobRecord, Outcome
@@ -65,6 +66,8 @@ class Coordinator:
         try:
             await self._open()
             outcome = await self._run_job()
+        except UserError as error:
+            outcome = self._failed(str(error))
         except Exception as error:
             outcome = self._failed(f"the coordinator failed: {type(error).__name__}: {error}")
         if outcome.state != "superseded":
@@ -84,6 +87,7 @@ class Coordinator:
     async def _open(self) -> None:
         """Host the store, listen, and say where. The store comes first: importing torch may stop this process
         for longer than supervisors that have come would wait."""
+        check_interface()
         hosts, address = reachable_at(self.nodes)
         listening, for_store = listening_socket(address), listening_socket(address)
         self._store_port = for_store.getsockname()[1]

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import psutil
 
+from dasr.errors import UserError
 from dasr.launch.membership import Membership
 
 # Rounds that OpenMP's threads spin at a barrier before they sleep. libgomp's own 300,000 (milliseconds) are
@@ -48,6 +49,18 @@ def learner_environment(
         for variable in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
             environment.setdefault(variable, interface)
     return environment
+
+
+def check_interface(base: Mapping[str, str] = os.environ) -> None:
+    """Raises UserError where GLOO_SOCKET_IFNAME names an interface that this host lacks."""
+    named = base.get("GLOO_SOCKET_IFNAME", "")
+    present = sorted(psutil.net_if_addrs())
+    for name in named.split(",") if named else []:
+        if name not in present:
+            raise UserError(
+                f"GLOO_SOCKET_IFNAME={named}: {socket.gethostname()} has no interface '{name}', only "
+                f"{', '.join(present)} (gloo takes names, separated by commas; ^ and prefixes are NCCL's)"
+            )
 
 
 def interface_of(address: str) -> str | None:

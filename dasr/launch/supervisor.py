@@ -21,9 +21,10 @@ from typing import Any, NoReturn
 import submitit
 
 from dasr import log
+from dasr.errors import UserError
 from dasr.launch.child import Child
 from dasr.launch.coordinator import Coordinator
-from dasr.launch.environment import learner_environment
+from dasr.launch.environment import check_interface, learner_environment
 from dasr.launch.failures import FaultPolicy
 from dasr.launch.job_record import JobRecord, read_secret
 from dasr.launch.membership import STOP_SIGNALS, Membership, generation_prefix
@@ -136,7 +137,7 @@ class Supervisor:
                     finished.result()  # raises Leave
             beating.cancel()
             return obeying.result()
-        except TimeoutError as error:
+        except (TimeoutError, UserError) as error:
             raise Leave(str(error)) from None
         finally:
             await self._kill()
@@ -185,6 +186,7 @@ class Supervisor:
 
     async def _start(self, order: Message) -> None:
         await self._kill()
+        check_interface()
         size = self._job.num_tasks
         membership = Membership(
             rank=self._rank,

@@ -12,6 +12,9 @@ import hashlib
 import json
 import logging
 import os
+import re
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ from dasr.errors import UserError
 from dasr.results.records import Record, RunRecord
 from dasr.tracking.database import make_whole, sqlite_file
 
+SERVER_S = 20.0  # in which a tracking server answers
 BATCH = 1000  # metrics in one log_batch: the server's limit
 POINTS = 2000  # of the training curve of a run: longer ones are thinned
 # Of a run: which one, and the hash of its files. The hash is written last: a run without it was cut off.
@@ -57,6 +61,19 @@ def content_hash(paths: list[Path], extra: str = "") -> str:
     return digest.hexdigest()[:32]
 
 
+def _look_for_server(uri: str) -> None:
+    """Raises UserError where nobody answers: MLflow's own requests are repeated for minutes, in silence."""
+    if not uri.startswith(("http://", "https://")):
+        return
+    try:
+        urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=SERVER_S).close()
+    except urllib.error.HTTPError:
+        pass  # somebody is there; whether it is MLflow, its own requests show
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise UserError(f"MLflow at {uri} (MLFLOW_TRACKING_URI) does not answer: {reason}") from None
+
+
 class Store:
     """One comparison's experiment on a tracking server or in a database. Raises UserError if it cannot be
     reached."""
@@ -68,6 +85,7 @@ class Store:
         self.uri = tracking_uri(self.results)
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         (self.results / "mlflow").mkdir(parents=True, exist_ok=True)
+        _look_for_server(self.uri)
         import mlflow
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
@@ -99,12 +117,13 @@ class Store:
 
     def find(self, tag: str, value: str, parent: str | None = None) -> list[Any]:
         """Runs of the experiment with that tag, newest first."""
-        wanted = f"tags.`{tag}` = '{value}'"
+        # MLflow's filters know no escape for quotes: any character will do there, and the tag is compared.
+        pattern = re.sub(r"[^\w .-]", "_", value, flags=re.ASCII)
+        wanted = f"tags.`{tag}` LIKE '{pattern}'"
         if parent:
             wanted += f" and tags.`mlflow.parentRunId` = '{parent}'"
-        return list(
-            self.client.search_runs([self.experiment], wanted, order_by=["attributes.start_time DESC"])
-        )
+        found = self.client.search_runs([self.experiment], wanted, order_by=["attributes.start_time DESC"])
+        return [run for run in found if run.data.tags.get(tag) == value]
 
     def parent(self) -> str:
         """The comparison's run, made where there is none."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from dasr import config as configuration
-from dasr.errors import UserError
+from dasr.errors import UserError, of_system
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +29,11 @@ def learner(run: str, config_path: str) -> None:
 
     try:
         finished = _learn(run, config_path)
-    except UserError as error:
-        print(f"dasr: error: {error}", file=sys.stderr)
+    except (UserError, OSError) as error:
+        told = of_system(error) if isinstance(error, OSError) else error
+        if told is None:
+            raise
+        print(f"dasr: error: {told}", file=sys.stderr)
         exit_now(EXIT_MISTAKE)
     if not finished:
         logger.info("stopped as asked, everything is saved")

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dasr.files import named
 from dasr.worlds.interface import Accounts, World
 
 FILE = "metrics.jsonl"
@@ -39,8 +40,9 @@ class Metrics:
         return self._file.seek(0, os.SEEK_END)
 
     def write(self, kind: str, **values: Any) -> None:
-        self._file.write(json.dumps({"kind": kind, **values}).encode() + b"\n")
-        self._file.flush()
+        with named(self.path):
+            self._file.write(json.dumps({"kind": kind, **values}).encode() + b"\n")
+            self._file.flush()
 
     def close(self) -> None:
         self._file.close()

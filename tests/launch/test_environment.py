@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from dasr.launch.environment import learner_environment
+import pytest
+
+from dasr.errors import UserError
+from dasr.launch.environment import check_interface, learner_environment
 from dasr.launch.membership import Membership
 
 
@@ -36,3 +39,13 @@ def test_threads_do_not_spin_long_on_cores_that_others_use_too() -> None:
     assert spins({"SLURM_JOB_ID": "7"}) is None, "a job's cores are its own"
     assert spins({"OMP_WAIT_POLICY": "active"}) is None, "the user's choice stays"
     assert spins({"GOMP_SPINCOUNT": "5"}) == "5"
+
+
+@pytest.mark.parametrize("named", ["^lo,docker", "eth7", "lo,eth7"])
+def test_an_interface_that_is_not_there_is_one_line_with_those_that_are(named: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check_interface({"GLOO_SOCKET_IFNAME": named})
+    text = str(caught.value)
+    assert text.startswith(f"GLOO_SOCKET_IFNAME={named}: ") and "only" in text and "lo" in text
+    check_interface({})
+    check_interface({"GLOO_SOCKET_IFNAME": "lo"})

@@ -1,11 +1,13 @@
 """MLflow: what is there after tracking, and that tracking again adds nothing."""
 
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from dasr import config as dasr_config
@@ -136,3 +138,28 @@ def test_a_damaged_database_is_one_clear_line(
 )
 def test_only_a_sqlite_file_is_made_first(uri: str) -> None:
     assert sqlite_file(uri) is None
+
+
+@pytest.mark.parametrize("name", ["Tom's run", 'the "best" one', """both ' and " %_\\ `x`"""])
+def test_a_comparison_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    path = synthetic.make(tmp_path, strategies=["single"], seeds=[0])
+    text = yaml.safe_load(path.read_text())
+    text["comparison"]["name"] = name
+    path.write_text(yaml.safe_dump(text))
+    store = Store(dasr_config.load(path))
+    parent = store.parent()
+    assert store.parent() == parent, "found again"
+    other = store.client.create_run(store.experiment, tags={"dasr.comparison": name.replace("'", "x") + "?"})
+    assert [run.info.run_id for run in store.find("dasr.comparison", name)] == [parent] != [other.info.run_id]
+
+
+def test_a_server_that_is_away_is_one_line_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        uri = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    path = synthetic.make(tmp_path, strategies=["single"], seeds=[0])
+    with pytest.raises(
+        UserError, match=rf"MLflow at {uri} \(MLFLOW_TRACKING_URI\) does not answer: .*refused"
+    ):
+        Store(dasr_config.load(path))
