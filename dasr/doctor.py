@@ -17,7 +17,7 @@ OK, MISSING, NOTE = "ok", "missing", "note"
 
 # The distributions that each group of stages imports.
 PACKAGES = {
-    "every stage": ("torch", "numpy", "click", "PyYAML", "jsonschema", "zarr", "tqdm"),
+    "every stage": ("torch", "numpy", "click", "PyYAML", "pydantic", "filelock", "zarr", "tqdm"),
     "corpus, features": ("torchaudio", "soundfile", "kaldiio"),
     "hmm, align, graph": ("kaldi-hmm-gmm", "kaldifst"),
     "train": ("submitit", "safetensors"),

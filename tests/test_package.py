@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -149,6 +152,35 @@ def test_every_dependency_has_a_lower_and_an_upper_bound() -> None:
     for requirement in [*project["dependencies"], *extras["test"], *extras["docs"]]:
         if not requirement.startswith("types-"):  # stubs: their version is a date
             assert ">=" in requirement and ",<" in requirement, requirement
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    declared = {canonical(re.split("[>=<]", requirement)[0]) for requirement in project["dependencies"]}
+    distributions = importlib.metadata.packages_distributions()
+    imported = set()
+    for module in imports(REPOSITORY / "dasr") - set(sys.stdlib_module_names) - {"dasr"}:
+        providers = [canonical(name) for name in distributions[module]]
+        imported.add(next((name for name in providers if name in declared), providers[0]))
+    with_torch = {"cuda-bindings", "triton"}
+    started_as_programs = {"snakemake", "snakemake-executor-plugin-slurm", "pygments"}
+    assert imported - with_torch - started_as_programs == declared - started_as_programs
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imports(folder: Path) -> set[str]:
+    """First names of all modules that the Python files of a package import."""
+    found = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.split(".")[0])
+    return found
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-test.lock", "requirements-docs.lock"])
