@@ -6,17 +6,20 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from dasr.cuda import kernels
-from dasr.worlds.simulated.placeholder import PlaceholderTensor
 
 THREADS = 512  # in a block; each adds up one group of numbers
 
 
 def combine_(out: Tensor, terms: Sequence[tuple[float, Tensor]]) -> Tensor:
-    """out <- sum of factor * vector, added in their order; `out` may be one of the vectors. Gives `out`."""
-    if isinstance(out, PlaceholderTensor):  # a timing-only simulation's
-        return out
+    """out <- sum of factor * vector over `terms`, added in their order; gives `out`, maybe one of them.
+
+    A tensor class with `__torch_function__` may implement it for its own."""
+    if has_torch_function_unary(out):
+        result: Tensor = handle_torch_function(combine_, (out,), out, terms)
+        return result
     vectors = [vector for _, vector in terms]
     if _one_pass_possible([out, *vectors]):
         _one_pass(out, [factor for factor, _ in terms], vectors)

@@ -19,7 +19,6 @@ class Optimizer:
     def __init__(self, weights: Tensor, clip: float | None = None):
         """`weights`: flat [num_parameters]; only its shape, dtype and device are used."""
         self.clip = clip
-        self._narrow: bool | None = None  # whether gradients have fewer bits than the weights
         self.state: dict[str, Tensor] = {}
 
     @property
@@ -38,9 +37,7 @@ class Optimizer:
         """`mixed` is added to `weights`, then the step made: in place, or in `out`, which it gives."""
         out = weights if out is None else out
         direction = self._direction(self._clipped(gradient))
-        if self._narrow is None:  # asked once: of a timing-only simulation's vectors it takes long
-            self._narrow = direction.dtype != weights.dtype
-        if mixed or self._narrow:
+        if mixed or direction.dtype != weights.dtype:
             return combine_(out, [*mixed, (1.0, weights), (-learning_rate, direction)])
         if out is weights:
             return weights.add_(direction, alpha=-learning_rate)

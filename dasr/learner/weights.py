@@ -17,7 +17,6 @@ from torch import Tensor
 from dasr.cuda.linear_combination import combine_
 from dasr.cuda.streams import StreamOrder, current
 from dasr.strategies.parts.linear_combination import LinearCombination
-from dasr.worlds.simulated.placeholder import PlaceholderTensor
 
 
 class Weights:
@@ -28,7 +27,6 @@ class Weights:
         self.lock = threading.Condition()  # notified when what was deferred has been added
         self._order = StreamOrder(tensor.device)  # of those who hold the lock
         self._changed = 0
-        self._lendable = not isinstance(tensor, PlaceholderTensor)  # a timing-only simulation's never change
         self._shared = False  # others may write into this very vector
         self._lent = False
         self._spare: Tensor | None = None  # where changed weights go, while others' are lent
@@ -74,7 +72,7 @@ class Weights:
             if self._order.needed:  # a pass of its own would hold up the gradients
                 self.lock.wait_for(lambda: not self._deferred, patience_s)
             self._settle_if_needed()
-            self._lent = self._lendable
+            self._lent = True
             if self._order.needed:
                 self._order.wait()
                 self.tensor.record_stream(current())
@@ -89,7 +87,7 @@ class Weights:
                 self.tensor[where].copy_(model[where])
             elif self.tensor is not model:
                 self._spare = self._spare if self._lent else self.tensor
-                self.tensor, self._lent = model, self._lendable
+                self.tensor, self._lent = model, True
 
     def add(self, delta: LinearCombination) -> None:
         with self.alone():

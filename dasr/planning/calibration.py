@@ -110,7 +110,7 @@ def measure(
     if device == "cuda" and torch.cuda.device_count() < processes:
         raise UserError(f"{processes} learners need as many GPUs, and here are {torch.cuda.device_count()}")
     try:
-        measured = run_processes(processes, learner, timeout_s=600, device=device)
+        measured = run_processes(processes, learner, device=device)
     except ProcessFailed as error:
         raise UserError(f"calibration failed: {error}") from None
     if step_seconds is None:

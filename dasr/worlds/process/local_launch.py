@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -22,6 +21,9 @@ Activity = Callable[[ProcessWorld], Any]
 back."""
 
 
+STORE_TIMEOUT = timedelta(minutes=30)  # of a question to the store
+
+
 class ProcessFailed(Exception):
     """A learner process failed. The text has its rank and its traceback."""
 
@@ -31,17 +33,15 @@ def run_processes(
     activity: Activity,
     *,
     nodes: Sequence[int] | None = None,
-    timeout_s: float = 120.0,
     may_die: Sequence[int] = (),
     device: str = "cpu",
 ) -> list[Any]:
     """Run `activity(world)` in `size` processes (`device` cuda: a GPU for each); results by rank.
 
-    The store lives here, so it outlives every learner. When one fails or `timeout_s` have passed, the others
-    are killed and ProcessFailed names the rank. Those in `may_die` may end as they like; their result is
-    None."""
-    limit = timedelta(seconds=timeout_s)
-    store = TCPStore("127.0.0.1", 0, None, is_master=True, wait_for_workers=False, timeout=limit)
+    The store lives here, so it outlives every learner. When one fails, the others are killed and
+    ProcessFailed names its rank. Those in `may_die` may end as they like; their result is None. There is no
+    limit in time: whoever interrupts this ends the learners."""
+    store = TCPStore("127.0.0.1", 0, None, is_master=True, wait_for_workers=False, timeout=STORE_TIMEOUT)
     context = multiprocessing.get_context("forkserver")  # torch is imported once, not in every process
     context.set_forkserver_preload(["dasr.worlds.process.world"])
     processes, pipes = [], {}
@@ -49,7 +49,7 @@ def run_processes(
         mine, its = context.Pipe(duplex=False)
         process = context.Process(
             target=_learner,
-            args=(activity, rank, size, nodes, store.port, timeout_s, device, its),
+            args=(activity, rank, size, nodes, store.port, device, its),
             daemon=True,
         )
         process.start()
@@ -57,14 +57,9 @@ def run_processes(
         processes.append(process)
         pipes[mine] = rank
     results: list[Any] = [None] * size
-    deadline = time.monotonic() + timeout_s
     try:
         while pipes:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                late = sorted(pipes.values())
-                raise ProcessFailed(f"after {timeout_s:.0f} s learners {late} have not finished")
-            for pipe in wait(list(pipes), left):
+            for pipe in wait(list(pipes)):
                 assert isinstance(pipe, Connection)
                 rank = pipes.pop(pipe)
                 try:
@@ -88,7 +83,6 @@ def _learner(
     size: int,
     nodes: Sequence[int] | None,
     port: int,
-    timeout_s: float,
     device: str,
     pipe: Connection,
 ) -> None:
@@ -96,8 +90,8 @@ def _learner(
         place = f"cuda:{rank}" if device == "cuda" else device
         if device == "cuda":
             torch.cuda.set_device(place)
-        store = TCPStore("127.0.0.1", port, None, is_master=False, timeout=timedelta(seconds=timeout_s))
-        world = connect(store, rank, size, nodes, place, timeout_s=timeout_s)
+        store = TCPStore("127.0.0.1", port, None, is_master=False, timeout=STORE_TIMEOUT)
+        world = connect(store, rank, size, nodes, place)
         result = activity(world)
         world.close()
         pipe.send((result, None))

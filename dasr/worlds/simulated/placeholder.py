@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dasr.cuda.linear_combination import combine_
+
 Operation = Callable[..., Any]
 
 
@@ -23,6 +25,7 @@ class PlaceholderTensor(Tensor):
     _width: int
     _nbytes: int
     _offset: int
+    _dtype: torch.dtype
     _length: int
     _slices: dict[tuple[Any, Any, Any], Any]
     _results: dict[tuple[Any, ...], Any]
@@ -57,6 +60,15 @@ class PlaceholderTensor(Tensor):
         except AttributeError:
             self._nbytes = count = self.numel() * self.element_size()
             return count
+
+    @property
+    def dtype(self) -> torch.dtype:  # type: ignore[override]
+        try:
+            return self._dtype
+        except AttributeError:
+            with torch._C.DisableTorchFunctionSubclass():
+                self._dtype = kind = super().dtype
+            return kind
 
     def storage_offset(self) -> int:
         try:
@@ -150,7 +162,7 @@ for _name in (
 for _name in ("to", "tensor_split"):
     setattr(PlaceholderTensor, _name, _kept(_name))
 
-_SAME_SIZE = {torch.zeros_like, torch.empty_like, torch.clone}
+_SAME_SIZE = {torch.zeros_like, torch.empty_like, torch.clone, combine_}
 
 
 def placeholder(length: int, dtype: torch.dtype = torch.float32) -> PlaceholderTensor:
