@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dasr.strategies import registry
+from dasr.strategies.learner import Learner, LearnerInternals
 
 FILES = sorted({Path(inspect.getfile(registry.find(name))) for name in registry.names()})
 ALL = sorted(Path(registry.__file__).parent.glob("*.py"))
@@ -31,6 +32,42 @@ def test_no_strategy_names_torch_distributed_or_asks_which_world_it_is_in(path: 
             assert "distributed" not in module
             allowed = ("dasr.worlds.interface", "dasr.strategies", "dasr.errors")
             assert not module.startswith("dasr.") or module.startswith(allowed), module
+
+
+def members(protocol: type) -> set[str]:
+    """Public methods, properties and annotated attributes that a protocol adds to its bases."""
+    return {name for name in {*vars(protocol), *vars(protocol)["__annotations__"]} if name[0] != "_"}
+
+
+def used_of_a_learner(path: Path) -> set[str]:
+    """Attributes that a file asks of its learner."""
+    attributes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)]
+    owners = {"learner", "self.learner"}
+    return {node.attr for node in attributes if ast.unparse(node.value) in owners}
+
+
+def test_a_learner_has_at_most_15_members_for_strategies_and_7_more_for_their_parts() -> None:
+    assert len(members(Learner)) <= 15
+    assert len(members(LearnerInternals)) <= 7
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+def test_strategies_use_no_internals_of_a_learner(path: Path) -> None:
+    assert used_of_a_learner(path) <= members(Learner)
+    if path.name != "learner.py":
+        names = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
+        assert not names & {"internals", "LearnerInternals"}
+
+
+def test_every_member_of_a_learner_is_used_by_some_strategy_or_part() -> None:
+    folder = Path(registry.__file__).parent
+    used = {
+        node.attr
+        for path in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+    }
+    assert members(Learner) | members(LearnerInternals) <= used
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
