@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -33,9 +32,10 @@ from pydantic import (
 )
 
 from dasr.errors import UserError, nearest
-from dasr.validation import allows_text, finite, plain_value, read_text, read_yaml, shown, validated
+from dasr.validation import allows_text, plain_value, read_text, read_yaml, shown, to_yaml, validated
 
 Split = Literal["train", "dev", "test"]
+LARGEST_OPTION = 1e12  # what is larger is a mistake, and overflows somewhere
 LONGEST_NAME = 200  # characters of a run's name: a folder's, and part of longer names
 
 
@@ -293,6 +293,10 @@ TRAININGS: dict[str, TrainingConfig] = {
 }
 
 
+def _is_usable(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) <= LARGEST_OPTION  # False for nan
+
+
 def _strategy(entry: Any) -> Any:
     """A strategy's id, or a mapping with the id and options. Raises ValueError."""
     if isinstance(entry, str):
@@ -305,9 +309,9 @@ def _strategy(entry: Any) -> Any:
     for key, value in values.items():
         if not isinstance(key, str) or not key.isidentifier():
             raise ValueError(f"{shown(key)} is not the name of an option")
-        if not isinstance(value, str | int | float | None) or not finite(value):
+        if not isinstance(value, str | None) and not _is_usable(value):
             raise ValueError(
-                f"the option '{key}' must be a finite number, text or null, but is {shown(value)}"
+                f"the option '{key}' must be text, null or a number up to 1e12, but is {shown(value)}"
             )
         if isinstance(value, str):
             _one_line(value)
@@ -417,7 +421,7 @@ class Config(Section):
 
     def text(self) -> str:
         """plain() as YAML."""
-        return yaml.safe_dump(self.plain(), sort_keys=False, allow_unicode=True)
+        return to_yaml(self.plain())
 
     @property
     def digest(self) -> str:

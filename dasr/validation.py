@@ -8,7 +8,6 @@ A misspelt key or choice is answered with the nearest right one.
 from __future__ import annotations
 
 import functools
-import math
 import re
 import typing
 from collections.abc import Callable, Iterator
@@ -64,9 +63,20 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(f"^{EXPONENT.pattern}$"), list("-+.0123456789")
-)
+class _Dumper(yaml.SafeDumper):
+    """YAML that reads as the same values by both loaders: a text such as 1e-3 is quoted."""
+
+
+for _kind in (_Loader, _Dumper):
+    _kind.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(f"^{EXPONENT.pattern}$"), list("-+.0123456789")
+    )
+
+
+def to_yaml(value: Any) -> str:
+    """Plain values as a YAML text."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return text
 
 
 def read_yaml(path: Path | str) -> Any:
@@ -192,8 +202,3 @@ def allows_text(annotation: Any) -> bool:
     return any(
         part is str or isinstance(part, str) or part is Path or part is Any for part in _parts(annotation)
     )
-
-
-def finite(value: Any) -> bool:
-    """False for a number that is not one, or is infinite."""
-    return not isinstance(value, float) or math.isfinite(value)

@@ -1,5 +1,7 @@
 """config.yaml: what it accepts, what it refuses, and the runs that it asks for."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,34 @@ def test_an_empty_config_is_complete() -> None:
             "model.preset: 'dmo' is not one of demo, an4, swb2000; did you mean 'demo'?",
         ),
         ({"comparison": {"learners": [0]}}, "comparison.learners.0: 0 is below the minimum of 1"),
+        (
+            {"features": {"kind": "fbnk"}},
+            "features.kind: 'fbnk' is not one of fmllr, fbank; did you mean 'fbank'?",
+        ),
+        ({"training": {"schedule": "warmup-aneal"}}, "did you mean 'warmup-anneal'?"),
+        ({"training": {"gradients": "bfloat"}}, "did you mean 'bfloat16'?"),
+        (
+            {"training": {"augment": {"strech": 0.1}}},
+            "unknown key 'strech' at training.augment; did you mean",
+        ),
+        (
+            {"training": {"chunk_frames": 40}},
+            "training: chunk_frames (40) must be a multiple of model.subsampling",
+        ),
+        ({"hmm": {"hours": float("inf")}}, "hmm.hours: inf is not a finite number"),
+        ({"comparison": {"learners": [True]}}, "comparison.learners.0: True is not a whole number"),
+        (
+            {"comparison": {"strategies": [{"strategy": "sd", "mixing": ["ring"]}]}},
+            "the option 'mixing' must be",
+        ),
+        (
+            {"comparison": {"strategies": [{"strategy": "bmuf", "eta": float("nan")}]}},
+            "the option 'eta' must be",
+        ),
+        ({"comparison": {"strategies": [{"tau": 3}]}}, "lacks the key 'strategy'"),
+        ({"results": "."}, "results: '.' is not a folder of its own"),
+        ({"results": ".."}, "results: '..' is not a folder of its own"),
+        ({"results": "a{b}"}, "braces mean something to Snakemake"),
         ([], "must be a mapping"),
     ],
 )
@@ -76,3 +106,57 @@ def test_numbers_typed_on_the_command_line_are_numbers() -> None:
     assert found.corpus.limit is None
     with pytest.raises(UserError, match="'many' is not a whole number"):
         config.complete({"comparison": {"batch": ["many"]}})
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1E-3", "1.e-3", "+.1e-2", "0.001"])
+def test_a_rate_written_with_an_exponent_is_a_number(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.yaml").write_text(f"training: {{learning_rate: {text}}}\n")
+    assert config.load(tmp_path / "config.yaml").training.learning_rate == 0.001
+    assert config.complete({"training": {"learning_rate": text}}).training.learning_rate == 0.001
+
+
+def test_a_text_that_looks_like_a_number_is_still_that_text_after_a_file() -> None:
+    given = config.complete({"results": "1e-3", "comparison": {"name": "0x10"}})
+    assert config.parse(given.text(), "text") == given
+
+
+def test_a_key_given_twice_is_named_with_its_lines(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("model:\n  cells: 1\n  layers: 2\n  cells: 3\n")
+    with pytest.raises(UserError, match=r"config\.yaml: the key 'cells' is given twice, in lines 2 and 4"):
+        config.load(tmp_path / "config.yaml")
+
+
+def test_two_strategies_of_one_run_name_are_refused() -> None:
+    two = config.complete({"comparison": {"strategies": ["x/s.py:S", "x_s.py:S"]}})
+    with pytest.raises(UserError, match=r"'x/s.py:S' and 'x_s.py:S' have one run name, x_s.py_S-L4-B32-S0"):
+        config.runs(two)
+
+
+@pytest.mark.parametrize("preset", config.MODELS)
+def test_what_is_given_overrides_the_preset_and_nothing_else_does(preset: str) -> None:
+    plain = config.complete({"model": {"preset": preset}})
+    assert plain.model.shape == config.MODELS[preset]
+    assert plain.training == config.TRAININGS[preset]
+    assert plain.plain()["training"] == {}
+    changes = {"model": {"preset": preset, "cells": 7}, "training": {"augment": {"warp": 0.1}}}
+    given = config.complete(changes)
+    assert given.model.shape == config.MODELS[preset].model_copy(update={"cells": 7})
+    assert given.training.augment.stretch == config.TRAININGS[preset].augment.stretch
+    assert {key: given.plain()[key] for key in changes} == changes
+
+
+def test_every_preset_can_be_trained() -> None:
+    for preset, training in config.TRAININGS.items():
+        assert training.chunk_frames % config.MODELS[preset].subsampling == 0
+
+
+def test_every_key_is_described_in_the_schema() -> None:
+    for name, section in config.Config.model_json_schema()["$defs"].items():
+        for key, field in section["properties"].items():
+            assert field.get("description"), f"{name}.{key}"
+
+
+def test_reading_a_configuration_imports_neither_torch_nor_mlflow() -> None:
+    code = "import dasr.config, dasr.planning.check, sys; print({'torch', 'mlflow'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"
