@@ -202,24 +202,24 @@ class Coordinator:
             self._stop_deadline = min(self._stop_deadline, self._now() + self.policy.stop_s)
             self._signed.set(STOP, self._last_signal)
             return None
-        if event == "exited":
-            if message["incarnation"] != member.incarnation or member.rank not in self.running:
-                return None
-            code = int(message["code"])
-        elif member.rank not in self.running:  # a supervisor that went after its learner had finished
+        if member.rank not in self.running:  # a supervisor that went after its learner had finished
+            return None
+        if event == "exited" and message["incarnation"] != member.incarnation:
             return None
         self.running.discard(member.rank)
-        stopping = self._stop_deadline < float("inf")
-        if event == "exited" and code == EXIT_DONE:
+        code = int(message["code"]) if event == "exited" else None
+        if code == EXIT_DONE:
             self.finished.add(member.rank)
-        elif not stopping:
+        elif self._stop_deadline == float("inf"):  # nobody was asked to stop
             return await self._on_failure(LearnerFailure.of(member, event, message))
-        elif event == "exited" and code == EXIT_SAVED:
+        elif code == EXIT_SAVED:
             self._saved = True
         else:
             self._say(LearnerFailure.of(member, event, message).report)
-        if self.running:
-            return None
+        return None if self.running else self._all_left()
+
+    def _all_left(self) -> Outcome:
+        """No learner runs any more, and each of them ended well or was asked to stop."""
         if self._saved:
             # What others may have called finished lacks these learners: they will finish it together.
             (self.run_folder / "model.safetensors").unlink(missing_ok=True)

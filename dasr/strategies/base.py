@@ -33,7 +33,10 @@ class Strategy:
         raise TypeError(f"strategy '{self.name}' defines neither step() nor run()")
 
     async def finish(self) -> None:
-        """Set `weights` to the model to be evaluated, where the strategy keeps another vector in them."""
+        """Set `weights` to the model to be evaluated, where the strategy keeps another vector in them.
+
+        Called after the last step, and after a request to stop too: then the checkpoint has been taken, what
+        this changes is dropped with the process, and the time that it takes is part of the grace period."""
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on, besides the learner's own state: for checkpoints."""

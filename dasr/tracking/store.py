@@ -240,17 +240,18 @@ def _metrics(record: RunRecord, row: dict[str, str], start_ms: int) -> Iterator[
         yield at(point, "train_loss", point["loss"])
         yield at(point, "learning_rate", point["learning_rate"])
     for point in record.heldout:
-        for key, name in HELDOUT.items():
-            if point.get(key) is not None:
-                yield at(point, name, point[key])
+        yield from (at(point, HELDOUT[key], point[key]) for key in HELDOUT if point.get(key) is not None)
     # Step 0: MLflow draws a metric that has no other step as bars, one a run, not as a curve of one point.
     end = {"seconds": record.summary.get("seconds", 0.0), "samples": 0}
-    for name in COSTS:
-        if name in record.summary:
-            yield at(end, name, record.summary[name])
-    for lm, score in record.scores.items():
-        yield at(end, f"wer_{lm}", round(score["wer"], 2))
-        yield at(end, f"wer_{lm}_dev", round(score["dev_wer"], 2))
-    for name in ("wer_low", "wer_high", "p_vs_sc_allreduce"):
-        if row.get(name):
-            yield at(end, name, row[name])
+    yield from (at(end, name, value) for name, value in _final_values(record, row).items())
+
+
+def _final_values(record: RunRecord, row: dict[str, str]) -> dict[str, float]:
+    """What is known of a run at its end only: costs, error rates."""
+    costs = {name: record.summary[name] for name in COSTS if name in record.summary}
+    rates = {f"wer_{lm}": round(score["wer"], 2) for lm, score in record.scores.items()}
+    dev = {f"wer_{lm}_dev": round(score["dev_wer"], 2) for lm, score in record.scores.items()}
+    compared = {
+        name: float(row[name]) for name in ("wer_low", "wer_high", "p_vs_sc_allreduce") if row.get(name)
+    }
+    return costs | rates | dev | compared

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from dasr.config import TrainingConfig
@@ -29,7 +28,6 @@ class RunCallbacks:
 
     def __init__(
         self,
-        run_dir: Path,
         config: TrainingConfig,
         epoch_samples: int,
         checkpoints: Checkpoints,
@@ -39,7 +37,8 @@ class RunCallbacks:
         at: Callable[[int, str], None] = lambda step, doing: None,
     ):
         """`metrics`: only the learner that writes them; `at(step, doing)`: tells whoever watches."""
-        self.run_dir, self.config, self.epoch_samples = run_dir, config, epoch_samples
+        self.run_dir = checkpoints.run_dir
+        self.config, self.epoch_samples = config, epoch_samples
         self.checkpoints, self.clock, self.metrics = checkpoints, clock, metrics
         self.stop_requested, self._at = stop_requested, at
         self.strategy: Strategy | None = None

@@ -70,7 +70,7 @@ async def train(
         write_record(run_dir, config, run)
         metrics = Metrics.append(run_dir)
     callbacks = RunCallbacks(
-        run_dir, training, feed.num_chunks, checkpoints, Clock(world), metrics, stop_requested, at
+        training, feed.num_chunks, checkpoints, Clock(world), metrics, stop_requested, at
     )
     learner = Learner(
         world,

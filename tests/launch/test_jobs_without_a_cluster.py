@@ -48,7 +48,7 @@ def test_an_asynchronous_run_goes_on_without_a_killed_learner(job: RunJob, tmp_p
 
 
 def test_a_replacement_takes_the_place_of_a_killed_asynchronous_learner(job: RunJob, tmp_path: Path) -> None:
-    assert job("1:5:0:KILL", asynchronous=True).state == "finished"
+    assert job("1:5:0:KILL", asynchronous=True, steps=300).state == "finished"  # the others still train
     assert "replacement 1" in log(tmp_path, 1)
     assert log(tmp_path, 0).count("starts") == 1
 
