@@ -10,14 +10,11 @@ import kaldiio
 import numpy as np
 import pytest
 import soundfile
-import zarr
 from click.testing import CliRunner
 
 from dasr.config import Config, complete
 from dasr.corpora.command import make as make_corpus
-from dasr.corpora.datadir import Entry
 from dasr.errors import UserError
-from dasr.features.audio import AudioReader, BadAudio
 from dasr.features.command import features, make
 from dasr.features.store import Shard
 from tests.features.conftest import small_config
@@ -105,55 +102,6 @@ def test_bad_audio_is_set_aside_and_beyond_the_fraction_stops_with_one_line(
     assert "\n" not in str(stopped.value)
 
 
-@pytest.mark.parametrize("cut", [1, 900, 4500])
-def test_a_truncated_opus_file_is_not_taken_for_whole(small: Config, tmp_path: Path, cut: int) -> None:
-    _, audio, _ = audio_of(small, 2)
-    (tmp_path / "cut.ogg").write_bytes(audio.read_bytes()[:-cut])
-    with pytest.raises(BadAudio, match=r"truncated|cannot be decoded"):
-        AudioReader()(Entry("u", "s", ("A",), audio=str(tmp_path / "cut.ogg")))
-
-
-@pytest.mark.parametrize("cut", [2, 900, 15000])
-def test_a_truncated_wav_file_is_not_taken_for_whole(tmp_path: Path, cut: int) -> None:
-    soundfile.write(tmp_path / "whole.wav", np.zeros(8000), 16000, subtype="PCM_16")
-    reader, whole = AudioReader(), (tmp_path / "whole.wav").read_bytes()
-    assert len(reader(Entry("u", "s", ("A",), audio=str(tmp_path / "whole.wav")))) == 8000
-    (tmp_path / "cut.wav").write_bytes(whole[:-cut])
-    with pytest.raises(BadAudio, match=rf"truncated: its header promises {cut} bytes more"):
-        reader(Entry("u", "s", ("A",), audio=str(tmp_path / "cut.wav")))
-    (tmp_path / "piped.wav").write_bytes(whole[:4] + b"\xff\xff\xff\xff" + whole[8:])
-    assert len(reader(Entry("u", "s", ("A",), audio=str(tmp_path / "piped.wav")))) == 8000
-
-
-def test_another_rate_is_resampled_if_the_config_says_so(tmp_path: Path) -> None:
-    tone = np.sin(2 * np.pi * 440 * np.arange(8000) / 8000).astype(np.float32)
-    soundfile.write(tmp_path / "tone.wav", tone, 8000, subtype="FLOAT")
-    entry = Entry("u", "s", ("A",), audio=str(tmp_path / "tone.wav"))
-    wave = AudioReader(resample=True)(entry).numpy() / 32768
-    assert len(wave) == 16000
-    np.testing.assert_allclose(
-        wave[500:-500], np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)[500:-500], atol=0.01
-    )
-
-
-def test_every_container_gives_the_same_samples(tmp_path: Path) -> None:
-    samples = (3000 * np.sin(np.arange(4000) / 9)).astype(np.int16)
-    places = [str(tmp_path / f"a.{suffix}") for suffix in ("wav", "flac", "sph", "little.raw", "big.raw")]
-    soundfile.write(places[0], samples, 16000)
-    soundfile.write(places[1], samples, 16000)
-    soundfile.write(places[2], samples, 16000, format="NIST", subtype="PCM_16")
-    samples.astype("<i2").tofile(places[3])
-    samples.astype(">i2").tofile(places[4])
-    ark = str(tmp_path / "a.ark")
-    kaldiio.save_ark(ark, {"a": (16000, samples)}, scp=str(tmp_path / "a.scp"))
-    places += [(tmp_path / "a.scp").read_text().split()[1], f"cat {places[0]} |"]
-    for place in places:
-        entry = Entry("u", "s", ("A",), audio=place, begin=0.1, end=0.2)
-        np.testing.assert_array_equal(
-            AudioReader(allow_pipes=True)(entry).numpy(), samples[1600:3200], err_msg=place
-        )
-
-
 def test_kaldis_own_features_are_imported_instead_of_extracted(small: Config, tmp_path: Path) -> None:
     shard = Path(small.results) / "corpus" / "train" / "shards" / "0000"
     names = [line.split()[0] for line in (shard / "text").read_text().splitlines()]
@@ -169,34 +117,6 @@ def test_kaldis_own_features_are_imported_instead_of_extracted(small: Config, tm
     stored = Shard.open(Path(small.results) / "features" / "fbank" / "train" / "0000")
     np.testing.assert_allclose(stored.utterance(0), matrices[names[0]], atol=2e-3)
     assert make(small, "mfcc", "train", "0000")["dim"] == 13, "audio is there, and 7 dimensions are no MFCC"
-
-
-def test_a_shard_that_was_not_finished_or_does_not_match_its_manifest_is_refused(
-    small: Config,
-) -> None:
-    make(small, "fbank", "train", "0000")
-    folder = Path(small.results) / "features" / "fbank" / "train" / "0000"
-    manifest = (folder / "manifest.json").read_text()
-
-    def broken(change: Callable[[], Any], message: str) -> None:
-        make(small, "fbank", "train", "0000")
-        change()
-        with pytest.raises(UserError, match=message):
-            _ = Shard.open(folder).frames
-
-    broken((folder / "manifest.json").unlink, "not a finished shard")
-    broken(lambda: (folder / "manifest.json").write_text("{"), "cannot be read")
-    broken(
-        lambda: (folder / "manifest.json").write_text(manifest.replace('"dim": 40', '"dim": 41')),
-        "does not match",
-    )
-    broken((folder / "frames.zarr" / "frames" / "c" / "0" / "0").unlink, "1 of 1 chunks of 'frames' missing")
-
-    def flip() -> None:
-        array = zarr.open_group(str(folder / "frames.zarr"), mode="r+")["frames"]
-        array[5, 5] = array[5, 5] + 1
-
-    broken(flip, "does not have the checksum")
 
 
 def test_a_stage_that_fails_leaves_the_shard_that_was_there(small: Config) -> None:

@@ -9,6 +9,11 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from dasr.corpora.rejects import Rejects
+from dasr.hmm import material
+from dasr.hmm.command import align, hmm
+from dasr.hmm.system import HmmSystem
+
 AN4 = Path(__file__).resolve().parents[2] / "corpora" / "an4"
 HMM = {"leaves": 45, "gaussians": 250, "monophone_iterations": 8, "triphone_iterations": 3}
 
@@ -27,7 +32,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A results folder with corpus, MFCC shards and HMM system; its configuration is `config.yaml` in it."""
     from dasr.corpora.command import corpus
     from dasr.features.command import features
-    from dasr.hmm.command import hmm
 
     results = tmp_path_factory.mktemp("small")
     config = {
@@ -41,3 +45,16 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     call(features, results, "mfcc", "--split", "train", "--shard", "0")
     call(hmm, results, "--jobs", "1")
     return results
+
+
+@pytest.fixture(scope="module")
+def aligned(small: Path) -> Path:
+    call(align, small, "--split", "train", "--shard", "0", "--jobs", "1")
+    return small
+
+
+def load(results: Path) -> tuple[material.AlignmentData, HmmSystem]:
+    system = HmmSystem.load(results / "hmm")
+    shards = [results / "features" / "mfcc" / "train" / "0000"]
+    text = results / "corpus" / "train" / "text"
+    return material.listing(shards, text, system.words, Rejects("test")).read(), system

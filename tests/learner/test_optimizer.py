@@ -1,12 +1,9 @@
 """Local optimizers on flat buffers against torch.optim, and the schedule against the paper's description."""
 
-import math
-
 import pytest
 import torch
 
-from dasr.errors import UserError
-from dasr.learner import optimizer, schedule
+from dasr.learner import optimizer
 
 ORACLES = {
     "sgd": (lambda w: torch.optim.SGD([w], lr=1), {}),
@@ -43,15 +40,3 @@ def test_clipping_shortens_long_gradients_only_and_leaves_the_gradient_itself_al
     assert torch.equal(long, torch.tensor([3.0, 4.0]))
     sgd.step(weights, short, 1.0)
     torch.testing.assert_close(weights, torch.tensor([-0.9, -1.2]))
-
-
-def test_the_papers_schedule_warms_up_then_stays_then_halves_every_two_epochs() -> None:
-    rate = schedule.make("warmup-anneal", 0.1, 1000, warmup_epochs=10, anneal_after_epochs=10, scale=10)
-    assert rate(0) == pytest.approx(0.1)  # of the baseline
-    assert rate(5_000) == pytest.approx(0.55)
-    assert rate(10_000) == pytest.approx(1.0)  # scaled with the batch
-    assert rate(11_000) == pytest.approx(1.0 / math.sqrt(2))
-    assert rate(16_000) == pytest.approx(0.125)
-    assert schedule.make("constant", 0.1, 1000, 1, 1)(99_000) == 0.1
-    with pytest.raises(UserError, match="did you mean 'constant'"):
-        schedule.make("constnt", 0.1, 1000, 1, 1)

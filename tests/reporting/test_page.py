@@ -7,10 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from dasr import config as dasr_config
-from dasr.reporting import palette
 from dasr.reporting.command import report
-from dasr.results import records
 from tests.support import synthetic
 
 
@@ -50,16 +47,3 @@ def test_a_comparison_with_parts_missing_is_reported_as_far_as_it_goes(tmp_path:
     assert result.exit_code == 0
     page = (tmp_path / "results" / "report.html").read_text()
     assert "ad-L4-B32-S0: no" in page and "ad-L2-B32-S0: no held-out loss yet" in page
-
-
-def test_a_strategy_has_one_colour_and_its_variants_differ_in_style() -> None:
-    config = dasr_config.complete(
-        {"comparison": {"strategies": ["ad", {"strategy": "ad", "mixing": "uniform"}, "mine", "bmuf"]}}
-    )
-    runs = [records.RunRecord(run, Path(), {}, [], [], [], {}) for run in dasr_config.runs(config)]
-    look = palette.plot_styles(palette.groups(runs))
-    assert (
-        look["ad"].colour == look["ad-mixing=uniform"].colour
-        and look["ad"].style != look["ad-mixing=uniform"].style
-    )
-    assert len({one.colour for one in look.values()}) == 3

@@ -1,0 +1,24 @@
+"""Workers that align."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dasr.hmm.aligner import aligner
+from tests.hmm.conftest import load
+
+
+def test_worker_processes_share_frames_in_a_file_without_a_name(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, system = load(small)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with aligner(given, system.lexicon_fst, 1) as alone:
+        expected = alone.align_equally(system.transitions, 0)
+    with aligner(given, system.lexicon_fst, 2) as pool:
+        found = pool.align_equally(system.transitions, 0)
+        assert list(tmp_path.iterdir()) == []
+    for ids, others in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ids, others)
