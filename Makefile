@@ -9,7 +9,7 @@ COMPILE := .venv-lock/bin/uv pip compile --quiet $(UPGRADE) pyproject.toml
 # The lock of Snakemake outlives a killed run; `make run` holds one that the kernel releases.
 SNAKEMAKE := env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
 
-.PHONY: run test test-slurm unit coverage check docs clean slurm-up slurm-down slurm-run soak lock help
+.PHONY: run test test-slurm unit coverage check docs clean slurm-up slurm-down slurm-run soak bench-gpu bench-cpu lock help
 
 run: $(INSTALLED)  ## the whole comparison on the embedded corpus (AN4), on this machine
 	@mkdir -p .snakemake; flock --nonblock --conflict-exit-code 3 .snakemake/running \
@@ -54,6 +54,29 @@ slurm-run: slurm-up  ## the comparison on that cluster
 
 soak: $(TESTABLE)  ## the whole fault matrix on that cluster (hours)
 	$(BIN)/python -m tests.support.slurm.soak
+
+# Records go to benchmarks/results; `python -m benchmarks.report` makes docs/performance.md from them.
+RECORDS := benchmarks/results
+CLUSTER := .snakemake/calibrated.yaml
+COMPARED := sc-allreduce sd delay-by-one ad h-ad bmuf local
+
+bench-gpu: $(INSTALLED)  ## throughput on 1, 2 and 4 GPUs of this machine, as records (some ten minutes)
+	$(BIN)/python -m benchmarks.throughput --batch 128 256 1024 2560 --steps 60 --record $(RECORDS)
+	@mkdir -p $(dir $(CLUSTER)); set -e; for gpus in 2 4; do \
+	  [ $$gpus -le $$(nvidia-smi -L | wc -l) ] || continue; \
+	  $(BIN)/dasr calibrate --device cuda --processes $$gpus --local-batch 256 --max-mb 165 --out $(CLUSTER); \
+	  for given in "256 --warm-up 30 --steps 480" "2560 --warm-up 100 --steps 72"; do \
+	    $(BIN)/torchrun --nproc-per-node $$gpus -m benchmarks.throughput --batch $$given --cluster $(CLUSTER) \
+	      --strategies $(COMPARED) --record $(RECORDS); \
+	  done; \
+	done
+
+bench-cpu: $(TESTABLE)  ## features, feed, simulator and stragglers on this machine, as records (some ten minutes)
+	$(BIN)/python -m benchmarks.features --record $(RECORDS)
+	$(BIN)/python -m benchmarks.loader speed --record $(RECORDS)
+	$(BIN)/python -m benchmarks.loader memory --record $(RECORDS)
+	$(BIN)/python -m benchmarks.simulator --record $(RECORDS)
+	$(BIN)/python -m benchmarks.straggler --figure docs/figures/straggler.svg --record $(RECORDS)
 
 # The locks name versions only: no hashes, since sites build wheels of their own (torch for their CUDA, say).
 $(INSTALLED): requirements.lock pyproject.toml

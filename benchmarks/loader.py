@@ -31,15 +31,15 @@ from dasr.features.store import Shard, Utterance, write_arrays, write_shard
 from dasr.files import write_json
 from dasr.progress import progress
 
-DIM, CHUNK, SHARD_HOURS = 40, 21, 2.0
+DIM, CHUNK = 40, 21
 FRAMES_AN_HOUR = 360_000
 
 
-def make_shard(folder: Path, number: int) -> None:
-    """Two hours: 20 speakers, utterances of 1 to 15 s, as telephone speech has them."""
+def make_shard(folder: Path, number: int, hours: float) -> None:
+    """20 speakers, utterances of 1 to 15 s, as telephone speech has them."""
     rng = np.random.default_rng(number)
     lengths: list[int] = []
-    while sum(lengths) < SHARD_HOURS * FRAMES_AN_HOUR:
+    while sum(lengths) < hours * FRAMES_AN_HOUR:
         lengths.append(int(rng.integers(100, 1500)))
     noise = rng.normal(12, 3, (60_000, DIM)).astype(np.float16)
     starts = rng.integers(0, len(noise) - 1500, len(lengths))
@@ -54,10 +54,10 @@ def make_shard(folder: Path, number: int) -> None:
     write_json(folder / f"a{number:04d}" / "manifest.json", {"rejected": []})
 
 
-def shards(folder: Path, count: int, real: int) -> tuple[list[Path], list[Path]]:
+def shards(folder: Path, count: int, real: int, hours: float) -> tuple[list[Path], list[Path]]:
     """`count` shards of which `real` are files, the others links to those."""
-    for number in range(real):
-        make_shard(folder, number)
+    for number in progress(range(real), "write shards"):
+        make_shard(folder, number, hours)
     for number in range(real, count):
         for letter in "fa":
             (folder / f"{letter}{number:04d}").symlink_to(folder / f"{letter}{number % real:04d}")
@@ -123,11 +123,11 @@ def drop_page_cache(folder: Path) -> None:
 
 
 def speed(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
-    count = max(8, round(arguments.hours / SHARD_HOURS))
-    features, alignments = shards(folder, count, count)
+    count = max(8, round(arguments.hours / arguments.shard_hours))
+    features, alignments = shards(folder, count, count, arguments.shard_hours)
     drop_page_cache(folder)
     row: dict[str, object] = {
-        "hours": count * SHARD_HOURS,
+        "hours": count * arguments.shard_hours,
         "batch": arguments.batch,
         "context": arguments.context,
     }
@@ -149,8 +149,8 @@ def resident_mb() -> float:
 
 
 def memory(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
-    count = max(8, round(arguments.hours / SHARD_HOURS))
-    features, alignments = shards(folder, count, 8)
+    count = max(8, round(arguments.hours / arguments.shard_hours))
+    features, alignments = shards(folder, count, 8, arguments.shard_hours)
     before, start = resident_mb(), time.perf_counter()
     feed = Feed(features, alignments, CHUNK, arguments.batch, 0, 1, seed=0)
     opened = time.perf_counter() - start
@@ -164,7 +164,7 @@ def memory(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
     feed.close()
     fifth = max(1, len(samples) // 5)
     return {
-        "hours": count * SHARD_HOURS,
+        "hours": count * arguments.shard_hours,
         "shards": count,
         "chunks_million": round(feed.num_chunks / 1e6, 2),
         "open_seconds": round(opened, 1),
@@ -180,6 +180,7 @@ def main() -> None:
     parser = commandline.parser(__doc__)
     parser.add_argument("what", choices=["speed", "memory"], help="what is measured")
     parser.add_argument("--hours", type=float, help="of the corpus (default 20 for speed, 2000 for memory)")
+    parser.add_argument("--shard-hours", type=float, default=2.0, help="of each shard (default 2)")
     parser.add_argument("--batch", type=int, default=256, help="chunks (default 256)")
     parser.add_argument("--context", type=int, default=5, help="frames, for the second speed (default 5)")
     parser.add_argument("--seconds", type=float, default=15, help="how long to measure (default 15)")

@@ -7,7 +7,6 @@ the tables of the documentation from them and from nothing else.
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import platform
 import re
@@ -53,7 +52,7 @@ class _Strict(BaseModel):
 class Hardware(_Strict):
     """The machine of a measurement."""
 
-    cpu: str  # model name
+    cpu: str | None  # model name; None: not known
     cores: int | None  # that the process may use; None: not known
     gpus: list[str]  # model names of those used
     driver: str | None = None  # of the GPUs
@@ -65,7 +64,7 @@ class Record(_Strict):
 
     what: What
     command: str
-    date: str  # ISO 8601
+    date: datetime.date
     hardware: Hardware
     commit: str | None  # of the code measured; None: not known
     dirty: bool | None  # whether tracked files differed from that commit; None: not known
@@ -75,14 +74,12 @@ class Record(_Strict):
     settings: dict[str, Any] = {}  # what the rows have in common
     rows: list[Row]  # raw figures; units are in the names
 
-    @property
-    def day(self) -> datetime.date:
-        return datetime.date.fromisoformat(self.date)
-
     def name(self) -> str:
         """The file name: what, hardware, date."""
         gpus = self.hardware.gpus
-        model = re.sub(r"[^a-z0-9]+", "-", (gpus[0] if gpus else self.hardware.cpu).lower()).strip("-")
+        model = re.sub(
+            r"[^a-z0-9]+", "-", (gpus[0] if gpus else self.hardware.cpu or "unknown").lower()
+        ).strip("-")
         model = re.sub(r"-(processor|with|core|cpu|\d+-core)\b.*", "", model.removeprefix("nvidia-"))
         count = f"{len(gpus)}x-" if gpus else ""
         return f"{self.what}_{count}{model}_{self.date}.json"
@@ -94,7 +91,7 @@ def make(what: What, rows: Sequence[Row], settings: Row | None = None, gpus: int
     return Record(
         what=what,
         command=command_line(),
-        date=datetime.date.today().isoformat(),
+        date=datetime.date.today(),
         hardware=hardware(gpus),
         commit=commit,
         dirty=dirty,
@@ -110,23 +107,20 @@ def write(record: Record, target: Path) -> Path:
         first = target / record.name()
         names = (first.with_stem(f"{first.stem}-{number}") for number in range(2, 1000))
         target = first if not first.exists() else next(name for name in names if not name.exists())
-    write_json(target, record.model_dump())
+    write_json(target, record.model_dump(mode="json"))
     return target
 
 
 def read(path: Path) -> Record:
     """The record in a file. Raises UserError that names file and field."""
     try:
-        record = Record.model_validate(json.loads(path.read_text(encoding="utf-8")))
-        datetime.date.fromisoformat(record.date)
+        return Record.model_validate_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from None
     except ValidationError as error:
         first = error.errors()[0]
-        raise UserError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    except ValueError as error:
-        raise UserError(f"{path}: not a record: {error}") from None
-    return record
+        place = ".".join(map(str, first["loc"])) or "not a record"
+        raise UserError(f"{path}: {place}: {first['msg']}") from None
 
 
 def read_all(folder: Path = RESULTS) -> dict[str, Record]:

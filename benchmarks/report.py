@@ -10,6 +10,7 @@ day on which it was measured, over all records of that day.
 from __future__ import annotations
 
 import argparse
+import datetime
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ Lines = list[list[str]]
 class Speed:
     """One row of a throughput record with the GPUs that it was measured on."""
 
-    day: str
+    day: datetime.date
     file: str
     gpu: str
     count: int
@@ -114,7 +115,7 @@ class Throughput:
                     continue
                 slow, fast = (typical(kframes(one)) for one in (plain, ours))
                 memory = [typical([o.row["gb"] for o in one if "gb" in o.row]) for one in (ours, plain)]
-                label = " (DDP, against sc-allreduce)" if count > 1 else ""
+                label = " (DDP)" if count > 1 else ""
                 cells = [f"{count} x {gpu}{label}", f"{batch:,}", number(slow), number(fast)]
                 cells.append(f"{fast / slow:.1f}" if slow and fast else "")
                 cells.append(f"{memory[0]:.1f} ({memory[1]:.1f})" if memory[0] and memory[1] else "")
@@ -176,10 +177,10 @@ def four(speeds: list[Speed]) -> list[str]:
     return [speed, efficiency, "" if step is None else f"{step:.2f}", foretold]
 
 
-def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
-    rows = [head, ["---"] * len(head), *lines]
-    return "\n".join(f"| {' | '.join(cells)} |".replace("  |", " |") for cells in rows)
+    lines = [f"| {' | '.join(cells)} |".replace("  |", " |") for cells in (head, *rows)]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
 
 
 def findings_table(rows: Sequence[Row]) -> str:
@@ -209,10 +210,11 @@ def spread(values: Sequence[float]) -> str:
     return f"{mean:.3f} ({least:.3f} to {greatest:.3f})"
 
 
-def faults_table(record: Record) -> str:
-    """Seconds until a run had got further than before the fault."""
+def faults_table(found: Sequence[Record]) -> str:
+    """Seconds until a run had got further than before the fault; the newest record of each."""
+    newest = {(row["fault"], row["strategy"]): row for record in found for row in record.rows}
     lines: Lines = []
-    for row in record.rows:
+    for row in newest.values():
         line = [row["fault"], row["strategy"], str(row["trials"])]
         line += [f"{row['median_s']:.1f}", f"{row['worst_s']:.1f}"]
         lines.append([*line, "yes" if row["same_bits"] else "does not apply"])
@@ -235,9 +237,12 @@ def prediction_table(record: Record) -> str:
 
 
 def smoke_differences(record: Record) -> dict[str, float]:
-    """case -> mean held-out loss on GPUs against the reference's, %."""
+    """case -> mean held-out loss on GPUs against the reference's, %; of some only that was kept."""
     found: dict[str, float] = {}
     for row in record.rows:
+        if "difference_percent" in row:
+            found[row["case"]] = row["difference_percent"]
+            continue
         both = sorted(row["loss"].keys() & row["reference_loss"].keys())
         if both:
             here, there = (fmean(row[key][seed] for seed in both) for key in ("loss", "reference_loss"))
@@ -261,9 +266,10 @@ def about(record: Record) -> str:
     """Where and when, in a phrase."""
     machine = record.hardware
     gpus = f"{len(machine.gpus)} x {machine.gpus[0]}, " if machine.gpus else ""
-    cores = "" if machine.cores is None else f"{machine.cores} cores of "
+    cores = f"{machine.cores} cores" if machine.cores else ""
+    cpu = " of ".join(part for part in (cores, machine.cpu) if part)
     commit = f", commit {record.commit}" if record.commit else ""
-    return f"`{record.command}`; {gpus}{cores}{machine.cpu}, {record.date}{commit}"
+    return f"`{record.command}`; {gpus}{cpu + ', ' if cpu else ''}{record.date}{commit}"
 
 
 def render(template: str, found: dict[str, Record]) -> str:
