@@ -19,6 +19,8 @@ from dasr.worlds.interface import RollCall
 
 FIRST_PAUSE = 1e-3  # seconds between the first two roll calls, while nobody has finished a gradient
 LONGER = 1.25  # times as long is each pause after it: mixing begins within a quarter of that time
+LEAST_PACE = 1e-3  # faster rounds keep every learner busy with messages alone
+MOST_ROUNDS = 10_000  # between roll calls: only there learners find out that all have finished
 
 Mix = Callable[[int, Members], Awaitable[None]]
 
@@ -30,8 +32,12 @@ class Rounds:
         """`pace`: how long a round lasts at least, in gradients of the fastest learner.
 
         `every`: rounds between roll calls; more means fewer meetings, but a later reaction to a loss."""
-        if pace <= 0:
-            raise UserError(f"pace is {pace}: a round must last more than 0 gradients (1: one a gradient)")
+        if pace < LEAST_PACE:
+            raise UserError(
+                f"pace is {pace}: a round lasts {LEAST_PACE} gradients or more (1: one a gradient)"
+            )
+        if every > MOST_ROUNDS:
+            raise UserError(f"roll_call_every is {every}: at most {MOST_ROUNDS}, or the run does not end")
         self.learner, self.world = internals(learner), learner.world
         self.every, self.pace = every, float(pace)
         self.done = False  # this learner makes no more gradients
