@@ -37,6 +37,7 @@ check: $(TESTABLE) docs  ## formatting, lint, spelling, types, the workflow's li
 	$(BIN)/ruff check .
 	$(BIN)/codespell
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(SNAKEMAKE) --lint
 

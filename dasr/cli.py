@@ -29,7 +29,7 @@ COMMANDS = {
         "dasr.hmm.command:graph",
         "Compile a decoding graph HCLG.",
     ),
-    "adapt": ("dasr.decoding.command:adapt", "Adapt one shard to its speakers: fMLLR features."),
+    "adapt": ("dasr.adaptation.command:adapt", "Adapt one shard to its speakers: fMLLR features."),
     "train": ("dasr.launch.command:train", "Submit one training run (submitit), watch it, re-attach to it."),
     "learner": (
         "dasr.training.command:learner",

@@ -49,21 +49,6 @@ config_option = click.option(
 
 
 @click.command()
-@click.option("--split", type=click.Choice(["train", "dev", "test"]), required=True)
-@click.option("--shard", type=click.IntRange(0), required=True)
-@config_option
-def adapt(split: str, shard: int, config_path: str) -> None:
-    """Speaker-adapted (fMLLR) features of one shard, from its MFCCs and the GMM.
-
-    Train is adapted along its transcripts, dev and test along what a first pass with the GMM hears."""
-    config = dasr_config.load(config_path)
-    from dasr.adaptation import features
-
-    manifest = features.make(Path(config.results), split, f"{shard:04d}")
-    logger.info(f"fmllr {split}/{shard:04d}: {manifest['num_utterances']} utterances")
-
-
-@click.command()
 @click.argument("run")
 @click.argument("lm", callback=_several(LMS))
 @click.argument("split", callback=_several(SPLITS))

@@ -1,9 +1,7 @@
 """Word error rate with its interval, the choice of the acoustic scale, and NIST's files for sclite.
 
 Errors are counted as sclite counts them (substitution 4, insertion and deletion 3 in the alignment), so
-that the figures equal those in the literature to the error. Interval and paired significance: Bisani & Ney,
-"Bootstrap estimates for confidence intervals in ASR performance evaluation", ICASSP 2004; the unit drawn is
-the utterance.
+that the figures equal those in the literature to the error. Intervals: `dasr.results.significance`.
 """
 
 from __future__ import annotations
@@ -14,16 +12,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import kaldialign
-
 from dasr.decoding import hypotheses
 from dasr.decoding.hypotheses import Hypothesis
 from dasr.decoding.transcripts import read_references, read_table
 from dasr.errors import UserError
 from dasr.files import write_json, write_text
+from dasr.results.significance import Words, interval
 
-Words = Sequence[str]
-REPLICATIONS = 10_000
 TIE = 1 << 20  # more than the errors of any utterance
 
 
@@ -77,26 +72,6 @@ def _align(reference: Words, said: Words) -> tuple[int, int, int]:
     return subs, (total - subs - surplus) // 2, (total - subs + surplus) // 2
 
 
-def interval(references: Mapping[str, Words], said: Mapping[str, Words]) -> tuple[float, float]:
-    """Bisani & Ney's 95 % interval of the WER, percent."""
-    found = kaldialign.bootstrap_wer_ci(*_paired(references, said), replications=REPLICATIONS)
-    return 100.0 * max(found["ci95min"], 0.0), 100.0 * found["ci95max"]
-
-
-def paired_p_value(
-    references: Mapping[str, Words], system: Mapping[str, Words], baseline: Mapping[str, Words]
-) -> float:
-    """Two-sided p-value of a difference in errors between two systems, from paired bootstrap replications.
-
-    Twice the share of replications in which the seemingly better system is not better; 1 for equal
-    systems."""
-    refs, ours = _paired(references, system)
-    _, theirs = _paired(references, baseline)
-    better = kaldialign.bootstrap_wer_ci(refs, theirs, ours, replications=REPLICATIONS)["p_s2_improv_over_s1"]
-    worse = kaldialign.bootstrap_wer_ci(refs, ours, theirs, replications=REPLICATIONS)["p_s2_improv_over_s1"]
-    return float(min(1.0, 2.0 * min(1.0 - better, 1.0 - worse)))
-
-
 def choose_scale(
     references: Mapping[str, Words], by_scale: Mapping[float, Mapping[str, Words]]
 ) -> tuple[float, dict[float, Errors]]:
@@ -109,12 +84,6 @@ def choose_scale(
     tied = [scale for scale, one in errors.items() if one.total == fewest]
     centre = sum(math.log(scale) for scale in tied) / len(tied)
     return min(tied, key=lambda scale: (abs(math.log(scale) - centre), scale)), errors
-
-
-def _paired(
-    references: Mapping[str, Words], said: Mapping[str, Words]
-) -> tuple[list[list[str]], list[list[str]]]:
-    return [list(words) for words in references.values()], [list(said[u]) for u in references]
 
 
 def write_nist(

@@ -72,7 +72,7 @@ class Callbacks(Protocol):
 
 
 class Learner:
-    """The Learner (and LearnerInternals) of `dasr.strategies.learner`, over any Task."""
+    """A `dasr.strategies.learner.Learner` with its `LearnerInternals`, over any Task."""
 
     def __init__(
         self,

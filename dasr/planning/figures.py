@@ -41,7 +41,7 @@ def draw(results: Sequence[SimulationResult], path: Path, loss: str = "loss") ->
     """The figure that fits what was simulated, as SVG or PNG by the name of `path`, written atomically."""
     from matplotlib.figure import Figure
 
-    from dasr.reporting import palette
+    from dasr.results import palette
 
     figure = Figure(figsize=(9.0, 4.2), layout="constrained")
     labels = list(dict.fromkeys(result.label for result in results))

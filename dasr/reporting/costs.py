@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dasr.reporting import palette
-from dasr.reporting.palette import Group
+from dasr.results import palette
+from dasr.results.palette import Group
 from dasr.results.records import time_split
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dasr.reporting import palette
-from dasr.reporting.palette import Group, Look
+from dasr.results import palette
+from dasr.results.palette import Group, Look
 from dasr.results.records import RunRecord, finite
 
 if TYPE_CHECKING:

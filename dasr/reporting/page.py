@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from dasr import __version__
 from dasr.config import Config
 from dasr.files import atomic, write_text
-from dasr.reporting import costs, curves, palette, speedup
-from dasr.reporting.palette import Group
-from dasr.results import comparison, rejected
+from dasr.reporting import costs, curves, speedup
+from dasr.results import comparison, palette, rejected
 from dasr.results.comparison import Row
+from dasr.results.palette import Group
 from dasr.results.records import Records
 from dasr.tracking.store import flat
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dasr.reporting import palette
-from dasr.reporting.palette import Group
+from dasr.results import palette
+from dasr.results.palette import Group
 from dasr.results.records import Record, finite, read_lines
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ import io
 from pathlib import Path
 from typing import Any
 
-from dasr.decoding.transcripts import read_trn
 from dasr.errors import UserError
 from dasr.files import write_text
 from dasr.results.records import Records, RunRecord
+from dasr.results.trn import read_trn
 
 COLUMNS = [
     "strategy", "learners", "batch", "seed", "samples", "seconds", "frames_per_s", "heldout_ce",
@@ -77,7 +77,7 @@ def baseline(record: RunRecord, records: Records) -> RunRecord | None:
 
 
 def _p_value(results: Path, record: RunRecord, reference: RunRecord) -> float:
-    from dasr.decoding.scoring import paired_p_value
+    from dasr.results.significance import paired_p_value
 
     ours, theirs = (results / "decode" / one.run.name / "unigram" for one in (record, reference))
     references, system, other = (

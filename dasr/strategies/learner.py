@@ -1,18 +1,17 @@
 """One learner as a strategy sees it: flat vectors, a gradient, a local optimizer, a world to talk to.
 
-`Learner` is what strategies may use; `LearnerInternals` adds what only their building blocks in `parts` may.
+Building blocks in `parts` may use more of it: `dasr.strategies.internals`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Protocol, cast
+from typing import Protocol
 
 from torch import Tensor
 
 from dasr.strategies.parts.linear_combination import LinearCombination
-from dasr.worlds.interface import ALL, ApplyPart, World
+from dasr.worlds.interface import ALL, World
 
 BUCKET_MB = 4.0  # a part of a gradient that is worth a message of its own
 
@@ -115,48 +114,3 @@ class Learner(Protocol):
     def learning_rate(self) -> float:
         """a_k, of the current batch."""
         ...
-
-
-class LearnerInternals(Learner, Protocol):
-    """What building blocks of strategies may use besides. Every Learner has it."""
-
-    samples: int  # seen by all learners together when the current batch began: the learning rate's argument
-
-    @property
-    def step_seconds(self) -> float:
-        """Duration of this learner's last step(); infinite before the first."""
-        ...
-
-    @property
-    def elementwise(self) -> bool:
-        """Whether the optimizer updates each element by itself: no state, no norm of the whole gradient."""
-        ...
-
-    def optimizer_state(self) -> list[Tensor]:
-        """The optimizer's vectors, to be changed in place between two steps."""
-        ...
-
-    def use_symmetric_weights(self) -> Tensor:
-        """Move the weights into symmetric memory for good, where other GPUs of this host can write, and
-        return them: the target of sharded_update(). Where the optimizer is not element-wise, `gradient`.
-        All learners of the host call this."""
-        ...
-
-    def sharded_update(self, factor: float) -> AbstractContextManager[ApplyPart]:
-        """Context manager for an update by parts; holds the weights' lock.
-
-        Yields `apply(part, gradients)`: averages `gradients` (one of each learner, in the order of ranks),
-        multiplies by `factor`, applies the optimizer to `weights[part]` and returns the result. Where the
-        optimizer is not element-wise, the average is put into `gradient[part]` instead. Call update() once
-        afterwards; every part must have been applied. compute() may be called inside."""
-        ...
-
-    def prefetch_weights(self, part: slice) -> None:
-        """Start copying that part for the next compute(), after a sharded_update(). A later change of the
-        weights is noticed, and they are copied again."""
-        ...
-
-
-def internals(learner: Learner) -> LearnerInternals:
-    """For `parts` only: the same learner with its internals."""
-    return cast(LearnerInternals, learner)

@@ -24,8 +24,7 @@ def track(config_path: str) -> None:
     again."""
     config = dasr_config.load(config_path)
     results = Path(config.results)
-    from dasr.reporting import palette
-    from dasr.results import comparison
+    from dasr.results import comparison, palette
     from dasr.results.records import read_comparison
     from dasr.tracking.store import Store, how_to_open
 

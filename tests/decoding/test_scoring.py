@@ -11,6 +11,7 @@ import pytest
 from dasr.decoding import hypotheses, scoring
 from dasr.decoding.hypotheses import Hypothesis
 from dasr.errors import UserError
+from dasr.results import significance
 
 Words = dict[str, list[str]]
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "zero"]
@@ -81,7 +82,7 @@ def test_the_interval_holds_the_wer_and_narrows_with_more_speech() -> None:
     widths = []
     for references in (few, many):
         said = corrupted(references, 0.2, 5)
-        low, high = scoring.interval(references, said)
+        low, high = significance.interval(references, said)
         assert low < scoring.count_errors(references, said).wer < high
         widths.append(high - low)
     assert widths[1] < widths[0] / 3
@@ -90,12 +91,12 @@ def test_the_interval_holds_the_wer_and_narrows_with_more_speech() -> None:
 def test_p_values_are_1_for_equal_systems_small_for_unlike_ones_and_symmetric() -> None:
     references = speech(7, 200)
     good, bad = corrupted(references, 0.05, 1), corrupted(references, 0.25, 2)
-    assert scoring.paired_p_value(references, good, good) == 1.0
-    assert scoring.paired_p_value(references, good, bad) < 0.01
+    assert significance.paired_p_value(references, good, good) == 1.0
+    assert significance.paired_p_value(references, good, bad) < 0.01
     near = corrupted(references, 0.05, 3)
     assert (
-        scoring.paired_p_value(references, good, near)
-        == scoring.paired_p_value(references, near, good)
+        significance.paired_p_value(references, good, near)
+        == significance.paired_p_value(references, near, good)
         > 0.05
     )
 

@@ -33,14 +33,3 @@ def test_a_score_over_a_part_of_a_split_is_refused(results: Path) -> None:
         transcripts.read_references(results, "dev", {"u1": 0})
     with pytest.raises(UserError, match=r"no transcript in dev/text \(the first: u9\)"):
         transcripts.read_references(results, "dev", {"u1": 0, "u3": 0, "u9": 0})
-
-
-def test_a_trn_file_is_read_and_what_is_none_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "test.trn"
-    with pytest.raises(UserError, match="run `dasr score` first"):
-        transcripts.read_trn(path)
-    path.write_text("ONE TWO (spk-u1)\n(spk-u2)\n")
-    assert transcripts.read_trn(path) == {"spk-u1": ["ONE", "TWO"], "spk-u2": []}
-    path.write_text("ONE TWO (spk-u1)\nTHREE\n")
-    with pytest.raises(UserError, match=r"test\.trn:2: not a trn line"):
-        transcripts.read_trn(path)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from dasr import config as dasr_config
-from dasr.reporting import costs, curves, palette, speedup
-from dasr.reporting.palette import Group
+from dasr.reporting import costs, curves, speedup
+from dasr.results import palette
+from dasr.results.palette import Group
 from dasr.results.records import RunRecord
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from dasr import config as dasr_config
-from dasr.reporting import curves, palette
-from dasr.reporting.palette import Group
+from dasr.reporting import curves
+from dasr.results import palette
+from dasr.results.palette import Group
 from dasr.results.records import RunRecord
 
 

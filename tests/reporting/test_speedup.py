@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from dasr import config as dasr_config
-from dasr.reporting import palette, speedup
+from dasr.reporting import speedup
+from dasr.results import palette
 from dasr.results.records import RunRecord
 
 

@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from dasr import config as dasr_config
-from dasr.decoding.scoring import paired_p_value
-from dasr.decoding.transcripts import read_trn
 from dasr.reporting.command import compare
 from dasr.results import comparison, records
+from dasr.results.significance import paired_p_value
+from dasr.results.trn import read_trn
 
 COLUMNS = """
 strategy learners batch seed samples seconds frames_per_s heldout_ce wer_unigram wer_ngram wer_low wer_high

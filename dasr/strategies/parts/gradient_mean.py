@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from dasr.strategies.learner import BUCKET_MB, Learner, OnBucket, internals
+from dasr.strategies.internals import internals
+from dasr.strategies.learner import BUCKET_MB, Learner, OnBucket
 from dasr.strategies.parts.means import Mean
 from dasr.worlds.interface import ShardedUpdate
 

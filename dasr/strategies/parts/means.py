@@ -10,7 +10,8 @@ from typing import Any, cast
 
 from torch import Tensor
 
-from dasr.strategies.learner import Learner, internals
+from dasr.strategies.internals import internals
+from dasr.strategies.learner import Learner
 from dasr.strategies.parts.awaitables import LazyAwaitable
 from dasr.strategies.parts.codecs import Cast, Encoded, PowerSGD, codec
 from dasr.strategies.parts.linear_combination import LinearCombination

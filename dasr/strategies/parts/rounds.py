@@ -13,7 +13,8 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from dasr.errors import UserError
-from dasr.strategies.learner import Learner, internals
+from dasr.strategies.internals import internals
+from dasr.strategies.learner import Learner
 from dasr.strategies.parts.topology import Members
 from dasr.worlds.interface import RollCall
 

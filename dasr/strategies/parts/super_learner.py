@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from dasr.cuda.linear_combination import combine_
-from dasr.strategies.learner import BUCKET_MB, Learner, OnBucket, OnPart, internals
+from dasr.strategies.internals import internals
+from dasr.strategies.learner import BUCKET_MB, Learner, OnBucket, OnPart
 from dasr.strategies.parts.awaitables import Completed
 from dasr.strategies.parts.gradient_mean import Contribution, GradientMean
 from dasr.strategies.parts.linear_combination import LinearCombination

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from dasr import config as dasr_config
-from dasr.reporting import palette
-from dasr.results import records
+from dasr.results import palette, records
 
 
 def test_a_strategy_has_one_colour_and_its_variants_differ_in_style() -> None:

@@ -1,0 +1,27 @@
+"""`dasr adapt`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+from dasr import config as dasr_config
+
+logger = logging.getLogger(__name__)
+
+
+@click.command()
+@click.option("--split", type=click.Choice(["train", "dev", "test"]), required=True)
+@click.option("--shard", type=click.IntRange(0), required=True)
+@click.option("--config", "config_path", default="config.yaml", show_default=True, help="configuration")
+def adapt(split: str, shard: int, config_path: str) -> None:
+    """Speaker-adapted (fMLLR) features of one shard, from its MFCCs and the GMM.
+
+    Train is adapted along its transcripts, dev and test along what a first pass with the GMM hears."""
+    config = dasr_config.load(config_path)
+    from dasr.adaptation import features
+
+    manifest = features.make(Path(config.results), split, f"{shard:04d}")
+    logger.info(f"fmllr {split}/{shard:04d}: {manifest['num_utterances']} utterances")

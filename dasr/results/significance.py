@@ -1,0 +1,40 @@
+"""Intervals of word error rates, and the significance of differences between two systems.
+
+Bisani & Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation", ICASSP 2004; the
+unit drawn is the utterance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import kaldialign
+
+Words = Sequence[str]
+REPLICATIONS = 10_000
+
+
+def interval(references: Mapping[str, Words], said: Mapping[str, Words]) -> tuple[float, float]:
+    """Bisani & Ney's 95 % interval of the WER, percent."""
+    found = kaldialign.bootstrap_wer_ci(*_paired(references, said), replications=REPLICATIONS)
+    return 100.0 * max(found["ci95min"], 0.0), 100.0 * found["ci95max"]
+
+
+def paired_p_value(
+    references: Mapping[str, Words], system: Mapping[str, Words], baseline: Mapping[str, Words]
+) -> float:
+    """Two-sided p-value of a difference in errors between two systems, from paired bootstrap replications.
+
+    Twice the share of replications in which the seemingly better system is not better; 1 for equal
+    systems."""
+    refs, ours = _paired(references, system)
+    _, theirs = _paired(references, baseline)
+    better = kaldialign.bootstrap_wer_ci(refs, theirs, ours, replications=REPLICATIONS)["p_s2_improv_over_s1"]
+    worse = kaldialign.bootstrap_wer_ci(refs, ours, theirs, replications=REPLICATIONS)["p_s2_improv_over_s1"]
+    return float(min(1.0, 2.0 * min(1.0 - better, 1.0 - worse)))
+
+
+def _paired(
+    references: Mapping[str, Words], said: Mapping[str, Words]
+) -> tuple[list[list[str]], list[list[str]]]:
+    return [list(words) for words in references.values()], [list(said[u]) for u in references]
