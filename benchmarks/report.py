@@ -1,6 +1,6 @@
 """Make the pages of measurements from the records in benchmarks/results/.
 
-    python -m benchmarks.report           # write docs/performance.md and docs/findings-runs.md
+    python -m benchmarks.report           # write docs/performance.md, prediction.md, findings-runs.md
     python -m benchmarks.report --check   # only say whether they are what the records give
 
 The text stands in benchmarks/pages/*.jinja, every table comes from records: for each cell from the newest
@@ -24,7 +24,7 @@ from benchmarks.records import ROOT, Record, Row
 from dasr.errors import UserError
 from dasr.files import write_text
 
-PAGES = {"performance.md": "performance.md.jinja", "findings-runs.md": "findings-runs.md.jinja"}
+PAGES = ("performance.md", "prediction.md", "findings-runs.md")
 TEMPLATES = ROOT / "benchmarks" / "pages"
 BATCHES = (256, 2560)  # chunks of 21 frames in each GPU's batch
 CHUNK = 21
@@ -222,18 +222,14 @@ def faults_table(found: Sequence[Record]) -> str:
 
 
 def prediction_table(record: Record) -> str:
-    """Error of the predicted step, %, by strategy (lines) and gradient and link (columns)."""
-    places = list(dict.fromkeys((row["gradient"], row["learners"], row["mbit_s"]) for row in record.rows))
-    errors = {
-        (row["strategy"], row["gradient"], row["learners"], row["mbit_s"]): row["error_percent"]
-        for row in record.rows
-    }
-    head = [
-        "strategy",
-        *(f"{gradient}, {count} learners, {mbit:,} Mbit/s" for gradient, count, mbit in places),
-    ]
-    names = dict.fromkeys(row["strategy"] for row in record.rows)
-    return table(head, ([name, *(f"{errors[name, *place]:+.1f} %" for place in places)] for name in names))
+    """Measured and predicted time of a step."""
+    head = ["gradient", "learners", "link, Mbit/s", "strategy", "measured, ms a step", "predicted", "error"]
+    lines: Lines = []
+    for row in record.rows:
+        line = [row["gradient"], str(row["learners"]), f"{row['mbit_s']:,}", row["strategy"]]
+        line += [f"{row['measured_ms']:.1f}", f"{row['predicted_ms']:.1f}"]
+        lines.append([*line, f"{row['error_percent']:+.1f} %"])
+    return table(head, lines)
 
 
 def smoke_differences(record: Record) -> dict[str, float]:
@@ -302,8 +298,8 @@ def render(template: str, found: dict[str, Record]) -> str:
 
 def pages(found: dict[str, Record]) -> Iterator[tuple[Path, str]]:
     """(path, text) of all generated pages."""
-    for name, template in PAGES.items():
-        yield ROOT / "docs" / name, render(template, found)
+    for name in PAGES:
+        yield ROOT / "docs" / name, render(f"{name}.jinja", found)
 
 
 def main() -> None:
