@@ -39,9 +39,13 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path, number: int) -
     assert len(gone) == len(family) and not left
 
 
+def die() -> None:
+    os._exit(9)
+
+
 def test_a_worker_that_dies_is_one_clear_line() -> None:
     with pytest.raises(UserError, match="a testing process died"), workers(1, "testing") as pool:
-        pool.submit(os._exit, 9).result()
+        pool.submit(die).result()
 
 
 def test_workers_begin_with_what_they_are_told(tmp_path: Path) -> None:

@@ -7,8 +7,13 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from dasr.errors import UserError
+from dasr.planning.command import simulate
 
 COMMAND = [sys.executable, "-m", "dasr", "simulate", "--strategy", "ad", "--steps", "20"]
 COMMAND += ["--learners", "2", "--learners", "16", "--cluster", "ethernet-25g"]
@@ -41,3 +46,45 @@ def test_a_terminal_gets_a_table_of_what_a_program_gets_as_lines() -> None:
             round(record["efficiency"], 3),
             round(100 * record["wait_fraction"], 1),
         )
+
+
+def test_simulations_are_written_as_lines_with_their_figure_beside(tmp_path: Path) -> None:
+    out = tmp_path / "sweep.jsonl"
+    arguments = [
+        "--strategy",
+        "sd",
+        "-o",
+        "mixing=ring",
+        "--learners",
+        "2",
+        "--steps",
+        "4",
+        "--local-batch",
+        "2",
+    ]
+    arguments += ["--task", "quadratic", "--slow", "1:2.5", "--pause", "0:0.5:1", "--out", str(out)]
+    assert CliRunner().invoke(simulate, arguments, catch_exceptions=False).exit_code == 0
+    summary, *curve = (json.loads(line) for line in out.read_text().splitlines())
+    assert summary["strategy"] == "sd" and summary["options"] == {"mixing": "ring"}
+    assert {point["kind"] for point in curve} == {"curve"} and len(curve) >= 2
+    assert out.with_suffix(".svg").stat().st_size > 1000
+
+
+def test_speedup_goes_through_the_powers_of_two() -> None:
+    arguments = ["--strategy", "ad", "--speedup", "--max-learners", "5", "--steps", "4"]
+    result = CliRunner().invoke(simulate, arguments, catch_exceptions=False)
+    assert [json.loads(line)["learners"] for line in result.stdout.splitlines()] == [1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["-o", "mixing"], "write KEY=VALUE"),
+        (["--slow", "1"], "'1' is not --slow RANK:FACTOR"),
+        (["--dead", "x:1"], "'x:1' is not --dead RANK:AT"),
+        (["--strategy", "addd"], "did you mean 'ad'"),
+    ],
+)
+def test_a_mistake_in_what_is_typed_is_one_line(arguments: list[str], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        CliRunner().invoke(simulate, ["--steps", "1", *arguments], catch_exceptions=False)

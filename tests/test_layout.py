@@ -1,0 +1,98 @@
+"""Each module of dasr has its tests where its name says: those of dasr/a/b.py are in tests/a/test_b.py."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatch
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted(path.relative_to(ROOT / "dasr") for path in (ROOT / "dasr").rglob("*.py"))
+
+# Modules (fnmatch patterns) without a file of their name: the tests that would fail if they were wrong.
+ELSEWHERE = {
+    "__main__.py": "test_package.py",
+    "*/__init__.py": "test_package.py",
+    "__init__.py": "test_package.py",
+    # commands are typed by the workflow
+    "corpora/command.py": "corpora/test_kaldi.py",
+    "decoding/command.py": "workflow/test_reruns.py",
+    "hmm/command.py": "hmm/test_labels.py",
+    "launch/command.py": "launch/test_dispatcher.py",
+    "reporting/command.py": "reporting/test_page.py",
+    "tracking/command.py": "tracking/test_store.py",
+    "training/command.py": "workflow/test_reruns.py",
+    # every strategy is held against its recursion, written out in NumPy
+    "strategies/[!brl]*.py": "strategies/test_recursions.py",
+    "strategies/bmuf.py": "strategies/test_recursions.py",
+    "strategies/local.py": "strategies/test_recursions.py",
+    "strategies/base.py": "strategies/test_state.py",
+    "strategies/learner.py": "learner/test_learner.py",
+    "strategies/parts/awaitables.py": "strategies/parts/test_gossip.py",
+    "strategies/parts/gradient_mean.py": "strategies/test_equivalences.py",
+    "strategies/parts/linear_combination.py": "cuda/test_linear_combination.py",
+    "strategies/parts/means.py": "strategies/test_recursions.py",
+    "strategies/parts/options.py": "strategies/test_registry.py",
+    "strategies/parts/rounds.py": "strategies/test_timing.py",
+    # a job's parts are tested together, with real learners
+    "launch/coordinator.py": "launch/test_jobs_without_a_cluster.py",
+    "launch/failures.py": "launch/test_jobs_without_a_cluster.py",
+    "launch/supervisor.py": "launch/test_jobs_without_a_cluster.py",
+    # both worlds do what one set of activities says
+    "worlds/interface.py": "worlds/process/test_world.py",
+    "worlds/process/collectives.py": "worlds/process/test_world.py",
+    "worlds/process/inbox.py": "worlds/process/test_transport.py",
+    "worlds/process/local_launch.py": "worlds/process/test_world.py",
+    "worlds/process/store_client.py": "worlds/process/test_roll_call.py",
+    "worlds/process/store_keys.py": "worlds/process/test_authentication.py",
+    "worlds/simulated/collectives.py": "worlds/simulated/test_simulation.py",
+    "worlds/simulated/compute_time.py": "worlds/simulated/test_simulation.py",
+    "worlds/simulated/messages.py": "worlds/simulated/test_simulation.py",
+    "worlds/simulated/presets.py": "worlds/simulated/test_clusters.py",
+    "worlds/simulated/scheduler.py": "worlds/simulated/test_faults.py",
+    "worlds/simulated/world.py": "worlds/simulated/test_simulation.py",
+    # needs a GPU, or memory that plays one
+    "cuda/*.py": "tasks/test_captured_task.py",
+    "models/fast_blstm.py": "models/test_fast_recurrence.py",
+    "worlds/peer_memory/exchange.py": "worlds/peer_memory/test_region.py",
+    "worlds/peer_memory/peers.py": "worlds/peer_memory/test_region.py",
+    "worlds/peer_memory/symmetric.py": "worlds/peer_memory/test_region.py",
+    # the aligner's parts, in an alignment of real speech
+    "hmm/arpa.py": "hmm/test_ngram.py",
+    "hmm/bootstrap.py": "hmm/test_labels.py",
+    "hmm/contexts.py": "hmm/test_labels.py",
+    "hmm/frontend.py": "hmm/test_labels.py",
+    "hmm/kaldi_io.py": "hmm/test_model_file.py",
+    "hmm/system.py": "hmm/test_model_file.py",
+    "hmm/topology.py": "hmm/test_tree.py",
+    "corpora/datadir.py": "corpora/test_kaldi.py",
+    "decoding/decoder.py": "decoding/test_search.py",
+    "features/alignment.py": "features/test_pool.py",
+    "learner/buckets.py": "learner/test_learner.py",
+    "planning/probe.py": "planning/test_calibration.py",
+    "planning/timing_task.py": "planning/test_simulate.py",
+    "tasks/data.py": "tasks/test_autograd_task.py",
+    "tasks/task.py": "learner/test_learner.py",
+    "tracking/database.py": "tracking/test_store.py",
+    "training/callbacks.py": "training/test_run.py",
+    "training/heldout.py": "training/test_run.py",
+    "training/run_metadata.py": "training/test_run.py",
+    "validation.py": "test_config.py",
+}
+
+
+def own_tests(module: Path) -> Path:
+    return ROOT / "tests" / module.parent / f"test_{module.name}"
+
+
+def test_every_module_has_tests_of_its_name_or_says_where_they_are() -> None:
+    without = [module for module in MODULES if not own_tests(module).is_file()]
+    unknown = [str(module) for module in without if not any(fnmatch(str(module), each) for each in ELSEWHERE)]
+    assert not unknown, "write tests/.../test_NAME.py for these modules, or say in ELSEWHERE who tests them"
+
+
+def test_no_exception_outlives_its_reason() -> None:
+    missing = {tests for tests in ELSEWHERE.values() if not (ROOT / "tests" / tests).is_file()}
+    assert not missing, "ELSEWHERE names tests that are gone"
+    without = [str(module) for module in MODULES if not own_tests(module).is_file()]
+    stale = [each for each in ELSEWHERE if not any(fnmatch(module, each) for module in without)]
+    assert not stale, "these modules are gone, or have tests of their own by now"
