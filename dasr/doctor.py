@@ -41,8 +41,8 @@ class Finding:
 def examine(results: Path) -> Iterator[Finding]:
     """Look at Python, packages, processors, GPUs, Slurm and the disk that holds `results`."""
     version = ".".join(map(str, sys.version_info[:3]))
-    supported = sys.version_info[:2] in ((3, 11), (3, 12))
-    yield Finding("Python", version, "every stage", OK if supported else MISSING, "use Python 3.11 or 3.12")
+    supported = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    yield Finding("Python", version, "every stage", OK if supported else MISSING, "use Python 3.11 to 3.13")
     for stages, names in PACKAGES.items():
         for name in names:
             yield _package(name, stages)
