@@ -1,13 +1,16 @@
 """Atomic writes: a file or folder has its final name only when it is whole."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from dasr.errors import UserError
 
 
 @contextlib.contextmanager
@@ -18,6 +21,17 @@ def named(path: Path | str) -> Iterator[None]:
     except OSError as error:
         error.filename = error.filename or str(path)
         raise
+
+
+def open_own(path: Path | str, mode: str) -> IO[Any]:
+    """`open` for a file that is written in place. A link there is refused: in a results folder that comes
+    from elsewhere it could point to any file of the user's. Raises UserError."""
+    try:
+        return open(path, mode, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o666))
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise UserError(f"{path} is a link, which would be written through: remove it") from None
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from dasr import files
+from dasr.errors import UserError
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
@@ -24,3 +25,17 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
             temporary.mkdir()
             (temporary / name).touch()
     assert [path.name for path in target.iterdir()] == ["new"]
+
+
+def test_a_file_that_is_written_in_place_is_not_written_through_a_link(tmp_path: Path) -> None:
+    precious, link = tmp_path / "precious", tmp_path / "metrics.jsonl"
+    precious.write_text("data")
+    link.symlink_to(precious)
+    for mode in ("ab", "a+b", "w"):
+        with pytest.raises(UserError, match=r"metrics\.jsonl is a link"):
+            files.open_own(link, mode)
+    assert precious.read_text() == "data"
+    link.unlink()
+    with files.open_own(link, "ab") as stream:
+        stream.write(b"mine")
+    assert link.read_bytes() == b"mine"

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dasr.files import open_own
 from dasr.launch.membership import STOP_SIGNALS
 
 _PR_SET_PDEATHSIG = 1
@@ -42,7 +43,7 @@ class Child:
             if os.getppid() != supervisor:  # it died between fork and prctl
                 os._exit(1)
 
-        with open(log, "ab") as stream:
+        with open_own(log, "ab") as stream:
             stream.write(f"== {title}, {time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
             stream.flush()
             offset = stream.tell()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from dasr.errors import UserError
+from dasr.files import open_own
 from dasr.launch.active_clock import ActiveClock
 from dasr.launch.environment import check_interface
 from dasr.launch.failures import FaultPolicy, LearnerFailure, RemoteSupervisor, cause_order
@@ -288,7 +289,10 @@ class Coordinator:
     def _say(self, text: str) -> None:
         """A line in logs/job.log, which the dispatcher shows, and in the cluster's log of task 0."""
         logger.info(text)
-        with contextlib.suppress(OSError), open(self.run_folder / "logs" / "job.log", "a") as stream:
+        with (
+            contextlib.suppress(OSError, UserError),
+            open_own(self.run_folder / "logs" / "job.log", "a") as stream,
+        ):
             stream.write(text + "\n")
 
     def _failed(self, reason: str) -> Outcome:

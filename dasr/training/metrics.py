@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dasr.files import named
+from dasr.files import named, open_own
 from dasr.worlds.interface import Accounts, World
 
 FILE = "metrics.jsonl"
@@ -27,7 +27,7 @@ class Metrics:
         """Keep the first `position` bytes of what an earlier part of this run has written."""
         self.path = run_dir / FILE
         run_dir.mkdir(parents=True, exist_ok=True)
-        self._file = open(self.path, "a+b")  # noqa: SIM115 (open as long as the run)
+        self._file = open_own(self.path, "a+b")  # open as long as the run
         self._file.truncate(min(position, os.path.getsize(self.path)))
 
     @classmethod
