@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dasr import torch_private
+
 SOURCES = Path(__file__).parent
 RECURRENCE = ("blstm.cuh", "blstm_forward.cu", "blstm_backward.cu")
 HOPPER = (9, 0)  # the recurrence is written for its matrix unit
@@ -108,7 +110,7 @@ class Kernel:
         kinds = {int: ctypes.c_int, float: ctypes.c_float}
         types = tuple(kinds.get(type(a), ctypes.c_void_p) for a in arguments)
         # torch.cuda.current_stream() takes a slow host 14 us
-        stream = torch._C._cuda_getCurrentRawStream(torch.cuda.current_device())
+        stream = torch_private.raw_stream(torch.cuda.current_device())
         shape = (blocks, 1, 1, self.threads, 1, 1, self.shared_bytes, stream)
         self._checked(self.launch(self.function, *shape, (values, types), *self.end))
 

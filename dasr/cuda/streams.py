@@ -1,4 +1,4 @@
-"""Streams of a learner on a GPU: those of its activities, and those of transfers beside them."""
+"""Streams of a learner's GPU: one for each activity, and side streams for transfers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dasr import torch_private
+
 _streams: dict[tuple[int, int], torch.cuda.Stream] = {}
 
 
@@ -17,7 +19,7 @@ def current() -> torch.cuda.Stream:
     """The stream of this thread on its device, as torch.cuda.current_stream(), which takes a slow host 14 us
     and is asked 60 times a step; this takes it 4. Streams are never destroyed."""
     device = torch.cuda.current_device()
-    key = device, torch._C._cuda_getCurrentRawStream(device)
+    key = device, torch_private.raw_stream(device)
     if key not in _streams:
         _streams[key] = torch.cuda.current_stream()
     return _streams[key]
@@ -64,17 +66,16 @@ class StreamOrder:
 
 
 class Streams:
-    """Streams by the names of the work that they carry; on a CPU, where all is done at once, nothing.
+    """Side streams, named by the work that they carry; on a CPU, where all is done at once, nothing.
 
-    Their kernels are short and others wait for them: they come first (-1) where one of the gradient loop has
-    more blocks than fit."""
+    Their kernels are short and others wait for them, so they have priority (-1) over the gradient's."""
 
     def __init__(self) -> None:
         self._streams: dict[str, torch.cuda.Stream] = {}
 
     @contextlib.contextmanager
     def __call__(self, work: str, device: torch.device, after: bool = True) -> Iterator[None]:
-        """On the stream of that work; `after`: what is on the current one."""
+        """Enter the stream of that work; `after`: it waits for the current one first."""
         if device.type != "cuda":
             yield
             return
@@ -91,7 +92,7 @@ class Streams:
 
 
 def record_event(tensor: Tensor) -> torch.cuda.Event | None:
-    """A mark on the current stream that another can wait for."""
+    """An event on the current stream of a GPU, for wait_for(); None on a CPU."""
     return current().record_event() if tensor.is_cuda else None
 
 
@@ -102,8 +103,8 @@ def wait_for(event: torch.cuda.Event | None) -> None:
 
 
 class StreamMemoryOp:
-    """What the front end of a stream does with an int32 in a GPU's memory: it writes the number, once all
-    that the stream did before can be seen there, or waits until the cell has come to it, modulo 2^32."""
+    """A stream memory operation on `cell`, an int32 in a GPU's memory: write `number` there once all earlier
+    work of the stream is visible, or wait until the cell has reached it, modulo 2^32."""
 
     def __init__(self, cell: Tensor, waits: bool):
         self.cell, self.waits, self.number = cell, waits, 0
@@ -111,8 +112,8 @@ class StreamMemoryOp:
 
 
 def submit_stream_ops(touches: Sequence[StreamMemoryOp]) -> None:
-    """The current stream does these, one after another: one call, because a call takes a slow host 20 us.
-    Raises RuntimeError."""
+    """Put these on the current stream, in their order. One call for all: each takes a slow host 20 us. Raises
+    RuntimeError."""
     from cuda.bindings import driver
 
     operations = [_operation(one) for one in touches]

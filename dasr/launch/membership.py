@@ -104,7 +104,7 @@ class Membership:
 
     def store(self) -> Store:
         """A client of the coordinator's store that sees only this generation's keys."""
-        from torch._C._distributed_c10d import TCPStore
+        from torch.distributed import TCPStore  # type: ignore[attr-defined]
         from torch.distributed.distributed_c10d import PrefixStore
 
         limit = datetime.timedelta(seconds=self.startup_s)

@@ -19,7 +19,7 @@ from dasr.launch.active_clock import ActiveClock
 from dasr.worlds.process import authentication
 
 if TYPE_CHECKING:
-    from torch._C._distributed_c10d import TCPStore
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 Message = dict[str, Any]
 
@@ -83,7 +83,7 @@ def listening_socket(address: str) -> socket.socket:
 
 def host_store(listening: socket.socket, timeout_s: float) -> TCPStore:
     """The learners' c10d store, served by this process on `listening` (taken over)."""
-    from torch._C._distributed_c10d import TCPStore
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
     address, port = listening.getsockname()
     return TCPStore(

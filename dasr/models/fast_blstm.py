@@ -26,6 +26,7 @@ from dasr.models.fast_recurrence import (
     product_into,
     sum_into,
 )
+from dasr.torch_private import copy_each
 
 ALL = slice(None)
 
@@ -83,7 +84,7 @@ class FastBLSTM:
         self.copy[where].copy_(weights[where])
         if self._taken is None or self._taken[0].data_ptr() != weights.data_ptr():
             self._taken = weights, torch.split(weights, self._cuts)[1::2]  # 50 views: made once
-        torch._foreach_copy_(self._bias_parts, self._taken[1])
+        copy_each(self._bias_parts, self._taken[1])
 
     def run(self, frames: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """frames: [batch, steps, inputs]; labels: int32 [batch, steps]. At each part's end yields (slice of

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from dasr.cuda import kernels
+from dasr.torch_private import copy_each
 
 TILE = 64  # sequences that a block of the kernels carries at once
 
@@ -83,7 +84,7 @@ class LibraryLayer:
         wanted = [*self.weights, self.x] if need_dx else self.weights
         found = torch.autograd.grad(self.y, wanted, dy.view_as(self.y))
         targets = [tensor for g in gradients for tensor in (g.ih, g.hh, *g.biases)]
-        torch._foreach_copy_(targets, list(found[: len(targets)]))
+        copy_each(targets, list(found[: len(targets)]))
         del self.y
         return found[-1].flatten(0, 1) if need_dx else None
 

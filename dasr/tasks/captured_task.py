@@ -24,6 +24,7 @@ from dasr.models import frontend
 from dasr.models.acoustic import AcousticModel
 from dasr.models.fast_blstm import FastBLSTM
 from dasr.tasks.augment import augment
+from dasr.torch_private import copy_each
 from dasr.worlds.interface import ALL, Ready
 
 # Steps that the host may be ahead of the GPU: enough to keep it busy, few enough that clocks and claims are
@@ -168,7 +169,7 @@ class _Inputs:
 
     def load(self, batch: Batch) -> None:
         if self.stream is None:
-            torch._foreach_copy_(list(self.tensors), list(batch))
+            copy_each(list(self.tensors), list(batch))
             return
         self.stream.wait_event(self._read)
         with torch.cuda.stream(self.stream):

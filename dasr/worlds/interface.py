@@ -1,11 +1,29 @@
-"""What a strategy may ask of the world its learner lives in. No torch.distributed here, and no speech.
+"""The world that a learner lives in: time, communication, activities. What strategies are written against.
 
-Communication *starts when the method is called*; the awaitable it returns ends when it is complete, so a
-strategy overlaps communication with computing by awaiting late. What is sent is captured at the call, and
-`send` ends as soon as the world has it in hand (a few messages to each learner may be under way; the next
-waits). A buffer given to `all_reduce` or `exchange` must be left alone until it ends; what an `exchange`
-gives is there until the next but one with the same peer begins. Collectives of two activities with
-different names never meet. A world keeps the accounts (bytes, messages, waiting).
+Two worlds implement it: `dasr.worlds.process` (learners are processes, on CPUs or GPUs) and
+`dasr.worlds.simulated` (all learners in one process, on a virtual clock).
+
+Communication starts when a method is called; the awaitable that it returns ends when it is complete. So a
+strategy overlaps communication and computing by awaiting late. What a caller may do with its buffers:
+
+    send         The payload is copied at the call. The awaitable ends once the world has taken the message;
+                 a few messages to each learner may be on their way, the next send waits.
+    exchange     The payload must not change until the awaitable ends. The tensors that it returns stay valid
+                 until the second-next exchange with that peer starts.
+    all_reduce   The buffer must not change until the awaitable ends.
+    all_gather   The payload must not change until the awaitable ends.
+
+A learner has one or more activities, which run concurrently. It starts with the gradient loop, and spawn()
+starts others. Each activity has a sequence of collectives of its own: the n-th collective of an activity on a
+group meets the n-th collective on that group of the activity of the same name on other learners.
+
+On GPUs the activity also decides which transport is used:
+
+    gradient loop      Collectives and exchanges of GPU tensors use symmetric memory where it is available and
+                       NCCL elsewhere. The stream waits for them, the thread does not.
+    other activities   Collectives use gloo. Exchanges use symmetric memory if this activity was the first of
+                       its learner to exchange, and TCP otherwise. The thread waits, so that a lost peer is
+                       noticed (PeerLost) and the activity can go on.
 """
 
 from __future__ import annotations
@@ -18,24 +36,25 @@ from typing import Any, Protocol
 from torch import Tensor
 
 Payload = tuple[Tensor, ...]
-"""What is sent: some tensors, whose dtypes and shapes travel with them."""
+"""What is sent: a tuple of tensors. Their dtypes and shapes travel with them."""
 
 
 def bytes_of(payload: Payload) -> int:
-    """Raises TypeError for a tensor that is not in a tuple."""
+    """Bytes of the tensors, without any header. Raises TypeError where it is not a tuple."""
     if not isinstance(payload, tuple):
         raise TypeError(f"a payload is a tuple of tensors, not a {type(payload).__name__}: send (tensor,)")
     return sum([part.nbytes for part in payload])
 
 
-ALL = slice(None)  # of a vector
+ALL = slice(None)  # the whole of a vector
 GRADIENT_LOOP = "main"  # the name of the activity that a learner starts with
 Ready = Callable[[Tensor], None]
-"""Called by a backward pass with each slice of the flat gradient once it is final, last layers first."""
+"""`ready(part)`: called by a backward pass with each slice of the gradient once it is final, last layers
+first."""
 
 
 class PeerLost(Exception):
-    """The other end of a message died. Asynchronous strategies go on without it; synchronous ones stop."""
+    """Learner `rank`, which an operation needs, has died or left."""
 
     def __init__(self, rank: int):
         super().__init__(f"learner {rank} is lost")
@@ -44,25 +63,25 @@ class PeerLost(Exception):
 
 @dataclass
 class Accounts:
-    """What this learner's communication cost so far; kept by the world, read by metrics and the table."""
+    """What this learner has sent, waited and computed so far."""
 
     bytes_sent: int = 0
     messages: int = 0
-    wait_seconds: float = 0.0  # the gradient loop (the activity that computes) stood waiting for others
+    wait_seconds: float = 0.0  # of the activity that computes gradients, for other learners
     compute_seconds: float = 0.0
-    mixes: int = 0
+    mixes: int = 0  # rounds of gossip
     staleness: dict[int, int] = field(default_factory=dict)  # staleness -> number of applied gradients
 
 
 @dataclass(frozen=True)
 class RollCall:
-    """What all living learners agreed on: the same on each of them."""
+    """The result of a roll call, equal on all living learners."""
 
-    unanimous: bool  # every one of them said yes
-    smallest: tuple[float, ...]  # of each value: the smallest that any of them brought
-    members: tuple[int, ...]  # ranks alive, ascending
-    number: int = 0  # roll calls of the run before this one, those before a replacement's arrival included
-    lives: tuple[int, ...] = ()  # of each member: how many processes have been it (empty: none was replaced)
+    unanimous: bool  # all said yes
+    smallest: tuple[float, ...]  # the minimum over learners, for each value
+    members: tuple[int, ...]  # ranks of the living learners, ascending
+    number: int = 0  # counts the run's roll calls from 0
+    lives: tuple[int, ...] = ()  # the number of the process that each member is now; empty: all are the first
 
 
 class Event(Protocol):
@@ -103,11 +122,11 @@ class ShardedUpdate(Protocol):
 
 
 class World(Protocol):
-    """One learner's view of where it lives. Every learner of a run has its own."""
+    """One learner's view of its world. Every learner of a run has its own."""
 
-    rank: int
-    size: int
-    nodes: Sequence[int]  # node of each rank
+    rank: int  # of this learner
+    size: int  # learners of the run
+    nodes: Sequence[int]  # the node of each rank
     accounts: Accounts
 
     def now(self) -> float:
@@ -117,15 +136,18 @@ class World(Protocol):
     def sleep(self, seconds: float) -> Awaitable[None]: ...
 
     def device_synchronize(self) -> Awaitable[None]:
-        """Ends when what this activity has begun on its device is done: a GPU is some steps behind."""
+        """Wait until this activity's work on its device is complete: a GPU may be some steps behind."""
         ...
 
     def compute(self, work: Callable[[Ready], None], ready: Ready | None = None) -> Awaitable[None]:
-        """Run one gradient computation `work(ready)`. Time passes: virtual in SimulatedWorld, real in
-        ProcessWorld."""
+        """Compute one gradient: `work(ready)`. `ready` is called with each slice of the gradient as soon as
+        it is final. This takes real time in a ProcessWorld and virtual time in a SimulatedWorld."""
         ...
 
-    def send(self, payload: Payload, to: int, tag: int = 0) -> Awaitable[None]: ...
+    def send(self, payload: Payload, to: int, tag: int = 0) -> Awaitable[None]:
+        """Send to learner `to`. Messages of one tag arrive in the order in which they were sent. Raises
+        PeerLost."""
+        ...
 
     def receive(self, source: int, tag: int = 0) -> Awaitable[Payload]:
         """The next payload that `source` sent with this tag. Raises PeerLost."""
@@ -137,8 +159,8 @@ class World(Protocol):
         ...
 
     def exchange(self, payload: Payload, peer: int, tag: int = 0) -> Awaitable[Payload]:
-        """Send `payload` to `peer` and receive its payload, which has the same dtypes and shapes. Raises
-        PeerLost."""
+        """Send `payload` to `peer` and receive its payload, which must have the same dtypes and shapes.
+        Raises PeerLost."""
         ...
 
     def all_reduce(
@@ -148,7 +170,8 @@ class World(Protocol):
         op: str = "mean",
         out: Tensor | None = None,
     ) -> Awaitable[Tensor]:
-        """Reduce in place, or into `out`, over the ranks of `group` (None: all); op is "mean" or "sum"."""
+        """Reduce over the ranks of `group` (None: all), in place or into `out`; `op` is "mean" or "sum".
+        Returns the buffer that holds the result. Raises PeerLost."""
         ...
 
     def symmetric_like(self, like: Tensor) -> Tensor:
@@ -164,7 +187,7 @@ class World(Protocol):
         ...
 
     def all_gather(self, payload: Payload, group: Sequence[int] | None = None) -> Awaitable[list[Payload]]:
-        """Everyone's payload, in the order of `group`."""
+        """The payloads of all learners of `group` (None: all), in its order. Raises PeerLost."""
         ...
 
     def spawn(self, activity: Coroutine[Any, Any, None], name: str) -> Awaitable[None]:
@@ -172,17 +195,20 @@ class World(Protocol):
         ValueError for the name GRADIENT_LOOP."""
         ...
 
-    def event(self) -> Event: ...
+    def event(self) -> Event:
+        """A flag between activities of this learner, at first not set."""
+        ...
 
-    def lock(self) -> Lock: ...
+    def lock(self) -> Lock:
+        """Mutual exclusion of activities of this learner."""
+        ...
 
     def count(self, name: str, amount: int) -> Awaitable[int]:
-        """Add to a counter shared by all learners; gives its value *before* the addition."""
+        """Add to a counter that all learners share; returns its value *before* the addition."""
         ...
 
     def roll_call(self, yes: bool, *values: float) -> Awaitable[RollCall]:
-        """Meet all living learners (one activity of each calls it, in the same order everywhere, with as many
-        values).
+        """Synchronise with all living learners: one activity of each calls it, with equally many values.
 
-        A learner whose activities have all ended has left: nobody waits for it."""
+        A learner whose activities have all ended has left, and is not waited for."""
         ...

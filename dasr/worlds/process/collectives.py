@@ -18,6 +18,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore
 
+from dasr import torch_private
 from dasr.worlds.interface import Payload, PeerLost
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Collectives:
         self.transport = transport
         self.timeout = timedelta(seconds=timeout_s)
         self.find_lost = find_lost
-        self._device = dist.ProcessGroupGloo.create_device(hostname=host)
+        self._device = torch_private.gloo_device(host)
         self._groups: dict[tuple[tuple[int, ...], str, bool], Any] = {}
         self._stores: dict[str, Any] = {}
 
@@ -128,13 +129,10 @@ class Collectives:
             store = PrefixStore(f"group/{name}", self._store_of(activity))
             mine = members.index(self.transport.rank)
             if on_device:
-                self._groups[key] = _nccl(store, mine, len(members), self.timeout)
+                self._groups[key] = torch_private.nccl_group(store, mine, len(members), self.timeout)
             else:
-                options = dist.ProcessGroupGloo._Options()  # type: ignore[attr-defined]
-                options._devices = [self._device]
-                options._timeout = self.timeout
-                options._threads = 2
-                self._groups[key] = dist.ProcessGroupGloo(store, mine, len(members), options)
+                device, timeout = self._device, self.timeout
+                self._groups[key] = torch_private.gloo_group(store, mine, len(members), device, timeout)
         return self._groups[key]
 
     def _store_of(self, activity: str) -> Any:
@@ -143,12 +141,6 @@ class Collectives:
         if activity not in self._stores:
             self._stores[activity] = self.transport.store.clone()
         return self._stores[activity]
-
-
-def _nccl(store: Any, rank: int, size: int, timeout: timedelta) -> Any:
-    options = dist.ProcessGroupNCCL.Options()
-    options._timeout = timeout
-    return dist.ProcessGroupNCCL(store, rank, size, options)
 
 
 def all_reduce(buffer: Tensor, op: str, on_device: bool) -> Callable[[Any], Any]:

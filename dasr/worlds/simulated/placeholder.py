@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from dasr.cuda.linear_combination import combine_
+from dasr.torch_private import without_torch_function
 
 Operation = Callable[..., Any]
 
@@ -41,7 +42,7 @@ class PlaceholderTensor(Tensor):
         try:
             return self._size
         except AttributeError:  # the result of another operation: look once
-            with torch._C.DisableTorchFunctionSubclass():
+            with without_torch_function():
                 self._size = size = super().numel()
             return size
 
@@ -49,7 +50,7 @@ class PlaceholderTensor(Tensor):
         try:
             return self._width
         except AttributeError:
-            with torch._C.DisableTorchFunctionSubclass():
+            with without_torch_function():
                 self._width = width = super().element_size()
             return width
 
@@ -66,7 +67,7 @@ class PlaceholderTensor(Tensor):
         try:
             return self._dtype
         except AttributeError:
-            with torch._C.DisableTorchFunctionSubclass():
+            with without_torch_function():
                 self._dtype = kind = super().dtype
             return kind
 
@@ -74,7 +75,7 @@ class PlaceholderTensor(Tensor):
         try:
             return self._offset
         except AttributeError:
-            with torch._C.DisableTorchFunctionSubclass():
+            with without_torch_function():
                 self._offset = offset = int(super().storage_offset())
             return offset
 
@@ -82,7 +83,7 @@ class PlaceholderTensor(Tensor):
         try:
             return self._length
         except AttributeError:
-            with torch._C.DisableTorchFunctionSubclass():
+            with without_torch_function():
                 self._length = length = int(self.shape[0])
             return length
 
