@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.report import PAGES
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
-GENERATED = {DOCS / "performance.md"}
-UNREVIEWED = {DOCS / "findings.md"}
+GENERATED = {DOCS / name for name in PAGES}  # from records: tests/benchmarks/test_records.py
 _RECORDS = ("notebook", "decisions")  # of what was tried and why; not pages to learn from
 _MARKER = re.compile(r"<!-- (not run|ends with an error): (.+?) -->", re.DOTALL)
 
@@ -34,7 +35,7 @@ class Block:
 def written() -> list[Path]:
     """README and every page that a person wrote to be read."""
     own = [page for page in sorted(DOCS.rglob("*.md")) if page.relative_to(DOCS).parts[0] not in _RECORDS]
-    return [REPOSITORY / "README.md", *(page for page in own if page not in GENERATED | UNREVIEWED)]
+    return [REPOSITORY / "README.md", *(page for page in own if page not in GENERATED)]
 
 
 def every() -> list[Path]:
