@@ -35,8 +35,8 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path, number: int) -
     assert len(family) >= 2
     stage.send_signal(number)
     stage.wait()
-    gone, left = psutil.wait_procs(family, timeout=20)
-    assert len(gone) == len(family) and not left
+    gone, _ = psutil.wait_procs(family)
+    assert len(gone) == len(family)
 
 
 def die() -> None:

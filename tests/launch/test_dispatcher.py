@@ -30,10 +30,8 @@ def start(folder: Path, steps: int, *silence: str) -> subprocess.Popen[str]:
     )
 
 
-def eventually(true: Callable[[], bool], within_s: float = 60.0) -> None:
-    deadline = time.monotonic() + within_s
+def eventually(true: Callable[[], bool]) -> None:
     while not true():
-        assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.1)
 
 
@@ -58,7 +56,7 @@ def test_the_head_may_be_killed_doubled_and_cancelled_and_nothing_is_lost_or_lef
     eventually(lambda: (tmp_path / "saved.1").exists())
 
     second = start(tmp_path, 100_000)
-    assert "already being dispatched by" in second.communicate(timeout=60)[1]
+    assert "already being dispatched by" in second.communicate()[1]
     assert second.returncode != 0
 
     first.kill()
@@ -71,13 +69,13 @@ def test_the_head_may_be_killed_doubled_and_cancelled_and_nothing_is_lost_or_lef
     lines = iter(third.stderr.readline, "")
     assert any(f"found job {job}" in line for line in lines)
     third.send_signal(signal.SIGTERM)
-    third.communicate(timeout=60)
+    third.communicate()
     assert third.returncode == 128 + signal.SIGTERM
     assert processes(tmp_path) == []
 
     done = int((tmp_path / "saved.0").read_text())
     fourth = start(tmp_path, done + 10)
-    errors = fourth.communicate(timeout=60)[1]
+    errors = fourth.communicate()[1]
     assert fourth.returncode == 0, errors
     assert f"learner 0 starts at step {done}" in (tmp_path / "logs" / "0.log").read_text()
     assert job_id(tmp_path) != job
@@ -95,10 +93,10 @@ def test_no_process_is_left_whatever_part_of_a_job_is_killed(tmp_path: Path, vic
         rank = victim.split()[1]
         tasks = [p for p in controller.children() if p.environ()["SUBMITIT_LOCAL_GLOBALID"] == rank]
         tasks[0].kill()
-    errors = head.communicate(timeout=60)[1]
+    errors = head.communicate()[1]
     assert head.returncode != 0
     assert "run test failed" in errors
-    eventually(lambda: processes(tmp_path) == [], within_s=10)
+    eventually(lambda: processes(tmp_path) == [])
 
 
 @pytest.mark.slow
@@ -113,7 +111,7 @@ def test_a_job_that_was_suspended_goes_on(tmp_path: Path) -> None:
     time.sleep(9)
     for process in suspended:
         process.resume()
-    errors = head.communicate(timeout=60)[1]
+    errors = head.communicate()[1]
     assert head.returncode == 0, errors
     assert "lost" not in errors
 
@@ -125,7 +123,7 @@ def test_a_head_that_is_stopped_in_its_terminal_finds_the_job_finished(tmp_path:
     os.killpg(head.pid, signal.SIGSTOP)  # Ctrl-Z
     eventually(lambda: (tmp_path / "outcome.json").exists())
     os.killpg(head.pid, signal.SIGCONT)
-    errors = head.communicate(timeout=60)[1]
+    errors = head.communicate()[1]
     assert head.returncode == 0, errors
 
 

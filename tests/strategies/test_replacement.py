@@ -60,8 +60,8 @@ class Keeper:
 
 
 def life(rank: int, port: int, mortal: bool, replaces: bool, pipe: Connection) -> None:
-    store = TCPStore("127.0.0.1", port, None, is_master=False, timeout=timedelta(seconds=60))
-    world = connect(store, rank, SIZE, timeout_s=60)
+    store = TCPStore("127.0.0.1", port, None, is_master=False, timeout=timedelta(hours=1))
+    world = connect(store, rank, SIZE)
     task = Task(rank, mortal, replaces)
     budget = Budget(10**6, SIZE, SIZE)
     keeper = Keeper(store, replaces)
