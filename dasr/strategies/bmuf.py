@@ -55,10 +55,10 @@ class Bmuf(Strategy):
         ahead = w + self.eta * d
         rest = (1 - self.zeta) * ahead if self.nesterov else ahead - self.zeta * w  # W + eta D - zeta W_g
         update = self.zeta * v(self.mean.vector) + rest  # W + D, of the next D
-        start = v(new) + self.eta * (v(new) - w)  # W + eta D, of the next W and D
         async for part, _ in means:
             update.part(part).into(new[part])
-            if look_ahead:
+            if look_ahead:  # W + eta D, of the next W and D
+                start = v(new) + self.eta * (v(new) - w)
                 start.part(part).into(self.learner.weights[part])
             else:
                 self.learner.assign(new, part)

@@ -9,7 +9,7 @@ Code that runs at every step writes the list of terms itself: [(1.0, w), (-0.5, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -26,37 +26,43 @@ class Sum(Sequence[tuple[float, Tensor]]):
 
     __slots__ = ("_terms",)
 
-    def __init__(self, terms: Iterable[tuple[float, Tensor]]):
-        self._terms: dict[int, tuple[float, Tensor]] = {}
-        for factor, vector in terms:
-            known = self._terms.get(id(vector))
-            self._terms[id(vector)] = (factor if known is None else known[0] + factor), vector
+    def __init__(self, terms: list[tuple[float, Tensor]]):
+        """`terms`: of different vectors."""
+        self._terms = terms
 
     def __len__(self) -> int:
         return len(self._terms)
 
     def __getitem__(self, index: Any) -> Any:
-        return list(self._terms.values())[index]
+        return self._terms[index]
 
     def __iter__(self) -> Iterator[tuple[float, Tensor]]:
-        return iter(self._terms.values())
+        return iter(self._terms)
 
     def __add__(self, other: LinearCombination) -> Sum:
-        return Sum([*self, *other])
+        terms = list(self._terms)
+        for factor, vector in other:
+            for place, (known, same) in enumerate(terms):
+                if same is vector:
+                    terms[place] = known + factor, vector
+                    break
+            else:
+                terms.append((factor, vector))
+        return Sum(terms)
 
     def __sub__(self, other: LinearCombination) -> Sum:
-        return Sum([*self, *((-factor, vector) for factor, vector in other)])
+        return self + [(-factor, vector) for factor, vector in other]
 
     def __rmul__(self, number: float) -> Sum:
-        return Sum((number * factor, vector) for factor, vector in self)
+        return Sum([(number * factor, vector) for factor, vector in self._terms])
 
     def part(self, where: slice) -> Sum:
         """The same sum of that part of each vector."""
-        return Sum((factor, vector[where]) for factor, vector in self)
+        return Sum([(factor, vector[where]) for factor, vector in self._terms])
 
     def into(self, out: Tensor) -> Tensor:
         """Evaluate into `out`, which may be one of the vectors; gives `out`."""
-        return combine_(out, self)
+        return combine_(out, self._terms)
 
 
 def v(vector: Tensor) -> Sum:
