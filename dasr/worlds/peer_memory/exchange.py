@@ -1,5 +1,4 @@
-"""What learners whose GPUs are in one host send each other: it comes to lie in a window in the partner's
-memory, one of two in turn."""
+"""Pairwise exchanges of learners whose GPUs are in one host, through two buffers for each pair."""
 
 from __future__ import annotations
 
@@ -32,10 +31,10 @@ class _Exchange:
 
 
 class ExchangeBuffers:
-    """Two windows for each other learner of the host, here and in its memory.
+    """Two buffers for each partner, here and in its memory, used in turn.
 
-    One exchange with a partner is under way at a time. Who has what it sent in one has seen it begin that,
-    so it has read what came in the one before, and the next but one may go into that window."""
+    One exchange with a partner is under way at a time. A partner that has started an exchange has read what
+    came in the exchange before it, so that the second-next exchange may reuse that buffer."""
 
     def __init__(self, memory: PeerMemory):
         self.memory = memory
@@ -60,7 +59,8 @@ class ExchangeBuffers:
         self._claimed_by = activity
 
     def exchange(self, payload: Payload, peer: int) -> Callable[[], Payload]:
-        """Start (see begin); what it gives waits (the stream, not the thread) and gives the partner's."""
+        """Start, see begin(). Returns a function that makes the stream, not the thread, wait, and returns the
+        partner's payload."""
         coming = _Exchange(payload, peer, self.memory.ranks.index(peer), self._turn(peer))
         self._waiting.append(coming)
         self._under_way.add(peer)
@@ -75,8 +75,8 @@ class ExchangeBuffers:
         return finish
 
     def begin(self) -> None:
-        """Start the exchanges that were asked for. It is called when one of them is waited for, or in the
-        midst of a gradient: copies delay the many short kernels of its forward pass more than others."""
+        """Start the exchanges that were requested. Called during a backward pass, or when one of them is
+        awaited: copies delay the many short kernels of a forward pass more than others."""
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
@@ -93,7 +93,7 @@ class ExchangeBuffers:
                 each.arrived = record_event(first)
 
     def start_during_backward(self, ready: Ready) -> Ready:
-        """Calls begin() in the midst of a gradient, before one of its slices is told."""
+        """`ready`, wrapped so that exchanges start once a fraction of the gradient's slices is final."""
         if not self._waiting:
             return ready
         last, self._parts = self._parts, 0
@@ -107,7 +107,7 @@ class ExchangeBuffers:
         return told
 
     def push(self, payload: Payload, peer: int) -> int:
-        """Copy into the partner's window, to the end; which of the two it was."""
+        """Copy into the partner's buffer, and wait for the copy. Returns which of the two buffers."""
         turn = self._turn(peer)
         self._put(payload, peer, turn)
         event = record_event(payload[0])
@@ -126,7 +126,7 @@ class ExchangeBuffers:
             target.copy_(part, non_blocking=True)
 
     def window(self, like: Payload, peer: int, turn: int) -> Payload:
-        """What the partner put into that window here. It may be overwritten once this learner begins its next
+        """The partner's payload in that buffer. It may be overwritten once this learner starts its next
         exchange with that partner."""
         return tuple(self._views(like, self.memory.ranks.index(self.memory.rank), peer, turn))
 

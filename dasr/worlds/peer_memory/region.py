@@ -1,14 +1,13 @@
-"""Learners whose GPUs are in one host write into each other's memory.
+"""Communication of learners whose GPUs are in one host: they write into each other's GPU memory.
 
-A copy between GPUs is the copy engines' work: it takes no multiprocessor from the gradient's kernels, which
-the kernels of a collective wait for and hold up. A signal follows each copy on its stream, and a stream of
-the other end waits for it, so no thread does, and no kernel.
+Copies run on the copy engines, so that they take no multiprocessor from the gradient's kernels. A signal
+follows each copy on its stream, and a stream of the receiver waits for it: no thread waits, and no kernel.
 
-all-reduce of L learners    slice s of mine -> learner s,   its owner adds up slice s,   slice s -> everyone
-exchange                    mine -> a window in the partner's memory, one of two in turn
-shares                      as an all-reduce, with an update between its two halves
+    all-reduce      slice s of each learner -> learner s, which sums slice s and copies it to all
+    exchange        payload -> one of two buffers in the partner's memory, in turn
+    sharded update  as an all-reduce, with an optimizer step between its two halves
 
-The memory is PyTorch's symmetric memory (without NVLink's multicast).
+The memory is PyTorch's symmetric memory, without NVLink's multicast.
 """
 
 from __future__ import annotations
@@ -31,17 +30,17 @@ from dasr.worlds.peer_memory.symmetric import Allocate
 
 @dataclass(frozen=True)
 class _Plan:
-    """One all-reduce, as this learner does it again and again. `peer`: a place on the host."""
+    """The copies of one all-reduce, made once and used at each step. `peer`: a place on the host."""
 
-    mine: Tensor  # the slice that this learner adds up,
-    result: Tensor  # and where to
+    mine: Tensor  # this learner's part of the slice that it sums
+    result: Tensor  # the place of the sum
     leaving: list[tuple[int, Tensor, Tensor]]  # (peer, its slice here, where it goes)
     arriving: list[Tensor]  # others' parts of this learner's slice
     returning: list[tuple[int, Tensor]]  # (peer, where it wants the result)
 
 
 class PeerMemory:
-    """What learner `rank` can write into, and what others write into."""
+    """The symmetric memory of learner `rank`, and what is done with it."""
 
     def __init__(
         self,
@@ -60,7 +59,7 @@ class PeerMemory:
         self.side_stream = streams.Streams()
 
     def symmetric_like(self, like: Tensor) -> Tensor:
-        """Zeros like it (flat), which others write into when they reduce theirs."""
+        """Zeros like it (flat), in symmetric memory."""
         if not self._shared:
             # For each learner: where its slices come to be added up, and two windows. Room for float32.
             length = (like.numel() // 64 + 1) * 64
@@ -72,19 +71,19 @@ class PeerMemory:
         return vector
 
     def note_replacements(self, call: RollCall) -> None:
-        """Who was replaced: all learners know it at the same round."""
+        """Learners whose process was replaced have no memory here. All learn of it at the same roll call."""
         lives = zip(call.members, call.lives, strict=False)
         self.replaced = {rank for rank, life in lives if life > 1}
 
     def can_reduce(self, target: Tensor, members: Sequence[int]) -> bool:
-        """Whether `all_reduce` can do it: into (a slice of) a shared vector, on this host."""
+        """Whether all_reduce() can: all members are on this host, and the target is in symmetric memory."""
         here = len(members) > 1 and all(rank in self.ranks for rank in members)
         return here and self._place(target) is not None
 
     def all_reduce(
         self, buffer: Tensor, members: Sequence[int], op: str, out: Tensor | None = None
     ) -> Callable[[], Tensor]:
-        """Start; what it gives waits (the stream, not the thread) and gives the result."""
+        """Start. Returns a function that makes the stream, not the thread, wait, and returns the result."""
         target = buffer if out is None else out
         key = (buffer.data_ptr(), target.data_ptr(), len(target), target.dtype, tuple(members))
         if key not in self._plans:
@@ -114,8 +113,8 @@ class PeerMemory:
         return finish
 
     def _plan(self, buffer: Tensor, target: Tensor, members: tuple[int, ...]) -> _Plan:
-        """Where the slices of an all-reduce go. They come to lie where they lie in their vector, so that
-        parts of one vector that are under way together do not meet."""
+        """Slices are staged at their offset in the vector, so that concurrent all-reduces of different parts
+        of one vector do not overlap."""
         place = self._place(target)
         assert place is not None
         everyone, offset = place
@@ -143,7 +142,7 @@ class PeerMemory:
         return self._sharded_updates[key]
 
     def everyone(self, vector: Tensor) -> list[Tensor]:
-        """That shared vector on every learner of the host."""
+        """The same vector on every learner of the host."""
         place = self._place(vector)
         assert place is not None
         return place[0]
