@@ -31,7 +31,7 @@ def progress(items: Iterable[T], what: str, total: int | None = None, every_s: f
 
 
 class Meter:
-    """Progress that somebody else makes and we hear of: a bar on a terminal, else a line each `every_s`
+    """Progress of work done elsewhere, from its reports: a bar on a terminal, else a line each `every_s`
     seconds."""
 
     def __init__(self, what: str, unit: str, every_s: float = 10.0):

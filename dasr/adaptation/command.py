@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 def adapt(split: str, shard: int, config_path: str) -> None:
     """Speaker-adapted (fMLLR) features of one shard, from its MFCCs and the GMM.
 
-    Train is adapted along its transcripts, dev and test along what a first pass with the GMM hears."""
+    Train is adapted along its transcripts, dev and test along what a first pass with the GMM recognises."""
     config = dasr_config.load(config_path)
     from dasr.adaptation import features
 

@@ -3,9 +3,10 @@
     x'_t = A_s [M (x_{t-4} ... x_{t+4}); 1]      M: LDA+MLLT of the GMM;  A_s: fMLLR of speaker s
 
 The paper's models see 40 such dimensions beside log-mel energies. A training speaker's A_s is estimated along
-the transcripts; a dev or test speaker's along the words that a first pass heard with the speaker-independent
-GMM and the *unigram* model, so that nobody's transcripts are used and no score with the unigram profits from
-an n-gram model. Gales, Maximum likelihood linear transformations for HMM-based speech recognition, 1998.
+the transcripts; a dev or test speaker's along the words that a first pass recognised with the
+speaker-independent GMM and the *unigram* model, so that no test transcript is used and no score with the
+unigram profits from an n-gram model. Gales, Maximum likelihood linear transformations for
+HMM-based speech recognition, 1998.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def make(results: Path, split: str, shard: str) -> dict[str, Any]:
 def heard(
     given: material.AlignmentData, model: GmmAcousticModel, graph: Any, num_pdfs: int
 ) -> Sequence[list[int]]:
-    """Words of each utterance as the speaker-independent GMM hears them."""
+    """Words of each utterance as the speaker-independent GMM recognises them."""
     pdfs = np.arange(num_pdfs)
     return [
         best_path(

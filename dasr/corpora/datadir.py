@@ -124,7 +124,7 @@ class _Tables:
         return sorted({*self.text, *(self.segments or self.feats or self.audio)})
 
     def entry(self, name: str) -> Entry | str:
-        """The utterance, or why it must be set aside. Raises UserError for a forbidden pipe."""
+        """The utterance, or why it must be rejected. Raises UserError for a forbidden pipe."""
         segment = _segment(self.segments[name]) if name in self.segments else (name, None, None)
         if segment is None:
             return f"{self.folder / 'segments'}: '{self.segments[name]}' is not 'recording begin end'"

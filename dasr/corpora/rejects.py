@@ -1,4 +1,4 @@
-"""Utterances set aside: up to a fraction they are listed, beyond it the stage stops with one line."""
+"""Rejected utterances: up to a fraction they are listed, beyond it the stage stops with one line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHOWN = 3
 
 @dataclass
 class Rejects:
-    """Why which utterance was set aside by `stage`; an utterance's first reason is kept."""
+    """Which utterances `stage` rejected, and why; an utterance's first reason is kept."""
 
     stage: str
     reasons: dict[str, str] = field(default_factory=dict)

@@ -1,8 +1,8 @@
 """When each word was said, for the ctm file.
 
-Where a word's *label* lies on the best path says little: determinisation pushes labels about. The tied
-states do say it: each belongs to a phone and a state of it, so the path's states cut into phones, which are
-matched with the words' pronunciations, silence between words allowed.
+Where a word's *label* lies on the best path says little about time: determinisation moves labels. The tied
+states are reliable: each belongs to a phone and one of its HMM states, so the path's states are cut
+into phones, which are matched with the words' pronunciations, with optional silence between words.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def set_aside(results: Path, split: str) -> dict[str, str]:
 def read_references(
     results: Path, split: str, decoded: Mapping[str, object]
 ) -> tuple[dict[str, list[str]], list[str]]:
-    """Transcripts of the utterances that were decoded, and the ids of those set aside, which are not scored.
+    """Transcripts of the decoded utterances, and the ids of the rejected ones, which are not scored.
 
     Raises UserError where an utterance is missing for any other reason: a score over part of a set is no
     score."""

@@ -1,6 +1,4 @@
-"""The alignment shard as a reader sees it: labels that mirror a feature shard, checked against it and their
-manifest.
-"""
+"""Reading an alignment shard: labels that mirror a feature shard, checked against it and their manifest."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ def set_aside(folder: Path) -> set[str]:
 
 
 def read_labels(folder: Path, shard: Shard) -> NDArray[np.int32]:
-    """int32 [num_frames], pdf ids, -1 where an utterance was set aside. Raises UserError if they do not fit
+    """int32 [num_frames], pdf ids, -1 where an utterance was rejected. Raises UserError if they do not fit
     `shard`.
     """
     path = Path(folder) / "labels.zarr"

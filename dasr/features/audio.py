@@ -22,7 +22,7 @@ OVERSHOOT_S = 0.5  # Kaldi's --max-overshoot of a segment's end
 
 
 class BadAudio(Exception):
-    """Why one utterance's audio or features cannot be used; it is set aside."""
+    """Why one utterance's audio or features cannot be used; it is rejected."""
 
 
 @dataclass(frozen=True)

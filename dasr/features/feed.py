@@ -3,7 +3,7 @@ constant memory.
 
 One thread reads the next pool of shards while another gathers batches from the present one (see order.py for
 who sees what when). Batches go on across pools and epochs: the feed never ends and no batch is short;
-asynchronous learners just go round and round.
+an asynchronous learner goes on to its next epoch without waiting for others.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Feed:
     `num_chunks`.
 
     Chunks do not overlap, except that an utterance's last one is shifted back to end where the utterance
-    ends; the frames it repeats have label -1, so every frame counts once an epoch. Utterances set aside by
+    ends; the frames it repeats have label -1, so every frame counts once an epoch. Utterances rejected by
     the alignment are left out. The order depends on (seed, epoch, rank, size, pool_shards) and the shards
     only, so a resumed feed goes on bit for bit. Memory: two pools of shards and a few batches, however large
     the corpus. Tensors are in pinned memory if `pin` (default: when CUDA is there), so that `.to(device,

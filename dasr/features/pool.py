@@ -70,7 +70,7 @@ class Source:
             )
 
     def table(self, index: int, shard: Shard) -> Chunks:
-        """The chunk table of one shard, without the utterances that the alignment set aside."""
+        """The chunk table of one shard, without the utterances that the alignment rejected."""
         rejected = set_aside(self.alignments[index]) if self.alignments is not None else set()
         used = np.array([name not in rejected for name in shard.utterances], bool)
         return chunk_table(shard.offsets, shard.speaker_of, used, self.chunk_frames)

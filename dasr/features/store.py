@@ -113,7 +113,7 @@ def speaker_statistics(
 
 @dataclass(frozen=True)
 class Utterance:
-    """One utterance on its way into a shard. frames: float [num_frames, dim], not normalised."""
+    """One utterance to be written into a shard. frames: float [num_frames, dim], not normalised."""
 
     name: str
     speaker: str

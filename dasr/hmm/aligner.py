@@ -116,7 +116,7 @@ class Worker:
         return aligned
 
     def shortest(self, transitions: Transitions, index: int) -> int:
-        """Frames that utterance `index` needs at least: the fewest HMM states on a way through its graph."""
+        """Frames that utterance `index` must have: the fewest HMM states on a path through its graph."""
         graph = self.compiler(transitions).compile_graph_from_text(self.material.transcripts[index])
         loops = transitions.is_loop
         distance, queue = {graph.start: 0}, deque([graph.start])

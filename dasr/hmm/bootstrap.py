@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 MONOPHONE_GAUSSIANS = 1000
 LDA_DIM = 40
 REALIGN_EVERY = 3
-TRANSFORM_AT = (2, 4, 6, 10)  # iterations after which MLLT or fMLLR is estimated anew
+TRANSFORM_AT = (2, 4, 6, 10)  # iterations after which MLLT or fMLLR is estimated again
 SEED = 0
 
 

@@ -85,7 +85,7 @@ def hmm(config_file: Path, jobs: int) -> None:
 @CONFIG
 @JOBS
 def align(split: str, shard: int, config_file: Path, jobs: int) -> None:
-    """Align one shard: a tied-state label for every frame, -1 in utterances that are set aside."""
+    """Align one shard: a tied-state label for every frame, -1 in rejected utterances."""
     from dasr.corpora.rejects import Rejects
     from dasr.features.store import Shard
     from dasr.hmm import labels, material

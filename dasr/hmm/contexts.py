@@ -1,4 +1,4 @@
-"""Triphone states along an alignment, and the same alignment told in the transition ids of another tree."""
+"""Triphone states along an alignment, and the same alignment in the transition ids of another tree."""
 
 from __future__ import annotations
 

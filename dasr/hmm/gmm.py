@@ -110,7 +110,7 @@ class SortedFrames:
 
     @classmethod
     def sort(cls, frames: NDArray[Any], pdfs: NDArray[np.integer[Any]], num_pdfs: int) -> SortedFrames:
-        """frames: [num_frames, dim]; pdfs: [num_frames], those below 0 (set aside) are left out."""
+        """frames: [num_frames, dim]; pdfs: [num_frames], those below 0 (rejected utterances) are left out."""
         kept = np.flatnonzero(pdfs >= 0)
         order = kept[np.argsort(pdfs[kept], kind="stable")]
         bounds = np.searchsorted(pdfs[order], np.arange(num_pdfs + 1))

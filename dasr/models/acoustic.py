@@ -1,4 +1,4 @@
-"""An acoustic model as other rooms use it: made, saved, loaded, and asked for log-posteriors."""
+"""The acoustic model: front end and network; saved, loaded, and scored over whole utterances."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _starts(length: int, size: int, hop: int) -> Tensor:
 
 
 def _central(starts: Tensor, scores: Tensor, length: int) -> Tensor:
-    """ExchangeBuffers' scores [windows, size, pdfs] -> [length, pdfs], each from where it is most central."""
+    """Scores [windows, size, pdfs] -> [length, pdfs], each from the window in which it is most central."""
     place = torch.arange(length).unsqueeze(1) - starts
     window = (place - (scores.shape[1] - 1) / 2).abs().argmin(dim=1)
     return scores[window, place[torch.arange(length), window]]

@@ -1,5 +1,5 @@
-"""The paper's network, forward and backward written out on flat buffers, in the parts in which its gradient
-becomes final.
+"""The paper's network with forward and backward pass written out on flat buffers, in parts: after each part a
+slice of the gradient is final.
 
 float32 weights are cast once a step into a flat copy of the compute type; each gradient is written once into
 its place in the flat gradient. The order of parameters is that of `AcousticModel.parameters()`.

@@ -1,7 +1,7 @@
 """A bidirectional LSTM layer, forward and backward, without autograd: gradients go where the caller says.
 
-Two ways: `PersistentLayer` on Hopper GPUs (our kernels, see cuda/blstm.cu), `LibraryLayer` elsewhere (cuDNN
-or the CPU, through torch.lstm).
+`PersistentLayer` runs on Hopper GPUs (our kernels, dasr/cuda/blstm_forward.cu and blstm_backward.cu),
+`LibraryLayer` elsewhere (cuDNN or the CPU, through torch.lstm).
 Both take time-major rows: x [steps * batch, inputs].
 """
 

@@ -1,4 +1,4 @@
-"""All parameters of a module in one flat buffer, and so their gradients: what strategies exchange."""
+"""All parameters of a module in one flat vector, and all gradients in another: what strategies exchange."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class FlatModule:
             begin = end
 
     def announce(self, begin: int, end: int) -> None:
-        """Tell whoever waits that gradient[begin:end] is final."""
+        """Call `ready` with gradient[begin:end], which is final."""
         if self._ready is not None and self._gradient is not None:
             self._ready(self._gradient[begin:end])
 

@@ -1,4 +1,4 @@
-"""report.html: one file that needs nothing else, made of table, figures, what was set aside, and settings."""
+"""report.html: one file without external parts: table, figures, rejected utterances, settings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
-LISTED = 200  # utterances set aside that are named in the report
+LISTED = 200  # rejected utterances that are named in the report
 SIGNIFICANT = 0.05
 
 

@@ -1,6 +1,6 @@
 """One look for all figures: a strategy has the same colour everywhere, and in every report.
 
-Colours are told apart by colour-blind readers too (Okabe & Ito 2008; Tol's bright and muted sets for the
+Colour-blind readers can tell the colours apart (Okabe & Ito 2008; Tol's bright and muted sets for the
 rest); variants of one strategy share its colour and differ in line style and marker.
 """
 

@@ -30,6 +30,7 @@ class Strategy:
         await self.finish()
 
     async def step(self) -> None:
+        """One step of a synchronous strategy. Learner.step() is the local one, w - a g(w)."""
         raise TypeError(f"strategy '{self.name}' defines neither step() nor run()")
 
     async def finish(self) -> None:

@@ -1,8 +1,9 @@
-"""More speech out of little: chunks stretched in time, speakers changed in pitch, bands and moments hidden.
+"""Data augmentation: chunks stretched in time, warped in frequency, bands and moments masked.
 
-On the training device, drawn anew each time a chunk is seen; only for features whose neighbouring dimensions
-are neighbouring frequencies (log-mel energies). Sources: speed perturbation, Ko et al. 2015; vocal tract
-length perturbation, Jaitly & Hinton 2013; SpecAugment, Park et al. 2019 (arXiv 1904.08779).
+On the training device, drawn at random each time a chunk is seen; only for features whose neighbouring
+dimensions are neighbouring frequencies (log-mel energies). Sources: speed perturbation,
+Ko et al. 2015; vocal tract length perturbation, Jaitly & Hinton 2013; SpecAugment, Park et al. 2019
+(arXiv 1904.08779).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dasr.config import AugmentConfig
 
 
 def augment(frames: Tensor, labels: Tensor, config: AugmentConfig) -> tuple[Tensor, Tensor]:
-    """Normalised frames [chunks, T + 2 * margin, bins], labels [chunks, T]; each chunk changed its own way.
+    """Normalised frames [chunks, T + 2 * margin, bins], labels [chunks, T]; each chunk changed at random.
 
     A frame moves with its label; labels that would have to come from beyond the chunk become -1."""
     if config.stretch:

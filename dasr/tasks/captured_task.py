@@ -1,4 +1,4 @@
-"""The acoustic model on a GPU: the whole gradient in CUDA graphs, the next batch on its way while they run.
+"""The acoustic model on a GPU: the gradient in CUDA graphs; the next batch is transferred while they run.
 
 The step is captured in parts, one graph for each slice of the gradient that becomes final (output layers,
 then every LSTM layer from the

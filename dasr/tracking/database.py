@@ -1,4 +1,4 @@
-"""MLflow's sqlite database: made whole, or not at all."""
+"""MLflow's sqlite database: created completely, or not at all."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 def make_whole(uri: str) -> None:
     """Make the database that `uri` names, where that is a sqlite file which is not there yet.
 
-    MLflow makes its tables in dozens of steps and cannot go on with half of them. So they are made under
-    another name first: a process that is killed meanwhile leaves nothing that the next one stumbles over."""
+    MLflow creates its tables in dozens of steps and cannot continue with half of them. So they are created
+    under another name first: a process that is killed meanwhile leaves nothing that stops the next one."""
     import mlflow
 
     path = sqlite_file(uri)

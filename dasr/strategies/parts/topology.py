@@ -7,7 +7,7 @@ A mixing lays the members out on cycles and averages along them: every T is symm
     T_u                     w_i <- mean(w)
 
 Ring: Lian et al. 2017 (arXiv 1705.09056); randomised rings and pairs: Zhang et al. 2020 (arXiv 2002.01119);
-exponential graphs: Assran et al. 2019 (arXiv 1811.10792), here walked both ways.
+exponential graphs: Assran et al. 2019 (arXiv 1811.10792), here used in both directions.
 """
 
 from __future__ import annotations

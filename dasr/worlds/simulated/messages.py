@@ -17,7 +17,7 @@ WINDOW = (
 
 
 class Message:
-    """One payload on its way, or waiting at its receiver."""
+    """One payload in flight, or waiting at its receiver."""
 
     __slots__ = ("payload", "source", "tag", "taken", "to")
 
