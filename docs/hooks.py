@@ -18,7 +18,10 @@ sys.path.insert(0, str(DOCS.parent))  # this checkout's dasr, installed or not
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Add the decision records and the notebook to the navigation."""
     for title, folder in (("Decisions", "decisions"), ("Notebook", "notebook")):
-        pages = sorted(f"{folder}/{page.name}" for page in (DOCS / folder).glob("*.md"))
+        names = sorted(
+            (page.name for page in (DOCS / folder).glob("*.md")), key=lambda name: (name[0].isdigit(), name)
+        )
+        pages = [f"{folder}/{name}" for name in names]
         if pages and config.nav is not None:
             config.nav.append({title: pages})
     return config

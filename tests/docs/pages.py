@@ -11,7 +11,7 @@ from benchmarks.report import PAGES
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
 GENERATED = {DOCS / name for name in PAGES}  # from records: tests/benchmarks/test_records.py
-_RECORDS = ("notebook", "decisions")  # of what was tried and why; not pages to learn from
+_NOTEBOOK = DOCS / "notebook"  # of attempts, kept as they were written
 _MARKER = re.compile(r"<!-- (not run|ends with an error): (.+?) -->", re.DOTALL)
 
 
@@ -34,7 +34,7 @@ class Block:
 
 def written() -> list[Path]:
     """README and every page that a person wrote to be read."""
-    own = [page for page in sorted(DOCS.rglob("*.md")) if page.relative_to(DOCS).parts[0] not in _RECORDS]
+    own = [page for page in sorted(DOCS.rglob("*.md")) if page.parent != _NOTEBOOK]
     return [REPOSITORY / "README.md", *(page for page in own if page not in GENERATED)]
 
 

@@ -32,11 +32,12 @@ PATH = re.compile(r"(README\.md|(dasr|tests|workflow|profiles|benchmarks|corpora
 
 
 def words(page: Path) -> int:
-    return len(page.read_text(encoding="utf-8").split())
+    """Without the bars and dashes of tables and lists."""
+    return sum(bool(re.search(r"\w", word)) for word in page.read_text(encoding="utf-8").split())
 
 
 def test_all_pages_together_have_at_most_12000_words() -> None:
-    counts = {page.name: words(page) for page in pages.written()}
+    counts = {str(page.relative_to(pages.REPOSITORY)): words(page) for page in pages.written()}
     assert sum(counts.values()) <= WORDS_IN_ALL, counts
 
 
