@@ -14,6 +14,7 @@ ELSEWHERE = {
     "*/__init__.py": "test_package.py",
     "__init__.py": "test_package.py",
     # commands are typed by the workflow
+    "adaptation/command.py": "workflow/test_reruns.py",
     "corpora/command.py": "corpora/test_kaldi.py",
     "decoding/command.py": "workflow/test_reruns.py",
     "hmm/command.py": "hmm/test_labels.py",
@@ -76,6 +77,8 @@ ELSEWHERE = {
     "training/callbacks.py": "training/test_run.py",
     "training/heldout.py": "training/test_run.py",
     "training/run_metadata.py": "training/test_run.py",
+    "results/significance.py": "decoding/test_scoring.py",
+    "torch_private.py": "worlds/process/test_world.py",
     "validation.py": "test_config.py",
 }
 

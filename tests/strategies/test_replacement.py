@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
@@ -75,6 +76,7 @@ def life(rank: int, port: int, mortal: bool, replaces: bool, pipe: Connection) -
     os._exit(0)
 
 
+@pytest.mark.slow  # learners train until the replacement has come: on a busy machine for long
 def test_a_replacement_takes_its_neighbours_mean_and_does_not_spoil_theirs() -> None:
     store = TCPStore("127.0.0.1", 0, None, is_master=True, wait_for_workers=False)
     context = multiprocessing.get_context("forkserver")
