@@ -98,7 +98,7 @@ class Learner:
         self.steps = 0
         self.samples = 0  # seen by all learners together when the current batch began
         self._point = torch.empty_like(self.weights) if self._taking is None else None
-        self._updated_by_parts = False  # updating() makes, or has made, this step's update
+        self._updated_by_parts = False  # by sharded_update(): this step is made already
         self._taken: object = None  # the weights' state, where prefetch_weights() has copied all of them
         self._to_take = 0  # elements that it has not copied yet
         self._losses = Losses(world.rank)
@@ -148,7 +148,7 @@ class Learner:
             buckets.finish()
 
     def _compute(self, ready: Ready) -> None:
-        with self._weights.alone():
+        with self._weights.locked():
             self._weights.settle()
             weights = self._weights.tensor
             point = weights if self._point is None else self._point.copy_(weights)
@@ -172,7 +172,7 @@ class Learner:
         """Add `mixed`, apply the local optimizer, both in one pass where possible, and count the step."""
         gradient = self.gradient if gradient is None else gradient
         held = self._weights
-        with held.alone():
+        with held.locked():
             mixed, rate = (*held.deferred(), *mixed), self.learning_rate()
             if not self._updated_by_parts:
                 held.tensor = self.optimizer.step(held.tensor, gradient, rate, mixed, held.room())
@@ -220,7 +220,7 @@ class Learner:
             new = held.room() if new is None else new  # not earlier: a gradient may be taken here first
             return self.optimizer.step_part(held.tensor[where], mean, rate, new[where])
 
-        with held.alone():
+        with held.locked():
             rate, self._updated_by_parts = self.learning_rate(), self.elementwise
             self._to_take = len(self.gradient)
             yield make
@@ -264,7 +264,7 @@ class Learner:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that this learner's next step depends on, as copies."""
-        with self._weights.alone():
+        with self._weights.locked():
             self._weights.settle()
             return {
                 "weights": self.weights.clone(),

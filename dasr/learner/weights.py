@@ -1,7 +1,7 @@
-"""A learner's flat weights, which several of its activities read and change, each of them alone.
+"""A learner's flat weights, which several of its activities read and change under one lock.
 
-On a GPU a pass over the weights is what a change costs. So a copy that is only read is the old weights
-themselves (the next change goes elsewhere), and what is to be added can wait for the pass of an update.
+On a GPU the cost of a change is its pass over memory. So a copy that is only read is the old vector itself
+(copy on write: the next change goes into another one), and an addition can wait for the pass of an update.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dasr.strategies.parts.linear_combination import LinearCombination
 
 
 class Weights:
-    """`(Alone.)`: for who is alone() already."""
+    """Methods marked *lock held* must be called inside `with weights.locked():`."""
 
     def __init__(self, tensor: Tensor):
         self.tensor = tensor
@@ -28,15 +28,15 @@ class Weights:
         self._order = StreamOrder(tensor.device)  # of those who hold the lock
         self._changed = 0
         self._shared = False  # others may write into this very vector
-        self._lent = False
-        self._spare: Tensor | None = None  # where changed weights go, while others' are lent
+        self._lent = False  # somebody reads this vector: the next change goes into another one
+        self._spare: Tensor | None = None  # that other one
         self._deferred: LinearCombination = ()
         # What is deferred has been computed
         self._made = torch.cuda.Event() if tensor.is_cuda else None  # type: ignore[no-untyped-call]
 
-    def alone(self) -> contextlib.AbstractContextManager[Any]:
-        """No other thread touches them meanwhile, nor what others have put on a GPU's streams. What was to
-        be added soon is not there yet."""
+    def locked(self) -> contextlib.AbstractContextManager[Any]:
+        """Holds the lock, and makes this stream wait for the streams of earlier holders. What is deferred has
+        not been added yet."""
         return self._in_order() if self._order.needed else self.lock
 
     @contextlib.contextmanager
@@ -45,8 +45,8 @@ class Weights:
             yield
 
     def share(self, make: Callable[[Tensor], Tensor]) -> Tensor:
-        """Move them into a vector that `make` makes like them, for good."""
-        with self.alone():
+        """Move the weights, for good, into the vector that `make` makes like them."""
+        with self.locked():
             if not self._shared:
                 self.tensor = make(self.tensor).copy_(self.tensor)
                 self._shared = True
@@ -60,7 +60,7 @@ class Weights:
         return self.tensor
 
     def copy(self) -> Tensor:
-        with self.alone():
+        with self.locked():
             self.settle()
             return self.tensor.clone()
 
@@ -79,8 +79,8 @@ class Weights:
             return self.tensor
 
     def assign(self, model: Tensor, where: slice) -> None:
-        """They are that vector, lent to this learner until it changes them."""
-        with self.alone():
+        """The weights become `model`, which they leave as it is at their next change."""
+        with self.locked():
             self.settle()
             self.changes()
             if self._shared:
@@ -90,7 +90,7 @@ class Weights:
                 self.tensor, self._lent = model, True
 
     def add(self, delta: LinearCombination) -> None:
-        with self.alone():
+        with self.locked():
             self.change((*self.deferred(), *delta))
 
     def defer(self, delta: LinearCombination) -> None:
@@ -102,15 +102,15 @@ class Weights:
 
     def _settle_if_needed(self) -> None:
         if self._deferred:
-            with self.alone():
+            with self.locked():
                 self.settle()
 
     def settle(self) -> None:
-        """(Alone.) Add what is deferred."""
+        """Lock held. Add what is deferred."""
         self.change(self.deferred())
 
     def deferred(self) -> LinearCombination:
-        """(Alone.) What is deferred, for the caller to add."""
+        """Lock held. What is deferred, for the caller to add."""
         deferred, self._deferred = self._deferred, ()
         if self._made is not None and deferred:
             self.lock.notify_all()
@@ -120,12 +120,12 @@ class Weights:
         return deferred
 
     def change(self, delta: LinearCombination) -> None:
-        """(Alone.) Add a sum of vectors."""
+        """Lock held. Add a sum of vectors."""
         if delta:
             self.tensor = combine_(self.room(), [*delta, (1.0, self.tensor)])
 
     def room(self) -> Tensor:
-        """(Alone.) Where changed weights go: in their place, unless that is lent."""
+        """Lock held. Where changed weights go: in place, unless somebody reads the vector."""
         self.changes()
         lent, self._lent = self._lent, False
         if not lent:
@@ -134,9 +134,10 @@ class Weights:
         return torch.empty_like(self.tensor) if spare is None else spare
 
     def changes(self) -> None:
-        """(Alone.) They change, in a way that PyTorch does not count."""
+        """Lock held. Invalidate prefetched copies: in-place changes through symmetric memory do not bump
+        `Tensor._version`."""
         self._changed += 1
 
     def state(self) -> object:
-        """(Alone.) Another one after every change of this learner's, if all parts of one count as one."""
+        """Lock held. Differs after every change that this learner made."""
         return self._changed, self.tensor.data_ptr(), self.tensor._version
