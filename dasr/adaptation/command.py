@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from dasr import config as dasr_config
+from dasr.results.layout import SPLITS
 
 logger = logging.getLogger(__name__)
 
 
 @click.command()
-@click.option("--split", type=click.Choice(["train", "dev", "test"]), required=True)
+@click.option("--split", type=click.Choice(SPLITS), required=True)
 @click.option("--shard", type=click.IntRange(0), required=True)
 @click.option("--config", "config_path", default="config.yaml", show_default=True, help="configuration")
 def adapt(split: str, shard: int, config_path: str) -> None:

@@ -26,6 +26,7 @@ from dasr.hmm import fmllr, material
 from dasr.hmm.aligner import Beams, GmmAcousticModel, aligner, speaker_maps
 from dasr.hmm.gmm import extended
 from dasr.hmm.system import HmmSystem
+from dasr.results.layout import Layout
 
 FIRST_PASS_SCALE = 1 / 20  # best on AN4's dev for the GMM
 FIRST_PASS = SearchConfig(beam=13.0)
@@ -35,15 +36,16 @@ def make(results: Path, split: str, shard: str) -> dict[str, Any]:
     """Write R/features/fmllr/SPLIT/SHARD from the MFCC shard of that name; return its manifest.
 
     Raises UserError where the HMM system is not speaker-adapted."""
-    system = HmmSystem.load(results / "hmm")
+    layout = Layout(results)
+    system = HmmSystem.load(layout.hmm)
     first = system.speaker_independent
     if first is None:
-        raise UserError(f"{results}/hmm is not speaker-adapted (no final.alimdl): set features.kind to fbank")
-    source = Shard.open(results / "features" / "mfcc" / split / shard)
-    text = results / "corpus" / split / "text"
+        raise UserError(f"{layout.hmm} is not speaker-adapted (no final.alimdl): set features.kind to fbank")
+    source = Shard.open(layout.feature_shard("mfcc", split, shard))
+    text = layout.text(split)
     given = material.listing([source.folder], text, system.words, Rejects("adapt"), system.unknown).read()
     if split != "train":
-        graph = read_graph(results / "graphs" / "unigram" / "HCLG.fst")
+        graph = read_graph(layout.hclg("unigram"))
         given = replace(given, transcripts=heard(given, first, graph, system.num_pdfs))
     adapted = replace(system.acoustics, maps=maps(given, first, system))
     utterances = [
@@ -52,7 +54,7 @@ def make(results: Path, split: str, shard: str) -> dict[str, Any]:
     ]
     about = {key: source.manifest[key] for key in ("split", "shard", "seconds", "rejected")}
     about["features"] = {"kind": "fmllr", "first_pass_scale": FIRST_PASS_SCALE}
-    return write_shard(results / "features" / "fmllr" / split / shard, utterances, "fmllr", about)
+    return write_shard(layout.feature_shard("fmllr", split, shard), utterances, "fmllr", about)
 
 
 def heard(

@@ -13,12 +13,11 @@ import click
 from dasr import config as dasr_config
 from dasr.errors import UserError, nearest
 from dasr.progress import progress
+from dasr.results.layout import FRAME_SHIFT_S, LMS, Layout
 
 logger = logging.getLogger(__name__)
 
-LMS = ("unigram", "ngram")
-SPLITS = ("dev", "test")
-FRAME_SHIFT_S = 0.01
+DECODED = ("dev", "test")
 
 
 def _several(known: Sequence[str]) -> Callable[[click.Context, click.Parameter, str], list[str]]:
@@ -51,7 +50,7 @@ config_option = click.option(
 @click.command()
 @click.argument("run")
 @click.argument("lm", callback=_several(LMS))
-@click.argument("split", callback=_several(SPLITS))
+@click.argument("split", callback=_several(DECODED))
 @click.option(
     "--jobs", type=click.IntRange(1), default=None, help="worker processes of the search [default: all cores]"
 )
@@ -76,14 +75,15 @@ def decode(
     from dasr.models import acoustic
 
     results, section = Path(config.results), config.decoding
-    system = HmmSystem.load(results / "hmm")
-    graphs = [results / "graphs" / one / "HCLG.fst" for one in lm]
+    layout = Layout(results)
+    system = HmmSystem.load(layout.hmm)
+    graphs = [layout.hclg(one) for one in lm]
     words = [search.read_words(graph.with_name("words.txt")) for graph in graphs]
     settings = search.SearchConfig(section.beam, section.max_active)
     word_times = times.word_times(system)
     jobs = jobs or _here()
     torch.set_num_threads(max(1, jobs // 2))  # the search runs beside it, and idle threads of torch's spin
-    model = acoustic.load(results / "runs" / run, device)
+    model = acoustic.load(layout.run(run), device)
     for one_split in sorted(split):  # dev before test
         scales = [
             scoring.scales_to_try(results, run, name, one_split, section.acoustic_scales) for name in lm
@@ -97,7 +97,7 @@ def decode(
             if lost:
                 logger.info(f"decode: {lost} searches ended with no path: widen decoding.beam")
             lines = (one for scales in utterances for one in scales)
-            hypotheses.write(results / "decode" / run / name / f"{one_split}.jsonl", lines)
+            hypotheses.write(layout.hypotheses(run, name, one_split), lines)
 
 
 @click.command()

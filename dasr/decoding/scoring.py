@@ -17,6 +17,7 @@ from dasr.decoding.hypotheses import Hypothesis
 from dasr.decoding.transcripts import read_references, read_table
 from dasr.errors import UserError
 from dasr.files import write_json, write_text
+from dasr.results.layout import Layout
 from dasr.results.significance import Words, interval
 
 TIE = 1 << 20  # more than the errors of any utterance
@@ -114,7 +115,7 @@ def write_nist(
 
 def choose_on_dev(results: Path, run: str, lm: str) -> tuple[float, dict[float, Errors]]:
     """The acoustic scale with the fewest errors on dev, and the errors on dev of each."""
-    dev = hypotheses.read(results / "decode" / run / lm / "dev.jsonl")
+    dev = hypotheses.read(Layout(results).hypotheses(run, lm, "dev"))
     words = {scale: {u: one.words for u, one in said.items()} for scale, said in dev.items()}
     references, _ = read_references(results, "dev", next(iter(words.values())))
     return choose_scale(references, words)
@@ -123,7 +124,7 @@ def choose_on_dev(results: Path, run: str, lm: str) -> tuple[float, dict[float, 
 def scales_to_try(results: Path, run: str, lm: str, split: str, scales: Sequence[float]) -> list[float]:
     """All `scales`, but for test the chosen one alone where dev has been decoded: the others would not be
     read."""
-    if split == "test" and (results / "decode" / run / lm / "dev.jsonl").is_file():
+    if split == "test" and Layout(results).hypotheses(run, lm, "dev").is_file():
         return [choose_on_dev(results, run, lm)[0]]
     return list(scales)
 
@@ -131,7 +132,7 @@ def scales_to_try(results: Path, run: str, lm: str, split: str, scales: Sequence
 def score(results: Path, run: str, lm: str) -> dict[str, Any]:
     """Score one run with one language model: write `score.json` and NIST's files, give what score.json
     holds."""
-    folder = results / "decode" / run / lm
+    folder = Layout(results).decoded(run, lm)
     scale, dev_errors = choose_on_dev(results, run, lm)
     test = hypotheses.read(folder / "test.jsonl")
     if scale not in test:
@@ -143,7 +144,7 @@ def score(results: Path, run: str, lm: str) -> dict[str, Any]:
     words = {u: one.words for u, one in said.items()}
     errors = count_errors(references, words)
     low, high = interval(references, words)
-    speakers = {u: fields[0] for u, fields in read_table(results / "corpus" / "test" / "utt2spk").items()}
+    speakers = {u: fields[0] for u, fields in read_table(Layout(results).data("test") / "utt2spk").items()}
     write_nist(folder, references, said, speakers)
     found = {
         "run": run,

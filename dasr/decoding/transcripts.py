@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from dasr.corpora import tables
 from dasr.errors import UserError
+from dasr.results.layout import Layout
+from dasr.results.rejected import by_features
 
 
 def read_table(path: Path) -> dict[str, list[str]]:
@@ -17,15 +18,6 @@ def read_table(path: Path) -> dict[str, list[str]]:
     return {fields[0]: fields[1:] for _, line in tables.text_lines(path) if (fields := tables.fields(line))}
 
 
-def set_aside(results: Path, split: str) -> dict[str, str]:
-    """Utterances of a split that a stage before decoding could not use: id -> reason."""
-    found = {}
-    for path in sorted((results / "features").glob(f"*/{split}/[0-9]*/manifest.json")):
-        for one in json.loads(path.read_text(encoding="utf-8")).get("rejected", []):
-            found[str(one["utterance"])] = str(one["reason"])
-    return found
-
-
 def read_references(
     results: Path, split: str, decoded: Mapping[str, object]
 ) -> tuple[dict[str, list[str]], list[str]]:
@@ -33,9 +25,9 @@ def read_references(
 
     Raises UserError where an utterance is missing for any other reason: a score over part of a set is no
     score."""
-    references = read_table(results / "corpus" / split / "text")
-    aside = set_aside(results, split)
-    missing = sorted(set(references) - set(decoded) - set(aside))
+    references = read_table(Layout(results).text(split))
+    aside = {one.utterance for one in by_features(results, split)}
+    missing = sorted(set(references) - set(decoded) - aside)
     if missing:
         raise UserError(
             f"{len(missing)} utterances of {split} were not decoded (the first: {missing[0]}): decode again"
@@ -45,4 +37,4 @@ def read_references(
         raise UserError(
             f"{len(unknown)} decoded utterances have no transcript in {split}/text (the first: {unknown[0]})"
         )
-    return {u: references[u] for u in sorted(decoded)}, sorted(set(aside) & set(references))
+    return {u: references[u] for u in sorted(decoded)}, sorted(aside & set(references))

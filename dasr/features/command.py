@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, cast
 
 import click
@@ -20,6 +19,7 @@ from dasr.features.audio import AudioReader, BadAudio
 from dasr.features.frontend import Frontend, FrontendConfig, Kind
 from dasr.features.store import Utterance, write_shard
 from dasr.progress import progress
+from dasr.results.layout import Layout
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +54,9 @@ def features(kind: str, split: str, shard: str, config_path: str) -> None:
 
 def make(config: Config, kind: Kind, split: str, shard: str) -> dict[str, Any]:
     """Write the feature shard and return its manifest. Raises UserError for bad input."""
-    results, corpus = Path(config.results), config.corpus
+    layout, corpus = Layout.of(config), config.corpus
     rejects = Rejects("features")
-    folder = results / "corpus" / split / "shards" / shard
+    folder = layout.data_shard(split, shard)
     entries = read_data_dir(folder, rejects, corpus.allow_pipes)
     bins = config.features.bins if kind == "fbank" else MFCC_BINS
     settings = FrontendConfig(kind, bins, corpus.sample_rate)
@@ -74,7 +74,7 @@ def make(config: Config, kind: Kind, split: str, shard: str) -> dict[str, Any]:
         "features": {"imported": True} if imported else vars(settings),
         "rejected": [{"utterance": row["utterance"], "reason": row["reason"]} for row in rejects.rows()],
     }
-    return write_shard(results / "features" / kind / split / shard, found, kind, about)
+    return write_shard(layout.feature_shard(kind, split, shard), found, kind, about)
 
 
 def importable(entries: Sequence[Entry], settings: FrontendConfig) -> bool:

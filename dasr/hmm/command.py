@@ -11,6 +11,7 @@ from dasr import config as configuration
 from dasr.config import Config
 from dasr.errors import UserError
 from dasr.files import atomic, write_json, write_text
+from dasr.results.layout import LMS, Layout
 
 CONFIG = click.option(
     "--config", "config_file", type=click.Path(path_type=Path), default="config.yaml", show_default=True,
@@ -22,8 +23,8 @@ JOBS = click.option(
 
 
 def _shards(config: Config, split: str) -> list[Path]:
-    folder = Path(config.results) / "features" / "mfcc" / split
-    return [folder / f"{n:04d}" for n in range(config.features.shards.of(split))]
+    layout = Layout.of(config)
+    return [layout.feature_shard("mfcc", split, n) for n in range(config.features.shards.of(split))]
 
 
 def _import_from(config: Config) -> Path | None:
@@ -48,17 +49,17 @@ def hmm(config_file: Path, jobs: int) -> None:
     from dasr.hmm.lexicon import Lexicon
 
     config = configuration.load(config_file)
-    results = Path(config.results)
+    layout = Layout.of(config)
     rejects = Rejects("hmm")
-    with atomic(results / "hmm") as folder:
+    with atomic(layout.hmm) as folder:
         if source := _import_from(config):
             num_pdfs = importing.import_system(source, folder)
         else:
             settings = config.hmm
-            lexicon = Lexicon.read(results / "corpus" / "lang" / "lexicon.txt")
+            lexicon = Lexicon.read(layout.lexicon)
             system.write_lang(folder, lexicon)
             words = {word: lexicon.word_ids[word] for word in lexicon.words}
-            text = results / "corpus" / "train" / "text"
+            text = layout.text("train")
             unknown = words.get(lexicon.unknown or "")
             everything = material.listing(_shards(config, "train"), text, words, rejects, unknown)
             what, total = "the training transcripts", len(everything.utterances)
@@ -76,7 +77,7 @@ def hmm(config_file: Path, jobs: int) -> None:
             num_pdfs = model.gmm.num_pdfs
         about = {"num_pdfs": num_pdfs, "hmm": config.hmm.model_dump(), "rejected": list(rejects.rows())}
         write_json(folder / checksums.MANIFEST, {**about, checksums.FILES: checksums.of_folder(folder)})
-    click.echo(f"{results / 'hmm'}: {num_pdfs} tied states", err=True)
+    click.echo(f"{layout.hmm}: {num_pdfs} tied states", err=True)
 
 
 @click.command()
@@ -92,18 +93,18 @@ def align(split: str, shard: int, config_file: Path, jobs: int) -> None:
     from dasr.hmm.system import HmmSystem
 
     config = configuration.load(config_file)
-    results = Path(config.results)
+    layout = Layout.of(config)
     shards = _shards(config, split)
     if not 0 <= shard < len(shards):
         raise UserError(f"{split} has {len(shards)} shards, numbered from 0; there is no shard {shard}")
-    system = HmmSystem.load(results / "hmm")
+    system = HmmSystem.load(layout.hmm)
     rejects = Rejects("align")
     if source := _import_from(config):
         features = Shard.open(shards[shard])
         utterances, offsets = features.utterances, features.offsets
         aligned = labels.imported(utterances, offsets[1:] - offsets[:-1], source, system.transitions, rejects)
     else:
-        text = results / "corpus" / split / "text"
+        text = layout.text(split)
         given = material.listing([shards[shard]], text, system.words, rejects, system.unknown).read()
         rejects = Rejects(
             "align", {name: why for name, why in rejects.reasons.items() if name in set(given.utterances)}
@@ -114,7 +115,7 @@ def align(split: str, shard: int, config_file: Path, jobs: int) -> None:
         click.echo(f"set aside {row['utterance']}: {row['reason']}", err=True)
     fraction = config.corpus.max_bad_fraction
     rejects.check(f"{split} shard {shard:04d}", len(utterances), fraction, material.advice(rejects))
-    target = results / "alignments" / split / f"{shard:04d}"
+    target = layout.alignment(split, shard)
     about = {"kind": "labels", "split": split, "shard": shard}
     labels.write_labels(target, offsets, aligned, system.transitions, utterances, about, rejects)
     click.echo(
@@ -132,19 +133,19 @@ def lm(config_file: Path) -> None:
     from dasr.hmm import ngram
 
     config = configuration.load(config_file)
-    results = Path(config.results)
-    vocabulary = Lexicon.read(results / "corpus" / "lang" / "lexicon.txt").spoken
-    text = results / "corpus" / "train" / "text"
+    layout = Layout.of(config)
+    vocabulary = Lexicon.read(layout.lexicon).spoken
+    text = layout.text("train")
     sentences = [tables.fields(line) for line in tables.read_table(text, Rejects("lm")).values()]
     model = ngram.estimate(sentences, vocabulary, config.decoding.ngram_order)
-    with atomic(results / "lm") as folder:
+    with atomic(layout.lm) as folder:
         write_text(folder / "ngram.arpa", model.arpa())
         write_json(folder / checksums.MANIFEST, {checksums.FILES: checksums.of_folder(folder)})
-    click.echo(f"{results / 'lm' / 'ngram.arpa'}: {model.summary()}", err=True)
+    click.echo(f"{layout.arpa('ngram')}: {model.summary()}", err=True)
 
 
 @click.command()
-@click.argument("language_model", metavar="LM", type=click.Choice(["unigram", "ngram"]))
+@click.argument("language_model", metavar="LM", type=click.Choice(LMS))
 @CONFIG
 def graph(language_model: str, config_file: Path) -> None:
     """Compile a decoding graph HCLG (tied state + 1 in, words out) from the HMM system and LM: unigram or
@@ -154,13 +155,13 @@ def graph(language_model: str, config_file: Path) -> None:
     from dasr.hmm.system import HmmSystem
 
     config = configuration.load(config_file)
-    results = Path(config.results)
-    arpa = results / ("lm/ngram.arpa" if language_model == "ngram" else "corpus/lang/unigram.arpa")
-    system = HmmSystem.load(results / "hmm")
-    with atomic(results / "graphs" / language_model) as folder:
+    layout = Layout.of(config)
+    arpa = layout.arpa(language_model)
+    system = HmmSystem.load(layout.hmm)
+    with atomic(layout.graph(language_model)) as folder:
         summary = compiler.write_graph(folder, system, arpa)
         sums = checksums.of_folder(folder)
         write_json(folder / checksums.MANIFEST, {"lm": language_model, **summary, checksums.FILES: sums})
     click.echo(
-        f"{results / 'graphs' / language_model}: {summary['states']} states, {summary['arcs']} arcs", err=True
+        f"{layout.graph(language_model)}: {summary['states']} states, {summary['arcs']} arcs", err=True
     )

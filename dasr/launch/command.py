@@ -11,6 +11,7 @@ import click
 
 from dasr import config as configuration
 from dasr.errors import UserError
+from dasr.results.layout import Layout
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ def train(
         startup_s=startup_seconds,
     )
     command = ("-m", "dasr", "learner", run, "--config", str(Path(config_path).resolve()))
-    folder = Path(config.results).resolve() / "runs" / run
+    folder = Layout(Path(config.results).resolve()).run(run)
     model = folder / "model.safetensors"
     if model.exists():
         click.echo(f"run {run} is finished: {model} (remove {folder} to train it again)", err=True)

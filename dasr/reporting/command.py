@@ -9,6 +9,7 @@ import click
 
 from dasr import config as dasr_config
 from dasr.files import write_text
+from dasr.results.layout import Layout
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ def compare(show: bool, config_path: str) -> None:
         for note in found.notes:
             logger.info("compare: %s", note)
         comparison.write(comparison.rows(found, results), results)
-        write_text(results / "config.yaml", config.text())  # for people: what this table compares
+        write_text(Layout(results).config, config.text())  # for people: what this table compares
     print(comparison.pretty(comparison.read(results)))
     if show:
         print(f"\ntable:  {results / comparison.FILE}\nreport: {results / 'report.html'}")

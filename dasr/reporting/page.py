@@ -16,6 +16,7 @@ from dasr.files import atomic, write_text
 from dasr.reporting import costs, curves, speedup
 from dasr.results import comparison, palette, rejected
 from dasr.results.comparison import Row
+from dasr.results.layout import Layout
 from dasr.results.palette import Group
 from dasr.results.records import Records
 from dasr.tracking.store import flat
@@ -84,6 +85,7 @@ def draw_all(all_groups: list[Group], results: Path) -> list[dict[str, str]]:
         "Throughput over that of one learner. Lines: the simulator, timing only; marks: measured here.",
         partial(speedup.speedup, results=results),
     )  # fmt: skip
+    figures = Layout(results).figures
     with palette.style():
         for drawing in [*DRAWINGS, predicted]:
             figure = drawing.draw(all_groups)
@@ -91,9 +93,9 @@ def draw_all(all_groups: list[Group], results: Path) -> list[dict[str, str]]:
                 continue
             svg = io.BytesIO()
             figure.savefig(svg, format="svg", metadata={"Date": None})
-            with atomic(results / "figures" / f"{drawing.name}.svg") as path:
+            with atomic(figures / f"{drawing.name}.svg") as path:
                 path.write_bytes(svg.getvalue())
-            with atomic(results / "figures" / f"{drawing.name}.png") as path:
+            with atomic(figures / f"{drawing.name}.png") as path:
                 figure.savefig(path, format="png", metadata={"Software": None})
             data = "data:image/svg+xml;base64," + base64.b64encode(svg.getvalue()).decode()
             shown.append(

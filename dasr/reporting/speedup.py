@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dasr.results import palette
+from dasr.results.layout import Layout
 from dasr.results.palette import Group
 from dasr.results.records import Record, finite, read_lines
 
@@ -53,7 +54,7 @@ def speedup(all_groups: list[Group], results: Path) -> Figure | None:
 def _predicted(results: Path) -> dict[str, list[tuple[float, float]]]:
     """strategy -> (learners, speed-up), from the summaries in R/simulation/*.jsonl."""
     found: dict[str, list[tuple[float, float]]] = {}
-    for path in sorted((results / "simulation").glob("*.jsonl")):
+    for path in sorted(Layout(results).simulation.glob("*.jsonl")):
         for record in read_lines(path, []):
             if "speedup" in record and "learners" in record:
                 found.setdefault(_label(record), []).extend(finite([(record["learners"], record["speedup"])]))

@@ -9,6 +9,7 @@ from typing import Any
 
 from dasr.errors import UserError
 from dasr.files import write_text
+from dasr.results.layout import Layout
 from dasr.results.records import Records, RunRecord
 from dasr.results.trn import read_trn
 
@@ -79,7 +80,7 @@ def baseline(record: RunRecord, records: Records) -> RunRecord | None:
 def _p_value(results: Path, record: RunRecord, reference: RunRecord) -> float:
     from dasr.results.significance import paired_p_value
 
-    ours, theirs = (results / "decode" / one.run.name / "unigram" for one in (record, reference))
+    ours, theirs = (Layout(results).decoded(one.run.name, "unigram") for one in (record, reference))
     references, system, other = (
         read_trn(ours / "ref.trn"),
         read_trn(ours / "test.trn"),

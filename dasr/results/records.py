@@ -15,8 +15,8 @@ from typing import Any
 from dasr import config as dasr_config
 from dasr.config import Config, Run
 from dasr.errors import UserError
+from dasr.results.layout import LMS, Layout
 
-LMS = ("unigram", "ngram")
 Record = dict[str, Any]
 
 
@@ -80,8 +80,8 @@ def read_lines(path: Path, notes: list[str]) -> list[Record]:
 
 def read_run(config: Config, run: Run, notes: list[str]) -> RunRecord | None:
     """One run, or None with a note where it has not been trained."""
-    results = Path(config.results)
-    folder = results / "runs" / run.name
+    layout = Layout.of(config)
+    folder = layout.run(run.name)
     metrics = read_lines(folder / "metrics.jsonl", notes)
     if not metrics:
         notes.append(f"{run.name}: not trained yet (no {folder / 'metrics.jsonl'}); left out")
@@ -95,7 +95,7 @@ def read_run(config: Config, run: Run, notes: list[str]) -> RunRecord | None:
     heldout = read_lines(folder / "heldout.jsonl", notes)
     if not heldout:
         notes.append(f"{run.name}: no held-out loss yet (`dasr evaluate {run.name}`)")
-    scores = dict(_scores(results, run, notes))
+    scores = dict(_scores(layout.root, run, notes))
     learners = sorted(by_kind.get("learner", []), key=lambda one: int(one["rank"]))
     summary = summaries[-1] if summaries else {}
     return RunRecord(run, folder, summary, learners, by_kind.get("train", []), heldout, scores)
@@ -104,7 +104,7 @@ def read_run(config: Config, run: Run, notes: list[str]) -> RunRecord | None:
 def _scores(results: Path, run: Run, notes: list[str]) -> Iterator[tuple[str, Record]]:
     missing = []
     for lm in LMS:
-        path = results / "decode" / run.name / lm / "score.json"
+        path = Layout(results).score(run.name, lm)
         try:
             yield lm, json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:

@@ -9,34 +9,41 @@ from pathlib import Path
 
 from dasr.results.records import read_lines
 
+FEATURES, ALIGNMENTS = "features", "alignment"
+
 
 @dataclass(frozen=True)
-class SetAside:
+class Rejected:
     split: str
     stage: str
     utterance: str
     reason: str
 
 
-def gather(results: Path, notes: list[str]) -> list[SetAside]:
+def gather(results: Path, notes: list[str]) -> list[Rejected]:
     """From the corpus' rejected.jsonl and the manifests of features and alignments, without repetitions."""
-    return list(dict.fromkeys([*_corpus(results, notes), *_shards(results)]))
+    return list(dict.fromkeys([*_by_corpus(results, notes), *by_features(results), *_by_alignments(results)]))
 
 
-def _corpus(results: Path, notes: list[str]) -> Iterator[SetAside]:
+def by_features(results: Path, split: str = "*") -> Iterator[Rejected]:
+    """Those that the extraction of features rejected: no model can be tried on them."""
+    return _by_shards(results, FEATURES, f"features/*/{split}/[0-9]*/manifest.json")
+
+
+def _by_alignments(results: Path) -> Iterator[Rejected]:
+    return _by_shards(results, ALIGNMENTS, "alignments/*/[0-9]*/manifest.json")
+
+
+def _by_corpus(results: Path, notes: list[str]) -> Iterator[Rejected]:
     for path in sorted((results / "corpus").glob("*/rejected.jsonl")):
         for one in read_lines(path, notes):
-            yield SetAside(
+            yield Rejected(
                 path.parent.name, str(one.get("stage", "corpus")), str(one["utterance"]), str(one["reason"])
             )
 
 
-def _shards(results: Path) -> Iterator[SetAside]:
-    for stage, pattern in (
-        ("features", "features/*/*/*/manifest.json"),
-        ("alignment", "alignments/*/*/manifest.json"),
-    ):
-        for path in sorted(results.glob(pattern)):
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-            for one in manifest.get("rejected", []):
-                yield SetAside(path.parent.parent.name, stage, str(one["utterance"]), str(one["reason"]))
+def _by_shards(results: Path, stage: str, pattern: str) -> Iterator[Rejected]:
+    for path in sorted(results.glob(pattern)):
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        for one in manifest.get("rejected", []):
+            yield Rejected(path.parent.parent.name, stage, str(one["utterance"]), str(one["reason"]))

@@ -15,7 +15,7 @@ from dasr.features.alignment import read_labels
 from dasr.features.feed import Feed
 from dasr.features.store import Shard, read_manifest
 from dasr.models.acoustic import AcousticModel
-from dasr.results.layout import model_shards
+from dasr.results.layout import Layout, model_shards
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class AlignedShards:
     @classmethod
     def of(cls, config: Config, split: str) -> AlignedShards:
         """Find them under the results folder. Raises UserError naming the stage to run."""
-        results = Path(config.results)
+        layout = Layout.of(config)
         features = model_shards(config, split)
-        alignments = [results / "alignments" / split / folder.name for folder in features]
+        alignments = [layout.alignment(split, folder.name) for folder in features]
         for folder in alignments:
             if not (folder / "manifest.json").exists():
                 raise UserError(

@@ -11,6 +11,7 @@ from dasr import config as dasr_config
 from dasr.files import write_json
 from dasr.lock import exclusive_lock
 from dasr.progress import progress
+from dasr.results.layout import Layout
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ def track(config_path: str) -> None:
     again."""
     config = dasr_config.load(config_path)
     results = Path(config.results)
+    layout = Layout(results)
     from dasr.results import comparison, palette
     from dasr.results.records import read_comparison
     from dasr.tracking.store import Store, how_to_open
@@ -34,7 +36,7 @@ def track(config_path: str) -> None:
     table = comparison.rows(found, results)
     look = palette.plot_styles(palette.groups(found.runs))
     # two writers would each add the runs that they do not find
-    folder = results / "mlflow"
+    folder = layout.mlflow
     with exclusive_lock(folder / ".writer", f"{folder} is already being written", "wait for it"):
         store = Store(config)
         parent = store.parent()
@@ -43,8 +45,8 @@ def track(config_path: str) -> None:
         for record, row in progress(pairs, "track"):
             ids[record.run.name], new = store.child(parent, record, row, look[record.run.label].colour)
             added += new
-        files = [results / name for name in ("config.yaml", comparison.FILE, "report.html")]
-        figures = sorted((results / "figures").glob("*.png"))
+        files = [layout.config, layout.comparison, layout.report]
+        figures = sorted(layout.figures.glob("*.png"))
         best = {
             f"best_{name}": min(values)
             for name in ("wer_unigram", "wer_ngram", "heldout_ce")
@@ -52,7 +54,7 @@ def track(config_path: str) -> None:
         }
         changed = store.finish_parent(parent, files, figures, best)
         stamp = {"tracking_uri": store.uri, "experiment": store.experiment, "parent": parent, "runs": ids}
-        write_json(results / "mlflow" / "tracked.json", stamp)
+        write_json(layout.mlflow / "tracked.json", stamp)
     state = "updated" if changed else "unchanged"
     print(f"MLflow: {added} runs added, {len(ids) - added} were there, comparison {state}")
     print(f"MLflow: {how_to_open(results)}")

@@ -21,6 +21,7 @@ from typing import Any
 
 from dasr.config import Config
 from dasr.errors import UserError
+from dasr.results.layout import Layout
 from dasr.results.records import Record, RunRecord
 from dasr.tracking.database import make_whole, sqlite_file
 
@@ -84,7 +85,7 @@ class Store:
         self.name = config.comparison.name
         self.uri = tracking_uri(self.results)
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        (self.results / "mlflow").mkdir(parents=True, exist_ok=True)
+        Layout(self.results).mlflow.mkdir(parents=True, exist_ok=True)
         _look_for_server(self.uri)
         import mlflow
         from mlflow.exceptions import MlflowException
@@ -110,7 +111,7 @@ class Store:
             return str(found.experiment_id)
         # A server keeps artifacts where it likes; beside our own database the place must be absolute, or
         # every command would put them below the folder that it happens to run in.
-        here = (self.results / "mlflow" / "artifacts").resolve()
+        here = (Layout(self.results).mlflow / "artifacts").resolve()
         place = here.as_uri() if self.uri.startswith("sqlite:") else None
         kind = {"mlflow.experimentKind": "custom_model_development"}
         return str(self.client.create_experiment(self.name, artifact_location=place, tags=kind))
@@ -202,7 +203,7 @@ def _ended(record: RunRecord) -> float:
 
 def _files(record: RunRecord, results: Path) -> list[Path]:
     own = [record.folder / name for name in ("config.yaml", "metrics.jsonl", "heldout.jsonl")]
-    return own + [results / "decode" / record.run.name / lm / "score.json" for lm in record.scores]
+    return own + [Layout(results).score(record.run.name, lm) for lm in record.scores]
 
 
 def _params(record: RunRecord, settings: Record) -> Iterator[tuple[str, str]]:

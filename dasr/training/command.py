@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from pathlib import Path
 
 import click
 
 from dasr import config as configuration
 from dasr.errors import UserError, of_system
+from dasr.results.layout import Layout
 
 logger = logging.getLogger(__name__)
 
@@ -91,5 +91,5 @@ def evaluate(run: str, config_path: str) -> None:
     config = configuration.load(config_path)
     wanted = configuration.find_run(config, run)
     data = AlignedShards.of(config, "dev")
-    run_dir = Path(config.results) / "runs" / wanted.name
+    run_dir = Layout.of(config).run(wanted.name)
     heldout.evaluate(heldout.HeldOut(data.model(config), list(data.utterances())), run_dir)

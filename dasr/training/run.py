@@ -16,6 +16,7 @@ from dasr.config import Config, Run
 from dasr.learner import optimizer
 from dasr.learner.learner import Learner
 from dasr.models import acoustic
+from dasr.results.layout import Layout
 from dasr.strategies import registry
 from dasr.strategies.base import Strategy
 from dasr.tasks.autograd_task import AutogradTask
@@ -34,7 +35,7 @@ STOP_REACHES_ALL_S = 2.0  # a request to stop is read once a second
 
 
 def folder(config: Config, run: Run) -> Path:
-    return Path(config.results) / "runs" / run.name
+    return Layout.of(config).run(run.name)
 
 
 async def train(

@@ -9,6 +9,7 @@ import pytest
 
 from dasr.decoding import transcripts
 from dasr.errors import UserError
+from dasr.results.rejected import Rejected, by_features
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_rejected_utterances_are_not_scored_but_told(results: Path) -> None:
-    assert transcripts.set_aside(results, "dev") == {"u2": "is too short"}
+    assert list(by_features(results, "dev")) == [Rejected("dev", "features", "u2", "is too short")]
     references, rejected = transcripts.read_references(results, "dev", {"u1": 0, "u3": 0})
     assert references == {"u1": ["ONE", "TWO"], "u3": []} and rejected == ["u2"]
 
