@@ -7,6 +7,7 @@ a supervisor costs little memory, none of them can hang in a collective, and non
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -18,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+import psutil
 import submitit
 
 from dasr import log
@@ -32,6 +34,9 @@ from dasr.launch.rendezvous import Message, connect
 from dasr.worlds.process.authentication import derive
 
 logger = logging.getLogger(__name__)
+
+
+_RANK = "SUBMITIT_LOCAL_GLOBALID"  # in the environment of a task of submitit's local executor
 
 
 class JobFailed(Exception):
@@ -121,21 +126,25 @@ class Supervisor:
             connecting = asyncio.create_task(
                 connect(self._plan.run_folder, hello, self._secret, self._plan.policy.startup_s)
             )
-            begun = {connecting, conducting} if conducting else {connecting}
+            watching = asyncio.create_task(self._watch_siblings())
+            begun = {connecting, watching, *([conducting] if conducting else [])}
             await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
-            if conducting and conducting.done():
+            if not connecting.done():
                 connecting.cancel()
-                raise Leave(conducting.result().reason)
+                if conducting and conducting.done():
+                    raise Leave(conducting.result().reason)
+                watching.result()  # raises Leave
             self._connection, self._host = connecting.result()
             for number in STOP_SIGNALS:
                 loop.add_signal_handler(number, self._signalled(number))
             beating = asyncio.create_task(self._send_heartbeats())
             obeying = asyncio.create_task(self._follow_orders())
-            await asyncio.wait({beating, obeying}, return_when=asyncio.FIRST_COMPLETED)
-            for finished in (beating, obeying):
+            await asyncio.wait({beating, obeying, watching}, return_when=asyncio.FIRST_COMPLETED)
+            for finished in (beating, obeying, watching):
                 if finished.done():
                     finished.result()  # raises Leave
             beating.cancel()
+            watching.cancel()
             return obeying.result()
         except (TimeoutError, UserError) as error:
             raise Leave(str(error)) from None
@@ -169,6 +178,20 @@ class Supervisor:
             self._connection.send(beat=1)
             await asyncio.sleep(2.0)
         raise Leave("the process that started this task is gone: leaving")
+
+    async def _watch_siblings(self) -> NoReturn:
+        """Until the start: submitit's controller, unlike srun, does not end the others when a task is lost,
+        and they would wait for it as long as a start may take."""
+        size = self._job.num_tasks if _RANK in os.environ else 0
+        before: set[int] = set()
+        while self._child is None:
+            await asyncio.sleep(2.0)
+            lost = set(range(size)) - await asyncio.to_thread(_ranks_below, self._parent)
+            if both := lost & before:  # not one that is just being started
+                raise Leave(f"the supervisor of learner {min(both)} was lost before the start")
+            before = lost
+        await asyncio.Event().wait()
+        raise AssertionError
 
     async def _follow_orders(self) -> Message:
         while True:
@@ -222,6 +245,16 @@ class Supervisor:
         if self._child and self._watcher:
             self._child.kill()
             await asyncio.wait({self._watcher}, timeout=10)
+
+
+def _ranks_below(controller: int) -> set[int]:
+    """Ranks of the tasks that submitit's controller has started and that still run."""
+    found = set()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for task in psutil.Process(controller).children():
+            with contextlib.suppress(psutil.Error, KeyError):
+                found.add(int(task.environ()[_RANK]))
+    return found
 
 
 def _ignore_signals(loop: asyncio.AbstractEventLoop) -> None:

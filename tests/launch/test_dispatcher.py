@@ -1,5 +1,6 @@
 """The head's side, through submitit's local executor: killed, restarted, cancelled, doubled."""
 
+import contextlib
 import json
 import os
 import signal
@@ -137,3 +138,23 @@ def test_a_follower_shows_whole_lines_once_and_only_new_ones(tmp_path: Path) -> 
         assert log.lines() == ["new"]
         stream.write(" a line\n")
     assert log.lines() == ["half a line"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_supervisor_that_is_killed_before_the_start_ends_the_job_at_once(tmp_path: Path, rank: str) -> None:
+    """Not when start-up has taken as long as it may: five minutes."""
+    head = start(tmp_path, 100_000)
+
+    def tasks() -> list[psutil.Process]:
+        with contextlib.suppress(psutil.Error, OSError, ValueError, TypeError):
+            found = psutil.Process(job_id(tmp_path)).children()
+            return [p for p in found if p.environ().get("SUBMITIT_LOCAL_GLOBALID") == rank]
+        return []
+
+    eventually(lambda: tasks() != [])
+    tasks()[0].kill()
+    errors = head.communicate(timeout=120)[1]
+    assert head.returncode != 0
+    assert f"learner {rank} was lost before the start" in errors or rank == "0", errors
+    eventually(lambda: processes(tmp_path) == [])
