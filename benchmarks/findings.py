@@ -77,6 +77,7 @@ def trials(seeds: list[int], batches: list[int], chosen: list[float]) -> Iterato
 
 def run(given: argparse.Namespace) -> None:
     """Each trial in a process of its own, so that memory is given back."""
+    configuration.load(given.config)  # a mistake is told before any process starts
     done = {json.dumps(record["trial"]) for record in read(given.out)} if given.out.exists() else set()
     todo = [t for t in trials(given.seeds, given.batches, given.rates) if given.only in (t.strategy, "")]
     left = [one for one in todo if json.dumps(asdict(one)) not in done]
