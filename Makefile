@@ -29,6 +29,7 @@ unit: $(TESTABLE)  ## the unit tests only (under two minutes)
 coverage: $(TESTABLE)  ## unit tests with the coverage of every line, child processes counted; fails under 90 %
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -m "not slow and not slurm"
+	$(BIN)/coverage run -m pytest tests/training/test_run.py
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -20,6 +20,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_reference_has_every_command_key_and_strategy(site: Path) -> None:
     from dasr.cli import COMMANDS
     from dasr.strategies import registry

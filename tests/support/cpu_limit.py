@@ -7,6 +7,7 @@ that sets it up."""
 
 from __future__ import annotations
 
+import os
 import resource
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -36,7 +37,7 @@ class CpuLimit:
         yield
         cost = item.stash[_seconds] + cpu_seconds() - began
         self.costs[item.nodeid] = cost
-        if cost > MOST_S and item.get_closest_marker("slow") is None:
+        if cost > MOST_S and "COVERAGE_RUN" not in os.environ and item.get_closest_marker("slow") is None:
             pytest.fail(
                 f"{cost:.1f} s of CPU time, over {MOST_S:.0f}: make it cheaper or mark it slow", pytrace=False
             )

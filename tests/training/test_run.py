@@ -19,6 +19,8 @@ from dasr.worlds.simulated import clusters
 from tests.support import lives
 from tests.support.aligned_corpus import small_config
 
+pytestmark = pytest.mark.slow  # eleven training lives in a row: about a minute of CPU time
+
 
 @pytest.fixture(scope="module")
 def lived(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
