@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dasr.errors import UserError
+
 
 class Slice(NamedTuple):
     """Chunks `first` to `last` of a shard, counted in the shard's own permutation of the epoch if not all are
@@ -89,19 +91,26 @@ class Order:
         return len(range(self.rank // self.columns, total, self.members))
 
     def pools(self, epoch: int, position: int) -> Iterator[PoolPlan]:
-        """Pools from that epoch and own position on, without end."""
+        """Pools from that epoch and own position on, without end. Raises UserError for a learner that has no
+        chunk in an epoch."""
         while True:
-            slices, passed = self.slices(epoch), 0
+            slices, passed, given = self.slices(epoch), 0, 0
             for number in range(0, len(slices), self.pool_shards):
                 part = tuple(slices[number : number + self.pool_shards])
                 total = sum(piece.last - piece.first for piece in part)
                 first = (self.rank // self.columns - passed) % self.members
                 passed += total
                 own = len(range(first, total, self.members))
+                given += own
                 if position >= own:
                     position -= own
                     continue
                 shuffled = np.random.default_rng([self.seed, epoch, self.rank % self.columns, number])
                 yield PoolPlan(epoch, part, shuffled.permutation(total)[first :: self.members], position)
                 position = 0
+            if not given:
+                raise UserError(
+                    f"learner {self.rank} has no chunk of training data ({passed} chunks for {self.members} "
+                    "learners): use fewer learners, shorter chunks or more data"
+                )
             epoch, position = epoch + 1, 0

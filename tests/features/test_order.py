@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dasr.errors import UserError
 from dasr.features.order import Order
 
 COUNTS = st.lists(st.integers(6, 30), min_size=1, max_size=9).map(lambda counts: np.array(counts, np.int64))
@@ -52,3 +54,8 @@ def test_another_epoch_and_another_seed_have_another_order() -> None:
     assert first == seen(Order(counts, 0, 2, 0, 2), 0)
     assert first != seen(Order(counts, 0, 2, 0, 2), 1)
     assert first != seen(Order(counts, 0, 2, 1, 2), 0)
+
+
+def test_a_learner_without_a_chunk_is_an_error_and_not_an_endless_search() -> None:
+    with pytest.raises(UserError, match="learner 1 has no chunk of training data"):
+        next(Order(np.array([1]), 1, 2, 0, 2).pools(0, 0))
