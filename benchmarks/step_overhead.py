@@ -106,7 +106,10 @@ def measure(strategies: list[str], learners: int, parameters: int, steps: int, m
 
 def main() -> None:
     parser = commandline.parser(__doc__)
-    parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES), metavar="ID")
+    usual = " ".join(STRATEGIES)
+    parser.add_argument(
+        "--strategies", nargs="+", default=list(STRATEGIES), metavar="ID", help=f"(default: {usual})"
+    )
     parser.add_argument("--learners", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--parameters", type=int, default=500_000, help="of the model (default: 500000)")
     parser.add_argument("--steps", type=int, default=300, help="that are measured (default: 300)")
