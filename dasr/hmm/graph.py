@@ -19,6 +19,7 @@ import kaldifst
 
 from dasr.errors import UserError
 from dasr.hmm.arpa import grammar as read_grammar
+from dasr.hmm.lexicon import BACKOFF
 from dasr.hmm.system import HmmSystem, read_symbols
 from dasr.hmm.topology import Transitions
 
@@ -33,8 +34,9 @@ def write_graph(folder: Path, system: HmmSystem, arpa: Path) -> dict[str, int]:
     lexicon = kaldifst.StdVectorFst.read(str(system.folder / "L_disambig.fst"))
     if lexicon is None:
         raise UserError(f"{system.folder}/L_disambig.fst is missing or not a transducer; run `dasr hmm`")
-    grammar = read_grammar(arpa, read_symbols(system.folder / "words.txt"))
-    if grammar.num_states == 0 or not any(grammar.num_arcs(state) for state in range(grammar.num_states)):
+    words = read_symbols(system.folder / "words.txt")
+    grammar = read_grammar(arpa, words)
+    if not _reads_words(grammar, words[BACKOFF]):
         raise UserError(f"the graph of {arpa} is empty: do its words occur in {system.folder}/words.txt?")
     disambiguators = [number for symbol, number in system.phones.items() if symbol.startswith("#")]
     graph = compile_graph(lexicon, grammar, disambiguators, system.transitions)
@@ -66,6 +68,12 @@ def compile_graph(lexicon: Any, grammar: Any, disambiguators: list[int], transit
     graph = kaldi_hmm_gmm.add_self_loops(SELF_LOOP_SCALE, [], True, transitions.model, graph)
     labels = {n: int(pdf) + 1 for n, pdf in enumerate(transitions.pdf_of) if n}
     return kaldifst.compose(_relabel(labels), _sorted(graph))
+
+
+def _reads_words(grammar: Any, backoff: int) -> bool:
+    """Whether G has an arc of a word: what only backs off and ends accepts nothing but silence."""
+    states = range(grammar.num_states)
+    return any(arc.ilabel != backoff for state in states for arc in kaldifst.ArcIterator(grammar, state))
 
 
 def _sorted(fst: Any) -> Any:

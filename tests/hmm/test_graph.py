@@ -87,3 +87,13 @@ def test_a_language_model_of_unknown_words_makes_no_graph(
     (tmp_path / "lm.arpa").write_text(ngram.estimate([["QUX"]], ["QUX"], 1).arpa().replace("</s>", "BAZ"))
     with pytest.raises(UserError, match="is empty"):
         graph.write_graph(tmp_path / "graph", built[0], tmp_path / "lm.arpa")
+
+
+def test_a_language_model_in_another_case_makes_no_graph(
+    built: tuple[HmmSystem, Path, Path], tmp_path: Path
+) -> None:
+    """Its sentence start still backs off, and the empty sentence ends: neither reads a word."""
+    text = "\\data\\\nngram 1=3\n\n\\1-grams:\n-99\t<s>\n-1\t</s>\n-0.5\tone\n\n\\end\\\n"
+    (tmp_path / "lm.arpa").write_text(text)
+    with pytest.raises(UserError, match="is empty: do its words occur"):
+        graph.write_graph(tmp_path / "graph", built[0], tmp_path / "lm.arpa")
