@@ -79,17 +79,9 @@ def _names_checksum(utterances: Sequence[str], speakers: Sequence[str]) -> str:
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """`manifest.json` of a shard's folder. Raises UserError if it is missing or broken."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(
-            f"{folder} is not a finished shard (no manifest.json); rerun the stage that makes it"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder / 'manifest.json'} cannot be read: {_line(error)}; {REMAKE}") from None
-    if not isinstance(manifest, dict):
-        raise UserError(f"{folder / 'manifest.json'} is not a JSON object; {REMAKE}")
-    return manifest
+    if not (folder / checksums.MANIFEST).is_file():
+        raise UserError(f"{folder} is not a finished shard (no manifest.json); rerun the stage that makes it")
+    return checksums.read_manifest(folder)
 
 
 def speaker_statistics(
