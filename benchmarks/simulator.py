@@ -13,7 +13,7 @@ import torch
 
 from benchmarks import commandline, records
 from dasr.planning.simulate import simulate
-from dasr.worlds.simulated import clusters
+from dasr.worlds.simulated import presets
 
 CASES = [("ad", 1024, 1000, 60.0), ("ad", 4096, 200, 120.0)]
 
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--cluster", default="paper", help="a preset or a description")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    cluster = clusters.load(arguments.cluster)
+    cluster = presets.load(arguments.cluster)
     simulate("ad", 8, 8, cluster)  # imports
     lines = []
     for strategy, learners, all_steps, bar in CASES:

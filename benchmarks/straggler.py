@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks import commandline, records
 from dasr.planning.simulate import simulate
 from dasr.progress import progress
-from dasr.worlds.simulated import clusters
+from dasr.worlds.simulated import presets
 from dasr.worlds.simulated.clusters import Slow
 
 LEARNERS = 8
@@ -34,7 +34,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
 
 def measure(cluster: str, steps: int) -> list[records.Row]:
     """One record a strategy and factor."""
-    plain = clusters.load(cluster)
+    plain = presets.load(cluster)
     rows: list[records.Row] = []
     for strategy, options in progress(STRATEGIES.items(), "strategies"):
         for factor in FACTORS:

@@ -26,7 +26,7 @@ from dasr.planning.simulate import simulate
 from dasr.strategies import registry
 from dasr.tasks.captured_task import CapturedTask
 from dasr.worlds.process.world import ProcessWorld
-from dasr.worlds.simulated import clusters
+from dasr.worlds.simulated import presets
 from dasr.worlds.simulated.clusters import Compute
 
 CHUNK = 21
@@ -119,7 +119,7 @@ def prediction(
 ) -> dict[str, float]:
     """The simulated step on the calibrated cluster, whose gradient takes what one learner's takes alone."""
     compute = Compute(fixed_s=alone_ms / 1e3)
-    cluster = replace(clusters.load(args.cluster), compute=compute)
+    cluster = replace(presets.load(args.cluster), compute=compute)
     shape, dim, pdfs, _ = SHAPES[args.preset]
     count = sum(parameter.numel() for parameter in AcousticModel(shape, dim, pdfs).parameters())
     result = simulate(name, size, args.steps, cluster, options=options, local_batch=share, parameters=count)

@@ -16,7 +16,7 @@ from dasr.config import Config, Run
 from dasr.errors import UserError
 from dasr.files import write_text
 from dasr.strategies.ids import check_id
-from dasr.worlds.simulated import clusters
+from dasr.worlds.simulated import presets
 from dasr.worlds.simulated.clusters import Cluster, Compute
 
 PARAMETERS = 1_000_000  # of a model without values: nothing is computed
@@ -50,7 +50,7 @@ def check_inputs(config: Config) -> None:
         except UserError as error:
             raise UserError(f"comparison.strategies: {error}") from None
     try:
-        clusters.load(config.simulation.cluster)
+        presets.load(config.simulation.cluster)
     except UserError as error:
         raise UserError(f"simulation.cluster: {error}") from None
     source = config.hmm.import_from

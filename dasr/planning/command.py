@@ -113,9 +113,9 @@ def simulate(
     from dasr.planning.sweep import Sweep
     from dasr.progress import progress
     from dasr.strategies import registry
-    from dasr.worlds.simulated import clusters
+    from dasr.worlds.simulated import presets
 
-    where = _with_faults(clusters.load(cluster), slow, pause, dead)
+    where = _with_faults(presets.load(cluster), slow, pause, dead)
     given = _options(options)
     names = list(strategies) or [name for name in registry.names() if name != "single"]
     for name in names:

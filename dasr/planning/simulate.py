@@ -1,7 +1,7 @@
 """Run one strategy on virtual learners: how fast it would be, what it sends, and (with a task) how it
 converges.
 
-    result = simulate("ad", learners=64, steps=100, cluster=clusters.load("ethernet-25g"))
+    result = simulate("ad", learners=64, steps=100, cluster=presets.load("ethernet-25g"))
     result.speedup, result.wait_fraction, result.mb_sent_per_learner
 """
 

@@ -14,7 +14,7 @@ from dasr.learner.learner import Budget, Learner
 from dasr.learner.optimizer import Optimizer
 from dasr.tasks.task import Quadratic, Task
 from dasr.worlds.interface import World
-from dasr.worlds.simulated import clusters
+from dasr.worlds.simulated import presets
 from dasr.worlds.simulated.simulation import Simulation
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ def learner_in(world: World, budget: Budget, task: Task | None = None) -> Learne
 
 
 def simulate(main: Callable[[World], Coroutine[Any, Any, T]], learners: int) -> list[T]:
-    return Simulation(clusters.load("ethernet-10g"), learners).run(main)
+    return Simulation(presets.load("ethernet-10g"), learners).run(main)
 
 
 def test_plain_steps_follow_gradient_descent() -> None:

@@ -12,11 +12,11 @@ from dasr.errors import UserError
 from dasr.planning.check import check_inputs, check_runs
 from dasr.planning.simulate import simulate
 from dasr.strategies import registry
-from dasr.worlds.simulated import clusters
+from dasr.worlds.simulated import presets
 from tests.support.odd_values import ODD_VALUES, keys, placed
 
 STEPS = 20  # more than every default period
-CLUSTER = clusters.load("ethernet-10g")
+CLUSTER = presets.load("ethernet-10g")
 
 
 def accepted(given: dict[str, Any]) -> Config | None:

@@ -8,14 +8,14 @@ import pytest
 
 from dasr.errors import UserError
 from dasr.planning.sweep import Sweep
-from dasr.worlds.simulated import clusters
+from dasr.worlds.simulated import presets
 from dasr.worlds.simulated.clusters import Death
 
 POINTS = [("sd", 2, 0), ("ad", 4, 1), ("single", 1, 0)]
 
 
 def sweep(**more: str) -> Sweep:
-    return Sweep(clusters.load("ethernet-25g"), {}, steps=8, local_batch=4, parameters=1000, **more)  # type: ignore[arg-type]
+    return Sweep(presets.load("ethernet-25g"), {}, steps=8, local_batch=4, parameters=1000, **more)  # type: ignore[arg-type]
 
 
 def test_several_processes_give_the_results_of_one_in_the_order_asked_for() -> None:
@@ -31,7 +31,7 @@ def test_timing_alone_trains_nothing() -> None:
 
 
 def test_a_simulation_that_cannot_go_on_names_strategy_and_learners() -> None:
-    cluster = dataclasses.replace(clusters.load("ethernet-25g"), deaths=(Death(1, 0.0),))
+    cluster = dataclasses.replace(presets.load("ethernet-25g"), deaths=(Death(1, 0.0),))
     broken = Sweep(cluster, {}, steps=8, local_batch=4, parameters=1000)
     with pytest.raises(UserError, match=r"sd with 2 learners: .*learner 1 died"):
         list(broken.run([("sd", 2, 0)]))

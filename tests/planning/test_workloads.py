@@ -10,7 +10,7 @@ import torch
 from dasr.planning import workloads
 from dasr.tasks.data import AlignedShards
 from dasr.tasks.task import Quadratic
-from dasr.worlds.simulated import clusters
+from dasr.worlds.simulated import presets
 from dasr.worlds.simulated.simulation import Simulation
 from tests.support.aligned_corpus import small_config
 
@@ -19,7 +19,7 @@ def test_the_quadratic_has_its_excess_loss_and_counts_as_large_as_the_model() ->
     workload = workloads.quadratic(rate=0.3, parameters=640, dimension=64)
     assert workload.evaluate(torch.full((64,), 2.0)) == pytest.approx(128.0)
     assert (workload.schedule(0), workload.schedule(10_000), workload.bytes_scale) == (0.3, 0.3, 10)
-    world = Simulation(clusters.load("ideal"), 2).worlds[1]
+    world = Simulation(presets.load("ideal"), 2).worlds[1]
     task = workload.task(world, 8, 5)
     assert isinstance(task, Quadratic) and task.num_parameters == 64
 

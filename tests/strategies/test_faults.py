@@ -11,7 +11,7 @@ import pytest
 from dasr.planning.simulate import simulate
 from dasr.strategies import registry
 from dasr.strategies.h_ad import leaders
-from dasr.worlds.simulated import clusters
+from dasr.worlds.simulated import presets
 from dasr.worlds.simulated.clusters import Death, Pause, Slow
 from dasr.worlds.simulated.simulation import LearnerLost
 from tests.support import recursion_trial
@@ -68,7 +68,7 @@ def test_a_slow_learner_does_not_hold_an_asynchronous_strategy(strategy: str, fa
 def test_with_one_of_eight_learners_ten_times_slower_ad_keeps_its_speed_and_all_reduce_a_tenth(
     mixing: str,
 ) -> None:
-    cluster = replace(clusters.load("paper"), learners_per_node=1, slow=(Slow(3, 10.0),))
+    cluster = replace(presets.load("paper"), learners_per_node=1, slow=(Slow(3, 10.0),))
     own_speeds = 7 + 1 / 10
     assert simulate("ad", 8, 150, cluster, options={"mixing": mixing}).speedup >= 0.85 * own_speeds
     assert 0.09 * 8 <= simulate("sc-allreduce", 8, 50, cluster).speedup <= 0.1 * 8

@@ -94,7 +94,7 @@ def test_an_asynchronous_strategy_goes_on_from_its_state(strategy: str) -> None:
         state = torch.load(io.BytesIO(saved[learner.world.rank]), weights_only=True)
         learner.load_state_dict(state[0])
         one.load_state_dict(state[1])
-        learner.world.simulation.counters["batches"] = 4 * SIZE  # type: ignore[attr-defined]
+        learner.world.shared.counters["batches"] = 4 * SIZE  # type: ignore[attr-defined]
 
     cluster = recursion_trial.cluster_of(2)
     whole = recursion_trial.run(strategy, SIZE, STEPS, cluster=cluster, prepare=keep)
@@ -128,7 +128,7 @@ def test_the_learners_of_a_node_are_equal_after_a_restart_though_they_saved_at_d
             if state[0]["steps"]:
                 learner.load_state_dict(state[0])
                 one.load_state_dict(state[1])
-            learner.world.simulation.counters["batches"] = first * SIZE  # type: ignore[attr-defined]
+            learner.world.shared.counters["batches"] = first * SIZE  # type: ignore[attr-defined]
             learner.keeper = First(one, seen)
 
         cluster, kind = recursion_trial.cluster_of(2), optimizer.Momentum

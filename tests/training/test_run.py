@@ -15,7 +15,7 @@ from dasr.tasks.data import AlignedShards
 from dasr.training import plan, snapshots
 from dasr.training.heldout import HeldOut, evaluate
 from dasr.worlds.process.local_launch import run_processes
-from dasr.worlds.simulated import clusters
+from dasr.worlds.simulated import presets
 from tests.support import lives
 from tests.support.aligned_corpus import small_config
 
@@ -110,7 +110,7 @@ def test_a_simulated_run_of_the_corpus_ends_with_the_bits_of_the_real_one(
     budget = plan.budget(training, chunks, 12, 2)
     name, *option = strategy.split("-tau=")
     simulated = simulate(
-        name, 2, budget.steps, clusters.load("ideal"), options={"tau": int(option[0])} if option else {},
+        name, 2, budget.steps, presets.load("ideal"), options={"tau": int(option[0])} if option else {},
         local_batch=budget.local_batch, task=workload.task, schedule=workload.schedule, clip=workload.clip,
     )  # fmt: skip
     last = snapshots.read(lived / "undisturbed" / "runs" / f"{strategy}-L2-B12-S0", 3)

@@ -22,9 +22,8 @@ import yaml
 from pydantic import ConfigDict, Field, Strict, TypeAdapter, model_validator
 from pydantic.dataclasses import dataclass
 
-from dasr.errors import UserError, nearest
 from dasr.files import write_text
-from dasr.validation import read_yaml, validated
+from dasr.validation import validated
 
 CHECKED = ConfigDict(extra="forbid", allow_inf_nan=False)
 Real = Annotated[float, Strict()]
@@ -166,21 +165,6 @@ class Cluster:
     def nodes(self, learners: int) -> tuple[int, ...]:
         """The node of each of so many learners."""
         return tuple(rank // self.learners_per_node for rank in range(learners))
-
-
-def load(name_or_file: str | Path) -> Cluster:
-    """A preset by name, or a description in a YAML or JSON file. Raises UserError."""
-    from dasr.worlds.simulated.presets import PRESETS
-
-    if str(name_or_file) in PRESETS:
-        return PRESETS[str(name_or_file)]
-    path = Path(name_or_file)
-    if not path.is_file():
-        raise UserError(
-            f"no cluster '{name_or_file}'{nearest(str(name_or_file), PRESETS)} "
-            f"(presets: {', '.join(PRESETS)}; or a file)"
-        )
-    return from_dict(read_yaml(path), str(path))  # JSON is YAML
 
 
 def from_dict(given: Any, where: str = "description") -> Cluster:

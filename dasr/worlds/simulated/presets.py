@@ -1,12 +1,18 @@
-"""Clusters known by name. Compute times are those of the paper's 43M-parameter BLSTM (preset `swb2000`).
+"""Clusters known by name; `load` also reads a file that describes one.
 
-GPU compute, H100/H200: fitted to two measured points of the captured step, 256 chunks in 7.0 ms, 2,560 in 46
-ms. V100: the authors' 192 hours for 16 epochs of 33.9 M chunks on one GPU, hence 1.27 ms a chunk, all of it
-a sample's. Link rates are the nominal ones of each technology, less 8 % for headers; latencies are typical,
-not measured.
+Compute times are those of the paper's 43M-parameter BLSTM (preset `swb2000`). H100/H200: fitted to two
+measured points of the captured step, 256 chunks in 7.0 ms, 2,560 in 46 ms. V100: the authors' 192 hours for
+16 epochs of 33.9 M chunks on one GPU, hence 1.27 ms a chunk, all of it a sample's. Link rates are the nominal
+ones of each technology, less 8 % for headers; latencies are typical, not measured.
 """
 
-from dasr.worlds.simulated.clusters import Cluster, Compute, Link
+from __future__ import annotations
+
+from pathlib import Path
+
+from dasr.errors import UserError, nearest
+from dasr.validation import read_yaml
+from dasr.worlds.simulated.clusters import Cluster, Compute, Link, from_dict
 
 _H100 = Compute(fixed_s=0.0027, per_sample_s=1.69e-5, jitter=0.02)
 _V100 = Compute(per_sample_s=1.274e-3, jitter=0.02)
@@ -68,3 +74,16 @@ PRESETS: dict[str, Cluster] = {
         ),
     )
 }
+
+
+def load(name_or_file: str | Path) -> Cluster:
+    """A preset by name, or a description in a YAML or JSON file. Raises UserError."""
+    if str(name_or_file) in PRESETS:
+        return PRESETS[str(name_or_file)]
+    path = Path(name_or_file)
+    if not path.is_file():
+        raise UserError(
+            f"no cluster '{name_or_file}'{nearest(str(name_or_file), PRESETS)} "
+            f"(presets: {', '.join(PRESETS)}; or a file)"
+        )
+    return from_dict(read_yaml(path), str(path))  # JSON is YAML

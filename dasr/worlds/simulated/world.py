@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,9 +13,7 @@ from torch import Tensor
 from dasr.worlds.interface import GRADIENT_LOOP, Payload, Ready, RollCall, bytes_of
 from dasr.worlds.simulated.compute_time import ComputeTime
 from dasr.worlds.simulated.scheduler import Activity, Future, Scheduler, SimulationError
-
-if TYPE_CHECKING:
-    from dasr.worlds.simulated.simulation import Simulation
+from dasr.worlds.simulated.virtual_cluster import VirtualCluster
 
 TIME = ("time",)
 DRAG_STEP = 1e-3  # of a gradient: what traffic delayed it by is not looked at more closely
@@ -85,16 +83,16 @@ class SimulatedLock:
 class SimulatedWorld:
     """One learner's view of the simulation; see `dasr.worlds.interface.World`."""
 
-    def __init__(self, simulation: Simulation, rank: int, pace: ComputeTime) -> None:
+    def __init__(self, shared: VirtualCluster, rank: int, pace: ComputeTime) -> None:
         self.rank = rank
-        self.size = simulation.size
-        self.nodes: Sequence[int] = simulation.network.nodes
-        self.box = simulation.boxes[rank]
+        self.size = shared.size
+        self.nodes: Sequence[int] = shared.network.nodes
+        self.box = shared.boxes[rank]
         self.accounts = self.box.learner.accounts
-        self.simulation = simulation
+        self.shared = shared
         self.pace = pace
-        self._scheduler = simulation.scheduler
-        self._post = simulation.post
+        self._scheduler = shared.scheduler
+        self._post = shared.post
         self.computed_at = 0.0  # end of the last gradient
         self.waited_before = 0.0  # seconds that the gradient loop had waited when the last gradient began
 
@@ -131,7 +129,7 @@ class SimulatedWorld:
         future = Future(TIME)
         self.accounts.compute_seconds += end - start
         self.box.computes_until = end
-        if self.simulation.cluster.compute_slowdown > 1.0:
+        if self.shared.description.compute_slowdown > 1.0:
             scheduler.at(end, self._slowed, (future, self._carried(), self.pace.delay_factor()))
         else:
             scheduler.at(end, self._computed, future)
@@ -141,7 +139,7 @@ class SimulatedWorld:
         """A gradient is done, unless bytes that passed meanwhile held it up: then the rest is still to do."""
         future, carried_before, factor = what
         carried = self._carried()
-        left = factor * (carried - carried_before) * (1 - 1 / self.simulation.cluster.compute_slowdown)
+        left = factor * (carried - carried_before) * (1 - 1 / self.shared.description.compute_slowdown)
         if left <= DRAG_STEP * self.pace.seconds:
             self._computed(future)
         else:
@@ -150,7 +148,7 @@ class SimulatedWorld:
 
     def _carried(self) -> float:
         """Seconds that bytes have passed on this learner's link so far."""
-        return self.simulation.network.carried(self.rank, self._scheduler.now)
+        return self.shared.network.carried(self.rank, self._scheduler.now)
 
     def _computed(self, future: Future) -> None:
         self.computed_at = self._scheduler.now
@@ -168,10 +166,10 @@ class SimulatedWorld:
 
     def _captured(self, payload: Payload) -> tuple[Payload, int]:
         """The payload as it is now, and its size in bytes on the wire."""
-        simulation = self.simulation
+        shared = self.shared
         size = bytes_of(payload)
-        kept = payload if simulation.timing_only else tuple([part.clone() for part in payload])
-        return kept, size * simulation.bytes_scale
+        kept = payload if shared.timing_only else tuple([part.clone() for part in payload])
+        return kept, size * shared.bytes_scale
 
     def send(self, payload: Payload, to: int, tag: int = 0) -> Awaitable[None]:
         kept, size = self._captured(payload)
@@ -198,8 +196,8 @@ class SimulatedWorld:
     ) -> Awaitable[Tensor]:
         if out is not None:
             buffer = out.copy_(buffer)
-        size = buffer.nbytes * self.simulation.bytes_scale
-        return self.simulation.collectives.join(
+        size = buffer.nbytes * self.shared.bytes_scale
+        return self.shared.collectives.join(
             self.rank, "all_reduce", group, self._activity(), op, buffer, size
         )
 
@@ -208,9 +206,7 @@ class SimulatedWorld:
 
     def all_gather(self, payload: Payload, group: Sequence[int] | None = None) -> Awaitable[list[Payload]]:
         kept, size = self._captured(payload)
-        return self.simulation.collectives.join(
-            self.rank, "all_gather", group, self._activity(), "", kept, size
-        )
+        return self.shared.collectives.join(self.rank, "all_gather", group, self._activity(), "", kept, size)
 
     def sharded_update(self, vector: Tensor, target: Tensor, group: Sequence[int] | None = None) -> None:
         return None
@@ -231,13 +227,13 @@ class SimulatedWorld:
         return SimulatedLock(self._scheduler)
 
     def count(self, name: str, amount: int) -> Awaitable[int]:
-        counters = self.simulation.counters
+        counters = self.shared.counters
         before = counters.get(name, 0)
         counters[name] = before + amount
         future = Future(("store",))
-        seconds, now = self.simulation.store_s, self._scheduler.now
-        if self.simulation.store_busy_s is not None and self.simulation.network.busy(self.rank, now):
-            seconds = self.simulation.store_busy_s
+        seconds, now = self.shared.store_s, self._scheduler.now
+        if self.shared.store_busy_s is not None and self.shared.network.busy(self.rank, now):
+            seconds = self.shared.store_busy_s
         if seconds:
             self._scheduler.at(now + seconds, _Deliver(self._scheduler, before), future)
         else:
@@ -245,7 +241,7 @@ class SimulatedWorld:
         return future
 
     def roll_call(self, yes: bool, *values: float) -> Awaitable[RollCall]:
-        return self.simulation.collectives.roll_call(self.rank, yes, values)
+        return self.shared.collectives.roll_call(self.rank, yes, values)
 
 
 class _Deliver:

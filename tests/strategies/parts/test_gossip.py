@@ -11,7 +11,7 @@ import torch
 from dasr.strategies.parts.gossip import Gossip, PublicCopy
 from dasr.strategies.parts.topology import Mixing
 from dasr.worlds.interface import World
-from dasr.worlds.simulated import clusters
+from dasr.worlds.simulated import presets
 from dasr.worlds.simulated.simulation import Simulation
 from tests.support import mixing_oracles
 
@@ -26,7 +26,7 @@ def mixed(kind: str, round_: int, start: np.ndarray) -> np.ndarray:
             weights = weights + coefficient * vector
         return weights.numpy()
 
-    return np.stack(Simulation(clusters.load("ideal"), SIZE).run(life))
+    return np.stack(Simulation(presets.load("ideal"), SIZE).run(life))
 
 
 @pytest.mark.parametrize("kind", ["ring", "random-ring", "uniform"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dasr.errors import UserError
-from dasr.worlds.simulated import clusters
+from dasr.worlds.simulated import clusters, presets
 from dasr.worlds.simulated.presets import PRESETS
 
 
@@ -15,7 +15,7 @@ from dasr.worlds.simulated.presets import PRESETS
 def test_every_preset_survives_a_file(tmp_path: Path, ending: str) -> None:
     for name, cluster in PRESETS.items():
         clusters.save(cluster, tmp_path / f"{name}.{ending}")
-        assert clusters.load(tmp_path / f"{name}.{ending}") == cluster
+        assert presets.load(tmp_path / f"{name}.{ending}") == cluster
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,9 @@ def test_every_preset_survives_a_file(tmp_path: Path, ending: str) -> None:
 def test_a_mistake_in_a_description_is_named(tmp_path: Path, text: str, complaint: str) -> None:
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(UserError, match=complaint):
-        clusters.load(tmp_path / "c.yaml")
+        presets.load(tmp_path / "c.yaml")
 
 
 def test_an_unknown_preset_names_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean 'ethernet-10g'"):
-        clusters.load("ethernet-10")
+        presets.load("ethernet-10")
