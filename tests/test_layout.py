@@ -48,13 +48,16 @@ ELSEWHERE = {
     "worlds/simulated/compute_time.py": "worlds/simulated/test_simulation.py",
     "worlds/simulated/messages.py": "worlds/simulated/test_simulation.py",
     "worlds/simulated/presets.py": "worlds/simulated/test_clusters.py",
+    "worlds/simulated/virtual_cluster.py": "worlds/simulated/test_faults.py",
     "worlds/simulated/scheduler.py": "worlds/simulated/test_faults.py",
     "worlds/simulated/world.py": "worlds/simulated/test_simulation.py",
     # needs a GPU, or memory that plays one
     "cuda/*.py": "tasks/test_captured_task.py",
     "models/fast_blstm.py": "models/test_fast_recurrence.py",
     "worlds/peer_memory/exchange.py": "worlds/peer_memory/test_region.py",
-    "worlds/peer_memory/peers.py": "worlds/peer_memory/test_region.py",
+    "worlds/peer_memory/all_reduce.py": "worlds/peer_memory/test_region.py",
+    "worlds/peer_memory/memory.py": "worlds/peer_memory/test_region.py",
+    "worlds/process/peers.py": "worlds/peer_memory/test_sharded_update.py",
     "worlds/peer_memory/symmetric.py": "worlds/peer_memory/test_region.py",
     # the aligner's parts, in an alignment of real speech
     "hmm/arpa.py": "hmm/test_ngram.py",

@@ -72,6 +72,10 @@ class Accounts:
     mixes: int = 0  # rounds of gossip
     staleness: dict[int, int] = field(default_factory=dict)  # staleness -> number of applied gradients
 
+    def sent(self, size: float, messages: int) -> None:
+        self.bytes_sent += round(size)
+        self.messages += messages
+
 
 @dataclass(frozen=True)
 class RollCall:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from dasr.cuda.streams import StreamMemoryOp
-from dasr.worlds.peer_memory.region import PeerMemory
+from dasr.worlds.peer_memory.memory import PeerMemory
+from dasr.worlds.peer_memory.region import PeerRegion
 from dasr.worlds.peer_memory.signals import Signals
 
 TIMEOUT_S = 20.0
@@ -73,7 +74,7 @@ def together(ranks: Sequence[int], life: Callable[[PeerMemory, int], Any]) -> li
         rank = ranks[place]
         allocate = host.allocator(place)
         signals = Signals(allocate, len(ranks), place, host.submit_stream_ops)
-        memory = PeerMemory(allocate, ranks, rank, signals)
+        memory = PeerMemory(PeerRegion(allocate, ranks, rank, signals))
         results[place] = life(memory, rank)
 
     threads = [threading.Thread(target=live, args=(place,)) for place in range(len(ranks))]

@@ -16,7 +16,7 @@ from dasr.learner import optimizer
 from dasr.learner.learner import Budget, Learner
 from dasr.strategies import registry
 from dasr.strategies.base import Strategy
-from dasr.strategies.parts.linear_combination import LinearCombination
+from dasr.strategies.linear_combination import LinearCombination
 from dasr.worlds.interface import Ready, World
 from dasr.worlds.simulated.clusters import Cluster, Compute
 from dasr.worlds.simulated.simulation import Simulation

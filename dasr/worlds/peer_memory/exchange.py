@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from dasr.cuda.streams import record_event, wait_for
 from dasr.worlds.interface import Payload, Ready
+from dasr.worlds.peer_memory.region import PeerRegion
 from dasr.worlds.peer_memory.signals import EXCHANGE
-
-if TYPE_CHECKING:
-    from dasr.worlds.peer_memory.region import PeerMemory
 
 ALIGNED = 16  # bytes: where parts begin
 START_AFTER_ONE_IN = 3  # exchanges begin when one in so many of a gradient's parts, its first, are under way
@@ -36,8 +33,8 @@ class ExchangeBuffers:
     One exchange with a partner is under way at a time. A partner that has started an exchange has read what
     came in the exchange before it, so that the second-next exchange may reuse that buffer."""
 
-    def __init__(self, memory: PeerMemory):
-        self.memory = memory
+    def __init__(self, region: PeerRegion):
+        self.region = region
         self._turns: dict[int, int] = {}  # exchanges with each partner
         self._under_way: set[int] = set()  # partners
         self._waiting: list[_Exchange] = []  # those that have not been started
@@ -47,12 +44,12 @@ class ExchangeBuffers:
     def can_exchange(self, payload: Payload, peer: int, activity: str) -> bool:
         """Whether that activity can put the payload into the partner's buffer. Both ends come to the same
         answer."""
-        memory = self.memory
-        if peer not in memory.ranks or peer in memory.replaced or not all(part.is_cuda for part in payload):
+        region = self.region
+        if peer not in region.ranks or peer in region.replaced or not all(part.is_cuda for part in payload):
             return False
         if peer in self._under_way:
             return False
-        return self._claimed_by in (None, activity) and _size(payload) <= memory.window_bytes
+        return self._claimed_by in (None, activity) and _size(payload) <= region.window_bytes
 
     def claim_for(self, activity: str) -> None:
         """From the first exchange on, the buffers belong to the activity that made it."""
@@ -61,7 +58,7 @@ class ExchangeBuffers:
     def exchange(self, payload: Payload, peer: int) -> Callable[[], Payload]:
         """Start, see begin(). Returns a function that makes the stream, not the thread, wait, and returns the
         partner's payload."""
-        coming = _Exchange(payload, peer, self.memory.ranks.index(peer), self._turn(peer))
+        coming = _Exchange(payload, peer, self.region.ranks.index(peer), self._turn(peer))
         self._waiting.append(coming)
         self._under_way.add(peer)
 
@@ -80,7 +77,7 @@ class ExchangeBuffers:
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
-        beside, signals = self.memory.side_stream, self.memory.signals
+        beside, signals = self.region.side_stream, self.region.signals
         first = waiting[0].payload[0]
         with beside("exchange", first.device):
             for each in waiting:
@@ -121,21 +118,21 @@ class ExchangeBuffers:
         return turn
 
     def _put(self, payload: Payload, peer: int, turn: int) -> None:
-        there = self._views(payload, self.memory.ranks.index(peer), self.memory.rank, turn)
+        there = self._views(payload, self.region.ranks.index(peer), self.region.rank, turn)
         for target, part in zip(there, payload, strict=True):
             target.copy_(part, non_blocking=True)
 
     def window(self, like: Payload, peer: int, turn: int) -> Payload:
         """The partner's payload in that buffer. It may be overwritten once this learner starts its next
         exchange with that partner."""
-        return tuple(self._views(like, self.memory.ranks.index(self.memory.rank), peer, turn))
+        return tuple(self._views(like, self.region.ranks.index(self.region.rank), peer, turn))
 
     def _views(self, like: Payload, place: int, source: int, turn: int) -> list[Tensor]:
         """The parts of a payload from `source` in a window on the learner at `place`."""
-        memory = self.memory
-        begin, views = (3 * memory.ranks.index(source) + 1 + turn) * memory.window_bytes, []
+        region = self.region
+        begin, views = (3 * region.ranks.index(source) + 1 + turn) * region.window_bytes, []
         for part in like:
-            views.append(memory.at(place, begin, part))
+            views.append(region.at(place, begin, part))
             begin += _aligned(part.nbytes)
         return views
 

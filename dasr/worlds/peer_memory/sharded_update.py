@@ -16,16 +16,14 @@ import itertools
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
 from dasr.cuda.streams import record_event, wait_for
 from dasr.worlds.interface import ApplyPart
+from dasr.worlds.peer_memory.region import PeerRegion, cut_into
 from dasr.worlds.peer_memory.signals import GRADIENTS, RESULTS
-
-if TYPE_CHECKING:
-    from dasr.worlds.peer_memory.region import PeerMemory
 
 Part = tuple[int, int]  # of the vectors: begin, end
 Copies = list[tuple[Tensor, Tensor]]  # (from, to)
@@ -45,9 +43,9 @@ class Shard:
 class PeerShardedUpdate:
     """Updates of `target`; `vector`: the gradient that each learner has."""
 
-    def __init__(self, memory: PeerMemory, vector: Tensor, target: Tensor, members: tuple[int, ...]):
-        self.memory, self.vector, self.target, self.members = memory, vector, target, members
-        self.others = [memory.ranks.index(rank) for rank in members if rank != memory.rank]
+    def __init__(self, region: PeerRegion, vector: Tensor, target: Tensor, members: tuple[int, ...]):
+        self.region, self.vector, self.target, self.members = region, vector, target, members
+        self.others = [region.ranks.index(rank) for rank in members if rank != region.rank]
         self._shards: dict[tuple[Part, ...], Shard] = {}
         self._parts: list[Part] = []  # sent since the last update
         self._cut_together: dict[Part, tuple[Part, ...]] = {}  # as the last update's were: all know them
@@ -60,7 +58,7 @@ class PeerShardedUpdate:
         shard = self._shard(self._cut_together.get(here, (here,)))
         leaving, last = shard.leaving[here], here == shard.parts[-1]
         if leaving or last:
-            with self.memory.side_stream("scatter", self.vector.device):
+            with self.region.side_stream("scatter", self.vector.device):
                 _copy(leaving)
                 if last:
                     self._sent.append((shard, record_event(self.vector)))
@@ -71,17 +69,17 @@ class PeerShardedUpdate:
         parts but the last; the last), each with a function that makes the stream, not the thread, wait until
         all learners have updated the target there. Raises RuntimeError where the parts differ from those of
         the last update."""
-        memory, sent, last = self.memory, self._sent, self._sent[-1][0]
+        region, sent, last = self.region, self._sent, self._sent[-1][0]
         if sum(len(shard.parts) for shard, _ in sent) != len(self._parts):
             raise RuntimeError(f"the gradient came in other parts than before: {self._parts}")
         earlier = [shard for shard, _ in sent[:-1]]
         done: list[tuple[slice, Callable[[], None]]] = []
-        with memory.side_stream("gather", self.vector.device, after=False), applying as apply_part:
+        with region.side_stream("gather", self.vector.device, after=False), applying as apply_part:
             for shard, all_sent in sent:
                 if shard is last and earlier:
                     done.append(self._all_updated(earlier))
                 wait_for(all_sent)
-                memory.signals.meet(self.others, GRADIENTS)
+                region.signals.meet(self.others, GRADIENTS)
                 apply_part(shard.where, shard.gradients)
                 _copy(shard.returning)
             done.append(self._all_updated([last]))
@@ -93,7 +91,7 @@ class PeerShardedUpdate:
     def _all_updated(self, shards: list[Shard]) -> tuple[slice, Callable[[], None]]:
         """Wait for all learners' updates of these shards. Gives their parts, which lie side by side, as one
         slice, and what makes another stream wait for the same."""
-        self.memory.signals.meet(self.others, RESULTS)
+        self.region.signals.meet(self.others, RESULTS)
         event = record_event(self.vector)
         return slice(*_around([part for shard in shards for part in shard.parts])), lambda: wait_for(event)
 
@@ -103,27 +101,27 @@ class PeerShardedUpdate:
         return self._shards[parts]
 
     def _new_shard(self, parts: tuple[Part, ...]) -> Shard:
-        memory, own = self.memory, self.memory.ranks.index(self.memory.rank)
+        region, own = self.region, self.region.ranks.index(self.region.rank)
         begin, end = _around(parts)
         cuts = cut_into(end - begin, len(self.members))
         shards = {
             rank: slice(begin + cut.start, begin + cut.stop)
             for rank, cut in zip(self.members, cuts, strict=True)
         }
-        mine, targets = shards[memory.rank], memory.everyone(self.target)
+        mine, targets = shards[region.rank], region.everyone(self.target)
         leaving: dict[Part, Copies] = {part: [] for part in parts}
         gradients, returning = [], []
         for rank, shard in shards.items():
-            place = memory.ranks.index(rank)
-            if rank == memory.rank:
+            place = region.ranks.index(rank)
+            if rank == region.rank:
                 gradients.append(self.vector[mine])
                 continue
-            gradients.append(memory.staged(own, place, mine.start, self.vector[mine]))
+            gradients.append(region.staged(own, place, mine.start, self.vector[mine]))
             for part in parts:
                 piece = slice(max(part[0], shard.start), min(part[1], shard.stop))
                 if piece.start < piece.stop:
                     source = self.vector[piece]
-                    leaving[part].append((source, memory.staged(place, own, piece.start, source)))
+                    leaving[part].append((source, region.staged(place, own, piece.start, source)))
             returning.append((self.target[mine], targets[place][mine]))
         return Shard(parts, mine, gradients, leaving, returning)
 
@@ -150,9 +148,3 @@ def by_twos(parts: tuple[Part, ...]) -> dict[Part, tuple[Part, ...]]:
         else:
             together |= {one: (one, two), two: (one, two)}
     return together
-
-
-def cut_into(length: int, count: int) -> list[slice]:
-    """`length` numbers in `count` parts that begin at multiples of 64."""
-    each = -(-length // count // 64) * 64 if length > 64 * count else -(-length // count)
-    return [slice(min(length, i * each), min(length, (i + 1) * each)) for i in range(count)]

@@ -31,9 +31,9 @@ from dasr.worlds.interface import (
     ShardedUpdate,
     bytes_of,
 )
-from dasr.worlds.peer_memory import peers
-from dasr.worlds.peer_memory.region import PeerMemory
-from dasr.worlds.process import wire
+from dasr.worlds.peer_memory.exchange import ExchangeBuffers
+from dasr.worlds.peer_memory.memory import PeerMemory
+from dasr.worlds.process import peers, wire
 from dasr.worlds.process.activities import (
     Activities,
     BlockingAwaitable,
@@ -130,7 +130,7 @@ class ProcessWorld:
         return BlockingAwaitable(self.activities, no_op, waits=False)
 
     def send(self, payload: Payload, to: int, tag: int = 0) -> Awaitable[None]:
-        self._account(bytes_of(payload), 1)
+        self.accounts.sent(bytes_of(payload), 1)
         try:
             self.transport.send(to, tag, payload)
         except BaseException as error:
@@ -159,10 +159,12 @@ class ProcessWorld:
     def exchange(self, payload: Payload, peer: int, tag: int = 0) -> Awaitable[Payload]:
         if self.peers is not None and self.peers.buffers.can_exchange(payload, peer, self.activities.name):
             self.peers.buffers.claim_for(self.activities.name)
-            self._account(bytes_of(payload), 1)
-            return peers.exchange(
-                self, self.peers, payload, peer, tag, in_gradient_loop=self.activities.name == GRADIENT_LOOP
-            )
+            self.accounts.sent(bytes_of(payload), 1)
+            if (
+                self.activities.name == GRADIENT_LOOP
+            ):  # its stream waits for the partner's, its thread for nothing
+                return BlockingAwaitable(self.activities, self.peers.buffers.exchange(payload, peer))
+            return self._push(self.peers.buffers, payload, peer, tag)
         if self._on_device(payload):
             gathered = self._gather(payload, (min(self.rank, peer), max(self.rank, peer)))
             return BlockingAwaitable(self.activities, lambda: gathered()[peer > self.rank])
@@ -176,11 +178,27 @@ class ProcessWorld:
 
         return BlockingAwaitable(self.activities, finish, waits=False)  # the two count their own waiting
 
+    def _push(self, buffers: ExchangeBuffers, payload: Payload, peer: int, tag: int) -> Awaitable[Payload]:
+        """Copy into the partner's buffer, and say so in a message once the payload is there: an activity
+        beside the gradient loop can then go on without a lost partner."""
+        try:
+            turn = torch.tensor([buffers.push(payload, peer)], dtype=torch.uint8)
+            self.transport.send(peer, tag, (turn,))
+        except BaseException as error:
+            return BlockingAwaitable(self.activities, failing(error))
+        told = self.receive(peer, tag)
+
+        def received() -> Payload:
+            (turn,) = run_now(told)
+            return buffers.window(payload, peer, int(turn))
+
+        return BlockingAwaitable(self.activities, received, waits=False)  # `told` counts it
+
     def symmetric_like(self, like: Tensor) -> Tensor:
         if like.is_cuda and not self._met_peers:
             self._met_peers = True
-            self.peers = peers.meet(self)
-        return torch.zeros_like(like) if self.peers is None else self.peers.symmetric_like(like)
+            self.peers = peers.meet(self.transport, self.store_client, self.nodes, self.device)
+        return torch.zeros_like(like) if self.peers is None else self.peers.region.symmetric_like(like)
 
     def _until(self, look: Callable[[], T | None]) -> T:
         """What `look` finds in the inbox, as soon as it is there."""
@@ -196,7 +214,7 @@ class ProcessWorld:
             raise ValueError(f"all_reduce knows 'mean' and 'sum', not '{op}'")
         members = self._everyone if group is None else tuple(group)
         size = 2 * (len(members) - 1) * buffer.numel() * buffer.element_size() / len(members)
-        self._account(size, 2 * (len(members) - 1))
+        self.accounts.sent(size, 2 * (len(members) - 1))
         over_nccl, target = self._on_device((buffer,)), buffer if out is None else out
         if over_nccl and self.peers is not None and self.peers.can_reduce(target, members):
             return BlockingAwaitable(self.activities, self.peers.all_reduce(buffer, members, op, out))
@@ -214,7 +232,13 @@ class ProcessWorld:
     def sharded_update(
         self, vector: Tensor, target: Tensor, group: Sequence[int] | None = None
     ) -> ShardedUpdate | None:
-        return peers.sharded_update(self, vector, target, self._everyone if group is None else tuple(group))
+        if self.peers is None:
+            return None
+        members = self._everyone if group is None else tuple(group)
+        update = self.peers.sharded_update(vector, target, members)
+        return (
+            None if update is None else peers.AccountedShardedUpdate(self.activities, self.accounts, update)
+        )
 
     def all_gather(self, payload: Payload, group: Sequence[int] | None = None) -> Awaitable[list[Payload]]:
         members = self._everyone if group is None else tuple(group)
@@ -228,12 +252,8 @@ class ProcessWorld:
         return self.activities.name == GRADIENT_LOOP and all(part.is_cuda for part in payload)
 
     def _gather(self, payload: Payload, members: tuple[int, ...]) -> Callable[[], list[Payload]]:
-        self._account((len(members) - 1) * bytes_of(payload), len(members) - 1)
+        self.accounts.sent((len(members) - 1) * bytes_of(payload), len(members) - 1)
         return self.collectives.gather(payload, members, self.activities.name, self._on_device(payload))
-
-    def _account(self, size: float, messages: int) -> None:
-        self.accounts.bytes_sent += round(size)
-        self.accounts.messages += messages
 
     def spawn(self, activity: Coroutine[Any, Any, None], name: str) -> Awaitable[None]:
         return self.activities.spawn(activity, name)
@@ -256,5 +276,5 @@ class ProcessWorld:
 
     def _seen(self, call: RollCall) -> RollCall:
         if self.peers is not None:
-            self.peers.note_replacements(call)
+            self.peers.region.note_replacements(call)
         return call

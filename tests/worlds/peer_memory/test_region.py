@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from dasr.worlds.peer_memory.exchange import START_AFTER_ONE_IN
-from dasr.worlds.peer_memory.region import PeerMemory
+from dasr.worlds.peer_memory.memory import PeerMemory
+from dasr.worlds.peer_memory.region import PeerRegion
 from tests.support.played_memory import numbers, together
 
 
@@ -24,7 +25,7 @@ def test_slices_of_a_shared_vector_are_reduced_to_the_same_bits_everywhere(
     ranks = [4 + 2 * i for i in range(learners)]  # of a host that is not the first
 
     def life(memory: PeerMemory, rank: int) -> Tensor:
-        vector = memory.symmetric_like(torch.empty(length))
+        vector = memory.region.symmetric_like(torch.empty(length))
         assert vector.eq(0).all()
         for turn in range(3):
             vector.copy_(numbers(rank, length, turn))
@@ -47,8 +48,8 @@ def test_a_mean_can_go_into_another_vector_and_over_a_part_of_the_host() -> None
     ranks = (0, 1, 2, 3)
 
     def life(memory: PeerMemory, rank: int) -> tuple[Tensor, Tensor]:
-        memory.symmetric_like(torch.empty(77))
-        out = memory.symmetric_like(torch.empty(77))
+        memory.region.symmetric_like(torch.empty(77))
+        out = memory.region.symmetric_like(torch.empty(77))
         own, pair = numbers(rank, 77), (0, 2) if rank % 2 == 0 else (1, 3)
         assert not memory.can_reduce(own, pair)
         assert not memory.can_reduce(out, (0, 9))
@@ -62,7 +63,7 @@ def test_a_mean_can_go_into_another_vector_and_over_a_part_of_the_host() -> None
 
 def test_messages_of_a_ring_cross_round_after_round(learners: int = 3) -> None:
     def life(memory: PeerMemory, rank: int) -> list[float]:
-        memory.symmetric_like(torch.empty(50))
+        memory.region.symmetric_like(torch.empty(50))
         seen = []
         for turn in range(5):
             peers = [(rank - 1) % learners, (rank + 1) % learners]
@@ -82,7 +83,7 @@ def test_exchanges_begin_when_one_is_awaited_or_in_the_midst_of_a_gradient(parts
     """With both partners at a time; what is sent is what was there then. Learners come late in turn."""
 
     def life(memory: PeerMemory, rank: int) -> list[list[Tensor]]:
-        memory.symmetric_like(torch.empty(40))
+        memory.region.symmetric_like(torch.empty(40))
         seen, told = [], list[int]()
         peers = [(rank + 1) % 3, (rank + 2) % 3]
         for turn in range(6):
@@ -112,8 +113,8 @@ def test_one_exchange_with_a_partner_is_under_way_at_a_time(monkeypatch: pytest.
     """A second one goes another way, as both ends know."""
     monkeypatch.setattr(Tensor, "is_cuda", property(lambda tensor: True))
     nowhere: Any = None
-    memory = PeerMemory(nowhere, (0, 1, 2), 0, nowhere)
-    memory.window_bytes = 400
+    memory = PeerMemory(PeerRegion(nowhere, (0, 1, 2), 0, nowhere))
+    memory.region.window_bytes = 400
     payload = (torch.empty(100),)
     buffers = memory.buffers
     assert buffers.can_exchange(payload, 1, "main")
@@ -126,8 +127,8 @@ def test_buffers_belong_to_the_first_activity_that_exchanges_and_asking_claims_n
 ) -> None:
     monkeypatch.setattr(Tensor, "is_cuda", property(lambda tensor: True))
     nowhere: Any = None
-    memory = PeerMemory(nowhere, (0, 1), 0, nowhere)
-    memory.window_bytes = 400
+    memory = PeerMemory(PeerRegion(nowhere, (0, 1), 0, nowhere))
+    memory.region.window_bytes = 400
     buffers, payload = memory.buffers, (torch.empty(100),)
     assert buffers.can_exchange(payload, 1, "mixing") and buffers.can_exchange(payload, 1, "main")
     buffers.claim_for("mixing")

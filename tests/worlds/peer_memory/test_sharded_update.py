@@ -19,7 +19,7 @@ from dasr.strategies import registry
 from dasr.strategies.h_ad import HAdPsgd
 from dasr.strategies.sc_allreduce import ScAllReduce
 from dasr.tasks.task import Quadratic
-from dasr.worlds.peer_memory.region import PeerMemory
+from dasr.worlds.peer_memory.memory import PeerMemory
 from dasr.worlds.peer_memory.sharded_update import by_twos
 from dasr.worlds.process.world import ProcessWorld, connect
 from tests.support.played_memory import numbers, together
@@ -32,7 +32,7 @@ def test_each_updates_one_shard_of_every_part_once_all_have_sent_it(learners: in
     parts = [slice(700, 1003), slice(70, 700), slice(0, 70)]
 
     def life(memory: PeerMemory, rank: int) -> list[tuple[slice, Tensor]]:
-        gradient, weights = memory.symmetric_like(torch.empty(1003)), memory.symmetric_like(torch.empty(1003))
+        gradient, weights = (memory.region.symmetric_like(torch.empty(1003)) for _ in range(2))
         seen, made = list[tuple[slice, Tensor]](), list[slice]()
         assert memory.sharded_update(torch.empty(1003), weights, tuple(ranks)) is None  # not shared
         assert memory.sharded_update(gradient, weights, (*ranks, 99)) is None  # of another host
@@ -83,7 +83,7 @@ def test_parts_are_cut_up_by_twos_that_lie_side_by_side_and_the_last_one_by_itse
 
 def test_a_gradient_that_comes_in_other_parts_than_before_is_an_error() -> None:
     def life(memory: PeerMemory, rank: int) -> None:
-        gradient, weights = memory.symmetric_like(torch.empty(300)), memory.symmetric_like(torch.empty(300))
+        gradient, weights = (memory.region.symmetric_like(torch.empty(300)) for _ in range(2))
         shares = memory.sharded_update(gradient, weights, (0, 1))
         assert shares is not None
         making = contextlib.nullcontext(lambda where, everyone: everyone[0])
@@ -125,7 +125,7 @@ def test_learners_that_update_in_shares_take_the_steps_of_those_that_reduce(
         assert (strategy.mean.target is learner.weights) == (not options)
         world.run(strategy.run())
         world.close()
-        assert memory is None or (memory._sharded_updates and not memory._plans)
+        assert memory is None or (memory._sharded_updates and not memory.reductions._plans)
         return learner.weights
 
     shared = together((0, 1, 2), lambda memory, rank: life(memory, rank, "shares"))
@@ -154,7 +154,8 @@ def test_blocks_that_end_while_a_gradient_is_computed_give_the_models_of_those_t
         strategy = registry.make(name, learner, tau=tau)
         world.run(strategy.run())
         world.close()
-        assert memory is None or 2 <= len(memory._plans) <= 4  # of up to seven blocks: from the same vectors
+        # Of up to seven blocks: from the same vectors.
+        assert memory is None or 2 <= len(memory.reductions._plans) <= 4
         return learner.weights
 
     parts = together((0, 1, 2), lambda memory, rank: life(memory, rank, "parts"))

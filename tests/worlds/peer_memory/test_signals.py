@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dasr.cuda.streams import StreamMemoryOp
 from dasr.worlds.peer_memory import signals
-from dasr.worlds.peer_memory.region import PeerMemory
+from dasr.worlds.peer_memory.memory import PeerMemory
 from dasr.worlds.peer_memory.signals import EXCHANGE, MEETING, Signals
 from tests.support.played_memory import Host, together
 
@@ -20,19 +20,19 @@ def test_a_wait_is_for_one_signal_of_its_channel_and_a_put_waits_for_nothing() -
     """The first of two learners puts ten before the second has waited for one, and that one knows which."""
 
     def life(memory: PeerMemory, rank: int) -> list[float]:
-        shared, other = memory.symmetric_like(torch.empty(10)), 1 - rank
-        everyone = memory.everyone(shared)
+        shared, other = memory.region.symmetric_like(torch.empty(10)), 1 - rank
+        everyone = memory.region.everyone(shared)
         if rank == 0:
             for turn in range(10):
                 everyone[1][turn] = 1.0 + turn
-                memory.signals.put([other], EXCHANGE)
-            memory.signals.wait([other], MEETING)
+                memory.region.signals.put([other], EXCHANGE)
+            memory.region.signals.wait([other], MEETING)
             return []
         seen = []
         for turn in range(10):
-            memory.signals.wait([other], EXCHANGE)
+            memory.region.signals.wait([other], EXCHANGE)
             seen.append(float(shared[turn]))
-        memory.signals.put([other], MEETING)
+        memory.region.signals.put([other], MEETING)
         return seen
 
     assert together(range(2), life)[1] == [1.0 + turn for turn in range(10)]
