@@ -22,7 +22,7 @@ from dasr.learner.losses import Losses
 from dasr.learner.optimizer import Optimizer
 from dasr.learner.weights import Weights
 from dasr.strategies.learner import BUCKET_MB, OnBucket, OnPart
-from dasr.strategies.parts.linear_combination import LinearCombination
+from dasr.strategies.linear_combination import LinearCombination
 from dasr.tasks.task import CopiesWeights, Task
 from dasr.worlds.interface import ALL, ApplyPart, Ready, World
 

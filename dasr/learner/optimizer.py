@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dasr.cuda.linear_combination import combine_
 from dasr.errors import UserError, nearest
-from dasr.strategies.parts.linear_combination import LinearCombination
+from dasr.strategies.linear_combination import LinearCombination
 
 
 class Optimizer:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dasr.cuda.linear_combination import combine_
 from dasr.cuda.streams import StreamOrder, current
-from dasr.strategies.parts.linear_combination import LinearCombination
+from dasr.strategies.linear_combination import LinearCombination
 
 
 class Weights:

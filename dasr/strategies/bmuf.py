@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
-from dasr.strategies.parts.linear_combination import v
+from dasr.strategies.linear_combination import v
 from dasr.strategies.parts.means import ModelMean
 from dasr.strategies.parts.options import Positive
 

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from dasr.strategies.learner import Learner
-from dasr.strategies.parts.linear_combination import LinearCombination
+from dasr.strategies.linear_combination import LinearCombination
 from dasr.strategies.parts.means import ModelMean
 from dasr.strategies.parts.options import Order, Positive
 from dasr.strategies.sd import SdPsgd

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from dasr.strategies.parts.linear_combination import LinearCombination
+from dasr.strategies.linear_combination import LinearCombination
 from dasr.worlds.interface import ALL, World
 
 BUCKET_MB = 4.0  # a part of a gradient that is worth a message of its own

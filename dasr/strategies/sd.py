@@ -15,8 +15,8 @@ from torch import Tensor
 
 from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
+from dasr.strategies.linear_combination import LinearCombination
 from dasr.strategies.parts.gossip import Gossip
-from dasr.strategies.parts.linear_combination import LinearCombination
 from dasr.strategies.parts.options import Order
 from dasr.strategies.parts.topology import Mixing
 

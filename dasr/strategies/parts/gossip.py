@@ -15,9 +15,9 @@ from typing import Any
 
 from torch import Tensor
 
+from dasr.strategies.linear_combination import LinearCombination
 from dasr.strategies.parts.awaitables import LazyAwaitable
 from dasr.strategies.parts.codecs import Encoded, codec
-from dasr.strategies.parts.linear_combination import LinearCombination
 from dasr.strategies.parts.topology import Members, Mixing
 from dasr.worlds.interface import Payload, PeerLost, World
 

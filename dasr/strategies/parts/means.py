@@ -12,9 +12,9 @@ from torch import Tensor
 
 from dasr.strategies.internals import internals
 from dasr.strategies.learner import Learner
+from dasr.strategies.linear_combination import LinearCombination
 from dasr.strategies.parts.awaitables import LazyAwaitable
 from dasr.strategies.parts.codecs import Cast, Encoded, PowerSGD, codec
-from dasr.strategies.parts.linear_combination import LinearCombination
 from dasr.worlds.interface import ALL, Payload, World
 
 

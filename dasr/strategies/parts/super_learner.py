@@ -20,9 +20,9 @@ from torch import Tensor
 from dasr.cuda.linear_combination import combine_
 from dasr.strategies.internals import internals
 from dasr.strategies.learner import BUCKET_MB, Learner, OnBucket, OnPart
+from dasr.strategies.linear_combination import LinearCombination
 from dasr.strategies.parts.awaitables import Completed
 from dasr.strategies.parts.gradient_mean import Contribution, GradientMean
-from dasr.strategies.parts.linear_combination import LinearCombination
 from dasr.strategies.parts.rounds import Rounds
 from dasr.worlds.interface import ALL, PeerLost
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dasr.strategies.parts.linear_combination import v
+from dasr.strategies.linear_combination import v
 
 X, Y, Z = torch.randn(3, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
