@@ -11,7 +11,7 @@ import click
 
 from dasr import config as configuration
 from dasr.errors import UserError
-from dasr.results.layout import Layout
+from dasr.results.layout import MODEL, Layout
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +70,7 @@ def train(
 
     Ctrl-C and SIGTERM let the job save and end it. After SIGKILL the job goes on, and the same command
     finds it."""
+    from dasr.launch import identity
     from dasr.launch.failures import FaultPolicy
     from dasr.launch.resources import Resources
     from dasr.strategies import registry
@@ -87,19 +88,31 @@ def train(
     )
     command = ("-m", "dasr", "learner", run, "--config", str(Path(config_path).resolve()))
     folder = Layout(Path(config.results).resolve()).run(run)
-    model = folder / "model.safetensors"
-    if model.exists():
+    layout = resources.layout(wanted.learners)
+    device = "cuda" if resources.gpus(layout) else "cpu"
+    own = identity.of_run(config, wanted, identity.computed_by(device, resources.cpus(layout)))
+    if identity.is_finished(folder, own):
+        model = folder / MODEL
         click.echo(f"run {run} is finished: {model} (remove {folder} to train it again)", err=True)
         return
-    dispatch(run, folder, wanted.learners, command, resources, policy)
-    if not model.exists():
+    dispatch(run, folder, wanted.learners, command, resources, policy, own)
+    if not (folder / MODEL).exists():
         raise UserError(f"run {run} ended without a model in {folder}: see {folder}/logs/0.log")
 
 
 def dispatch(
-    run: str, folder: Path, learners: int, command: tuple[str, ...], resources: Any, policy: Any
+    run: str,
+    folder: Path,
+    learners: int,
+    command: tuple[str, ...],
+    resources: Any,
+    policy: Any,
+    own: dict[str, Any],
 ) -> None:
-    """Run Python with `command` as `learners` learners of one job, to its end. Raises UserError."""
+    """Run Python with `command` as `learners` learners of one job, to its end; `own`: the run's identity.
+
+    Raises UserError."""
+    from dasr.launch import identity
     from dasr.launch.dispatcher import CancelRequest, Dispatcher, find_again
     from dasr.launch.environment import check_interface
     from dasr.launch.job_record import JobRecord
@@ -117,8 +130,10 @@ def dispatch(
     with exclusive_lock(folder / "lock", "this run is already being dispatched", remedy):
         if found := find_again(folder, name, cancel):
             record, job = found
+            identity.check_job(folder, own, f"wait for its end, or `{job.end_command}`")
             logger.info(f"found job {record.job_id} of this run: watching it")
         else:
+            identity.claim(folder, own)
             record = JobRecord(
                 resources.executor,
                 name,

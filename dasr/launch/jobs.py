@@ -28,6 +28,7 @@ MOST_REQUEUES = 100  # of a job at its time limit
 
 class Job(Protocol):
     poll_s: float  # how often its state may be asked for
+    end_command: str  # by which a user ends it
 
     def state(self) -> JobState: ...
 
@@ -41,6 +42,7 @@ class SlurmJob:
 
     def __init__(self, job_id: str, expected: slurm.Expected):
         self.job_id = job_id
+        self.end_command = f"scancel {job_id}"
         self._expected = expected
 
     def state(self) -> JobState:
@@ -60,6 +62,7 @@ class LocalJob:
         """`started`: the process' start time, since pids are used again; `folder`: submitit's, which must be
         in its command line."""
         self._pid = int(job_id)
+        self.end_command = f"kill {job_id}"
         self._started = started
         self._folder = folder
 

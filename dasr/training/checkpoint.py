@@ -19,6 +19,7 @@ from torch import Tensor
 
 from dasr.errors import UserError
 from dasr.files import atomic
+from dasr.launch.identity import difference
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ class Checkpoints:
     """The checkpoints of one learner of a run."""
 
     def __init__(self, run_dir: Path, rank: int, identity: dict[str, Any]):
-        """`identity`: flat mapping of the options that a run may not change between two parts of its life."""
+        """`identity`: what the run is trained on, see dasr.launch.identity."""
         self.run_dir, self.rank, self.identity = run_dir, rank, identity
         self.folder = run_dir / "checkpoints" / f"rank{rank:04d}"
 
@@ -68,18 +69,16 @@ class Checkpoints:
         return sound
 
     def load(self, step: int) -> dict[str, Any]:
-        """The state of that step. Raises UserError if it is corrupt or belongs to another configuration."""
+        """The state of that step. Raises UserError if it is corrupt or of another identity."""
         payload = self._payload(step)
         if payload is None:
             raise UserError(f"checkpoint {self._path(step)} is missing or corrupt: delete it and start again")
         stored = torch.load(io.BytesIO(payload), weights_only=True)
-        for key in sorted(self.identity.keys() | stored["identity"].keys()):
-            was, now = stored["identity"].get(key), self.identity.get(key)
-            if was != now:
-                raise UserError(
-                    f"checkpoint {self._path(step)} is from another config: {key} was {was}, is now {now}; "
-                    f"delete {self.folder.parent} to train anew, or put {key} back"
-                )
+        if differs := difference(stored["identity"], self.identity):
+            raise UserError(
+                f"checkpoint {self._path(step)} is of other data or options: {differs}; "
+                "start `dasr train` again"
+            )
         state: dict[str, Any] = stored["state"]
         return state
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from dasr.config import Config, Run
+from dasr.launch import identity
 from dasr.learner import optimizer
 from dasr.learner.learner import Learner
 from dasr.models import acoustic
@@ -26,7 +27,7 @@ from dasr.training import plan
 from dasr.training.callbacks import RunCallbacks
 from dasr.training.checkpoint import KEPT, Checkpoints, mean_of_others
 from dasr.training.metrics import Clock, Metrics, learner_record, pack, summary, unpack
-from dasr.training.run_metadata import identity, write_record
+from dasr.training.run_metadata import write_record
 from dasr.worlds.interface import Accounts, World
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,9 @@ async def train(
     False if all were asked to stop before: then a checkpoint is there to go on from. Raises UserError."""
     run_dir = folder(config, run)
     training = config.training
+    processors = identity.computed_by(device.partition(":")[0], torch.get_num_threads())
+    own = identity.of_run(config, run, processors)
+    identity.check(run_dir, own)
     data = AlignedShards.of(config, "train")
     model = data.model(config)
     share = run.batch // world.size
@@ -65,7 +69,7 @@ async def train(
         )
     else:
         task = AutogradTask(*place)
-    checkpoints = Checkpoints(run_dir, world.rank, identity(config, run, feed.num_chunks))
+    checkpoints = Checkpoints(run_dir, world.rank, own)
     metrics = None
     if world.rank == 0:
         write_record(run_dir, config, run)

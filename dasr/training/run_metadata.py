@@ -1,14 +1,12 @@
-"""What a run was: its configuration, the code and the environment, kept in its folder; and its identity."""
+"""What a run was: its configuration, the code and the environment, kept in its folder."""
 
 from __future__ import annotations
 
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
@@ -16,29 +14,6 @@ import yaml
 import dasr
 from dasr.config import Config, Run
 from dasr.files import write_text
-
-FREE = {"checkpoint_seconds"}  # may change between two parts of a run's life
-
-
-def identity(config: Config, run: Run, num_chunks: int) -> dict[str, Any]:
-    """Everything that a checkpoint's meaning depends on, as a flat mapping of dotted names."""
-    parts = {
-        "model": config.model.shape.model_dump(),
-        "training": config.training.model_dump(exclude=FREE),
-        "features": config.features.model_dump(exclude={"shards"}),
-        "hmm": config.hmm.model_dump(),
-        "run": run.name,
-        "chunks of training data": num_chunks,
-    }
-    return dict(_flat(parts))
-
-
-def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, inner in value.items():
-        if isinstance(inner, dict):
-            yield from _flat(inner, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", inner
 
 
 def write_record(run_dir: Path, config: Config, run: Run) -> None:

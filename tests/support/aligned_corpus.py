@@ -7,7 +7,7 @@ import numpy as np
 
 from dasr import config
 from dasr.config import Config
-from dasr.features.store import Utterance, write_arrays, write_shard
+from dasr.features.store import Utterance, checksum, write_arrays, write_shard
 from dasr.files import write_json
 
 DIM, PDFS = 6, 5
@@ -28,7 +28,8 @@ def write_aligned(results: Path, split: str, number: int) -> None:
     offsets = np.cumsum([0, *map(len, labels)])
     arrays = {"labels": np.concatenate(labels).astype(np.int32), "offsets": offsets}
     write_arrays(folder / "labels.zarr", arrays, {})
-    write_json(folder / "manifest.json", {"num_pdfs": PDFS, "num_frames": int(offsets[-1])})
+    about = {"num_pdfs": PDFS, "num_frames": int(offsets[-1]), "checksum": checksum([*arrays.values()])}
+    write_json(folder / "manifest.json", about)
 
 
 def make(folder: Path) -> Path:

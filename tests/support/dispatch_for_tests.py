@@ -7,6 +7,7 @@ from dasr import log
 from dasr.errors import UserError
 from dasr.launch.command import dispatch
 from dasr.launch.failures import FaultPolicy
+from dasr.launch.identity import COMPUTED_BY
 from dasr.launch.resources import Resources
 
 folder = Path(sys.argv[1])
@@ -17,6 +18,6 @@ policy = FaultPolicy(
 )
 log.configure()
 try:
-    dispatch("test", folder, 2, command, Resources(), policy)
+    dispatch("test", folder, 2, command, Resources(), policy, {"learners": 2, COMPUTED_BY: "cpu"})
 except UserError as error:
     sys.exit(f"dasr: error: {error}")

@@ -44,10 +44,10 @@ def test_a_corrupt_newest_checkpoint_falls_back_to_the_one_before_and_says_so(
     assert "000000020.ckpt is corrupt: falling back" in caplog.text
 
 
-def test_a_checkpoint_from_another_config_is_refused_naming_the_option(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_identity_is_refused_naming_the_option(tmp_path: Path) -> None:
     Checkpoints(tmp_path, 0, IDENTITY).write(1, STATE)
     other = Checkpoints(tmp_path, 0, {**IDENTITY, "training.learning_rate": 0.2})
-    with pytest.raises(UserError, match=r"another config: training\.learning_rate was 0\.1, is now 0\.2"):
+    with pytest.raises(UserError, match=r"other data or options: training\.learning_rate was 0\.1, is 0\.2;"):
         other.load(1)
 
 
