@@ -193,7 +193,7 @@ def case(size: int, mbit: int, demo: bool) -> list[records.Row]:
     alone = [statistics.median(one["steps"][ALONE]) for one in found]
     compute = Compute(fixed_s=max(alone))
     probes = [one["probe"] for one in found]
-    cluster = calibration.fit(f"{mbit} Mbit/s", probes, compute, nodes, "")
+    cluster = calibration.fit(f"{mbit} Mbit/s", probes, compute, nodes)
     lines = []
     for name in STRATEGIES:
         measured = statistics.median(

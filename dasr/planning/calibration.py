@@ -6,7 +6,9 @@ ring all-reduce of n bytes    2 (L - 1) (latency' + n / L / rate')
 
 from __future__ import annotations
 
+import datetime
 import functools
+import platform
 import statistics
 import time
 from collections.abc import Sequence
@@ -20,13 +22,17 @@ from dasr.planning.probe import Times, Work, probe
 from dasr.worlds.interface import Ready
 from dasr.worlds.process.activities import ignore
 from dasr.worlds.process.world import ProcessWorld
-from dasr.worlds.simulated.clusters import Cluster, Compute, Link
+from dasr.worlds.simulated.clusters import Cluster, Compute, Link, Measured
 
 if TYPE_CHECKING:
     from dasr.features.feed import Batch
+    from dasr.models.acoustic import AcousticModel
 
 STEPS_TIMED = 12
-CHUNK, DIM = 21, 260  # frames of a sample and features of the paper's model
+CHUNK = 21  # frames of a sample
+DIM, PDFS = 260, 32_000  # features and outputs of the paper's model
+DEMO_DIM, DEMO_PDFS = 40, 400
+MODEL = {"cpu": "the demo model", "cuda": "the paper's model"}
 AT_ONCE = 10  # steps that a GPU is given before it is waited for
 
 
@@ -54,7 +60,11 @@ def fit_link(times: Times, hops: int = 1, part: float = 1.0) -> Link:
 
 
 def fit(
-    name: str, measured: Sequence[dict[str, Any]], compute: Compute, nodes: Sequence[int], note: str
+    name: str,
+    measured: Sequence[dict[str, Any]],
+    compute: Compute,
+    nodes: Sequence[int],
+    origin: Measured | None = None,
 ) -> Cluster:
     """The description of the cluster on which `measured` (one entry a learner) was taken."""
     size = len(measured)
@@ -75,7 +85,7 @@ def fit(
         compute_slowdown_jitter=_typical(measured, "compute_slowdown_jitter"),
         message_slowdown=_typical(measured, "message_slowdown"),
         compute=compute,
-        note=note,
+        measured=origin,
     )
 
 
@@ -113,15 +123,25 @@ def measure(
         measured = run_processes(processes, learner, device=device)
     except ProcessFailed as error:
         raise UserError(f"calibration failed: {error}") from None
+    model, parameters = "a gradient time that was given", None
     if step_seconds is None:
         step_seconds = max(one["step"] for one in measured)
-        model = "paper's model" if device == "cuda" else "demo model"
-        compute, what = Compute(per_sample_s=step_seconds / local_batch), f"{model}, {local_batch} samples"
+        model, parameters = MODEL[device], int(measured[0]["parameters"])
+        compute = Compute(per_sample_s=step_seconds / local_batch)
     else:
-        compute, what = Compute(fixed_s=step_seconds), "gradient time as given"
-    over = "GPUs" if device == "cuda" else "processes"
-    note = f"{processes} {over} of one host; {what}: {1000 * step_seconds:.1f} ms a gradient"
-    return fit(name, measured, compute, [0] * processes, note)
+        compute = Compute(fixed_s=step_seconds)
+    origin = Measured(
+        model=model,
+        parameters=parameters,
+        local_batch=local_batch,
+        learners=processes,
+        device=device,
+        max_mb=max_mb,
+        repeats=repeats,
+        host=platform.node(),
+        date=datetime.date.today().isoformat(),
+    )
+    return fit(name, measured, compute, [0] * processes, origin)
 
 
 def _calibrate_process(
@@ -143,6 +163,8 @@ def _calibrate_process(
                 torch.cuda.synchronize()
             times.append((time.perf_counter() - start) / (AT_ONCE if on_gpu else 1))
         found["step"] = statistics.median(times[2:])
+        model = paper_model() if on_gpu else demo_model()
+        found["parameters"] = sum(parameter.numel() for parameter in model.parameters())
     return found
 
 
@@ -166,18 +188,32 @@ def _sleeping(seconds: float) -> Work:
     return lambda ready: time.sleep(seconds)
 
 
-def gpu_step(local_batch: int, pdfs: int = 32_000) -> Work:
-    """Gradient and update of the paper's model on random features, put on the current GPU's stream."""
+def paper_model() -> AcousticModel:
+    """The model that GPUs are timed with."""
     from dasr.config import MODELS
-    from dasr.features.feed import Batch
     from dasr.models.acoustic import AcousticModel
+
+    return AcousticModel(MODELS["swb2000"], DIM, PDFS)
+
+
+def demo_model() -> AcousticModel:
+    """The model that processors are timed with: the demo's, of the size that it has on AN4."""
+    from dasr.config import MODELS
+    from dasr.models.acoustic import AcousticModel
+
+    return AcousticModel(MODELS["demo"], DEMO_DIM, DEMO_PDFS)
+
+
+def gpu_step(local_batch: int) -> Work:
+    """Gradient and update of the paper's model on random features, put on the current GPU's stream."""
+    from dasr.features.feed import Batch
     from dasr.tasks.captured_task import CapturedTask
 
-    config = MODELS["swb2000"]
-    frames = torch.randn(local_batch, CHUNK + 2 * config.margin, DIM).half()
-    labels = torch.randint(pdfs, (local_batch, CHUNK), dtype=torch.int32)
+    model = paper_model()
+    frames = torch.randn(local_batch, CHUNK + 2 * model.config.margin, DIM).half()
+    labels = torch.randint(PDFS, (local_batch, CHUNK), dtype=torch.int32)
     batch = Batch(frames, torch.zeros(local_batch, DIM), torch.ones(local_batch, DIM), labels)
-    task = CapturedTask(AcousticModel(config, DIM, pdfs), SameBatch(batch), 0)
+    task = CapturedTask(model, SameBatch(batch), 0)
     weights = task.initial()
     gradient = torch.zeros_like(weights)
 
@@ -190,14 +226,10 @@ def gpu_step(local_batch: int, pdfs: int = 32_000) -> Work:
     return step
 
 
-def demo_step(local_batch: int, frames: int = 21, pdfs: int = 400) -> Work:
+def demo_step(local_batch: int) -> Work:
     """Forward, backward and update of the demo model on random features."""
-    from dasr.config import MODELS
-    from dasr.models.acoustic import AcousticModel
-
-    config = MODELS["demo"]
-    model = AcousticModel(config, 40, pdfs)
-    inputs = torch.randn(local_batch, frames + 2 * config.margin, 40)
+    model = demo_model()
+    inputs = torch.randn(local_batch, CHUNK + 2 * model.config.margin, DEMO_DIM)
     optimizer = torch.optim.SGD(model.parameters(), 1e-6)
 
     def step(ready: Ready) -> None:

@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 import yaml
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SPEEDUP_STEPS = 32
+PARAMETERS, LOCAL_BATCH = (
+    43_154_944,
+    128,
+)  # the paper's model, where the cluster was not measured with another
 
 Fault = TypeVar("Fault")
 
@@ -53,7 +57,9 @@ Fault = TypeVar("Fault")
 )
 @click.option("--steps", type=click.IntRange(1), default=100, help="Batches of all learners together.")
 @click.option(
-    "--local-batch", type=click.IntRange(1), default=128, help="Samples (chunks) in one learner's batch."
+    "--local-batch",
+    type=click.IntRange(1),
+    help=f"Samples (chunks) in one learner's batch.  [default: of a calibrated cluster, else {LOCAL_BATCH}]",
 )
 @click.option("--cluster", default="ethernet-25g", help="A preset, or a file as `dasr calibrate` writes it.")
 @click.option(
@@ -63,7 +69,9 @@ Fault = TypeVar("Fault")
     help="What they train: nothing (timing only), a noisy quadratic, the configured model and corpus.",
 )
 @click.option(
-    "--parameters", type=click.IntRange(1), default=43_154_944, help="Size of the model, timing only."
+    "--parameters",
+    type=click.IntRange(1),
+    help=f"Size of the model on the wire.  [default: of a calibrated cluster, else {PARAMETERS}]",
 )
 @click.option("--learning-rate", type=float, default=0.1, help="Of the quadratic.")
 @click.option("--config", "config_path", default="config.yaml", help="The configuration, for --task corpus.")
@@ -88,10 +96,10 @@ def simulate(
     options: tuple[str, ...],
     learners: tuple[int, ...],
     steps: int,
-    local_batch: int,
+    local_batch: int | None,
     cluster: str,
     task: str,
-    parameters: int,
+    parameters: int | None,
     learning_rate: float,
     config_path: str,
     seeds: tuple[int, ...],
@@ -115,15 +123,17 @@ def simulate(
     from dasr.strategies import registry
     from dasr.worlds.simulated import presets
 
-    where = _with_faults(presets.load(cluster), slow, pause, dead)
+    if speedup:
+        learners, steps, task = tuple(_powers(max_learners)), min(steps, SPEEDUP_STEPS), "timing"
+    where = presets.load(cluster)
+    size = _size(where, cluster, parameters, local_batch)
+    where = _with_faults(where, slow, pause, dead, max(learners) if speedup else min(learners))
     given = _options(options)
     names = list(strategies) or [name for name in registry.names() if name != "single"]
     for name in names:
         registry.check(name, given)
-    if speedup:
-        learners, steps, task = tuple(_powers(max_learners)), min(steps, SPEEDUP_STEPS), "timing"
     points = [(name, count, seed) for name in names for count in learners for seed in seeds]
-    sweep = Sweep(where, given, steps, local_batch, parameters, task, learning_rate, config_path)
+    sweep = Sweep(where, given, steps, size.local_batch, size.parameters, task, learning_rate, config_path)
     results: list[SimulationResult] = []
     reader = sys.stdout.isatty()  # rather than a program
     for result in progress(sweep.run(points, jobs), "simulate", len(points)):
@@ -176,7 +186,14 @@ def calibrate(
 
     cluster = measure(name, processes, step_seconds, local_batch, max_mb, repeats, device)
     clusters.save(cluster, out)
-    logger.info("%s: %s", out, cluster.note)
+    seconds = cluster.compute.seconds(local_batch)
+    logger.info(
+        "%s: %s, %.1f ms; `dasr simulate --cluster %s` simulates that",
+        out,
+        cluster.measured,
+        1e3 * seconds,
+        out,
+    )
 
 
 def _write(results: Sequence[SimulationResult], out: Path) -> None:
@@ -203,12 +220,55 @@ def _options(given: Sequence[str]) -> dict[str, Any]:
     return {key: yaml.safe_load(value) for key, _, value in pairs}
 
 
-def _with_faults(cluster: Cluster, slow: Sequence[str], pause: Sequence[str], dead: Sequence[str]) -> Cluster:
+class Size(NamedTuple):
+    """What a learner sends and computes in a simulation."""
+
+    parameters: int
+    local_batch: int
+
+
+def _size(cluster: Cluster, name: str, parameters: int | None, local_batch: int | None) -> Size:
+    """What was given, else what the cluster was measured with. What differs from that is said."""
+    measured = cluster.measured
+    if measured is None:
+        return Size(parameters or PARAMETERS, local_batch or LOCAL_BATCH)
+    usual = Size(measured.parameters or PARAMETERS, measured.local_batch)
+    size = Size(parameters or usual.parameters, local_batch or usual.local_batch)
+    if measured.parameters is None:
+        logger.info(
+            "%s: the time of a gradient was given; a model of %s parameters", name, f"{size.parameters:,}"
+        )
+    elif size.parameters != usual.parameters:
+        logger.warning(
+            "%s was measured with %s: its gradient takes another time than that of %s parameters",
+            name, measured, f"{size.parameters:,}",
+        )  # fmt: skip
+    else:
+        logger.info("%s was measured with %s", name, measured)
+    if size.local_batch != usual.local_batch:
+        logger.warning(
+            "%s was measured with %d samples a gradient: the time of %d is extrapolated",
+            name, usual.local_batch, size.local_batch,
+        )  # fmt: skip
+    return size
+
+
+def _with_faults(
+    cluster: Cluster, slow: Sequence[str], pause: Sequence[str], dead: Sequence[str], learners: int
+) -> Cluster:
+    """The cluster with faults of its first `learners`. Raises UserError for one of a learner beyond them."""
     from dasr.worlds.simulated.clusters import Death, Pause, Slow
 
     slows = _faults(Slow, ("rank", "factor"), slow, "--slow RANK:FACTOR")
     pauses = _faults(Pause, ("rank", "at_s", "seconds"), pause, "--pause RANK:AT:SECONDS")
     deaths = _faults(Death, ("rank", "at_s"), dead, "--dead RANK:AT")
+    for option, faults in (("--slow", slows), ("--pause", pauses), ("--dead", deaths)):
+        for fault in faults:
+            if fault.rank >= learners:
+                raise UserError(
+                    f"{option}: there is no learner {fault.rank}; {learners} learners have ranks 0 to "
+                    f"{learners - 1}"
+                )
     return dataclasses.replace(
         cluster, slow=cluster.slow + slows, pauses=cluster.pauses + pauses, deaths=cluster.deaths + deaths
     )

@@ -22,7 +22,7 @@ def test_calibration_finds_the_latency_and_rate_that_made_the_times() -> None:
         "message_slowdown": 1.25,
         "flow_contention": 1.25,
     }
-    cluster = fit("c", [probe] * 4, Compute(fixed_s=0.1), [0, 1, 2, 3], "")
+    cluster = fit("c", [probe] * 4, Compute(fixed_s=0.1), [0, 1, 2, 3])
     assert (cluster.between.gbit_s, cluster.between.latency_us) == pytest.approx((0.4, 300))
     assert (cluster.between.burst_bytes, cluster.flow_contention) == (65536, 1.25)
     assert cluster.collectives is not None

@@ -116,6 +116,28 @@ class Death:
 
 
 @dataclass(frozen=True, config=CHECKED)
+class Measured:
+    """What a calibrated description was measured with: the time of a gradient holds for that."""
+
+    model: str = Field(description="whose gradient was timed")
+    local_batch: Whole = Field(ge=1, description="samples of that gradient")
+    learners: Whole = Field(ge=2, description="that measured at once, on one host")
+    max_mb: Real = Field(gt=0, description="largest message that was timed")
+    repeats: Whole = Field(ge=1, description="of each measurement")
+    parameters: Annotated[Whole, Field(ge=1)] | None = Field(
+        default=None, description="of that model; without a value the time of a gradient was given"
+    )
+    device: str = Field(default="cpu", description="cpu or cuda")
+    host: str = Field(default="", description="where")
+    date: str = Field(default="", description="when")
+
+    def __str__(self) -> str:
+        """In words: what the time of a gradient is that of."""
+        size = f" ({self.parameters:,} parameters)" if self.parameters else ""
+        return f"{self.model}{size}, {self.local_batch} samples a gradient"
+
+
+@dataclass(frozen=True, config=CHECKED)
 class Cluster:
     """Where learners live. Ranks fill node after node."""
 
@@ -160,6 +182,10 @@ class Cluster:
     slow: tuple[Slow, ...] = Field(default=(), description="learners that are slow for a while")
     pauses: tuple[Pause, ...] = Field(default=(), description="learners that stop for a while")
     deaths: tuple[Death, ...] = Field(default=(), description="learners that die")
+    measured: Annotated[
+        Measured | None,
+        Field(description="what `dasr calibrate` measured it with: the defaults of a simulation"),
+    ] = field(default=None, compare=False)
     note: Annotated[str, Field(description="where the numbers come from")] = field(default="", compare=False)
 
     def nodes(self, learners: int) -> tuple[int, ...]:
