@@ -1,22 +1,26 @@
 """Checksums of a stage's files, in its manifest.json, checked when a later stage opens a file.
 
 A folder that a stage has finished holds manifest.json, written last. Its entry `files` has a CRC-32 of each
-other file, so that a byte that has changed since, on a bad disk or by a copy that was cut off, is an error
-and never another result. A file that no manifest lists (a user's own corpus, say) is not checked.
+other file, and `own` one of the rest of the manifest, so that a byte that has changed since, on a bad disk or
+by a copy that was cut off, is an error and never another result. A folder that several stages write gains an
+entry with each file (`sealed`). A file that no manifest lists (a user's own corpus, say) is not checked.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from dasr.errors import UserError
+from dasr.files import atomic, write_json
 
 MANIFEST = "manifest.json"
 FILES = "files"
+OWN = "own"
 REMAKE = "delete the folder and run the stage that makes it again"
 BLOCK = 1 << 20
 
@@ -52,7 +56,42 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read: {' '.join(str(error).split())[:120]}; {REMAKE}") from None
     if not isinstance(manifest, dict):
         raise UserError(f"{path} is not a JSON object; {REMAKE}")
+    if manifest.pop(OWN, None) not in (None, _own(manifest)):
+        raise damaged(path)
     return manifest
+
+
+def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write the manifest of a folder, atomically, with a checksum of itself."""
+    write_json(folder / MANIFEST, {**content, OWN: _own(content)})
+
+
+def _own(content: Mapping[str, Any]) -> str:
+    return of_bytes([json.dumps(content).encode()])
+
+
+@contextlib.contextmanager
+def sealed(path: Path) -> Iterator[Path]:
+    """As `files.atomic`, for a file that is listed in the manifest beside it from then on."""
+    unseal(path)
+    with atomic(path) as temporary:
+        yield temporary
+    seal(path)
+
+
+def seal(path: Path) -> None:
+    """List the file, as it is now, in the manifest beside it. One process at a time writes to a folder."""
+    manifest = read_manifest(path.parent)
+    listed = {**manifest.get(FILES, {}), path.name: of_file(path)}
+    write_manifest(path.parent, {**manifest, FILES: listed})
+
+
+def unseal(path: Path) -> None:
+    """List it no more: it is about to change."""
+    manifest = read_manifest(path.parent)
+    if path.name in (listed := manifest.get(FILES, {})):
+        kept = {name: one for name, one in listed.items() if name != path.name}
+        write_manifest(path.parent, {**manifest, FILES: kept})
 
 
 def expected(path: Path) -> str | None:

@@ -426,7 +426,7 @@ class Config(Section):
     @property
     def digest(self) -> str:
         """A name for this configuration: equal for equal ones."""
-        return hashlib.sha256(self.text().encode()).hexdigest()[:16]
+        return _digest(self.text().encode())
 
 
 def _filled(section: Any, preset: Section, always: tuple[str, ...] = ()) -> Any:
@@ -437,8 +437,18 @@ def _filled(section: Any, preset: Section, always: tuple[str, ...] = ()) -> Any:
     return type(section).model_construct(_fields_set=set(given), **values)
 
 
+def _digest(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
 def load(path: Path | str) -> Config:
-    """The configuration in the YAML file at `path`, defaults filled in. Raises UserError."""
+    """The configuration in the YAML file at `path`, defaults filled in. Raises UserError.
+
+    A workflow's own, R/config/DIGEST.yaml, must have the contents that its name says."""
+    path = Path(path)
+    resolved = path.parent.name == "config" and re.fullmatch(r"[0-9a-f]{16}", path.stem)
+    if resolved and path.is_file() and _digest(path.read_bytes()) != path.stem:
+        raise UserError(f"{path} is damaged: its contents are not those of its name; delete it")
     return complete(read_yaml(path) or {}, str(path))
 
 

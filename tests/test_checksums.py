@@ -11,15 +11,18 @@ import pytest
 import torch
 
 from dasr import checksums
-from dasr.config import ModelConfig
+from dasr.config import ModelConfig, complete, load
 from dasr.corpora import arpa, tables
 from dasr.corpora.datadir import Entry, read_data_dir, write_data_dir
 from dasr.corpora.rejects import Rejects
+from dasr.decoding import hypotheses, scoring
 from dasr.errors import UserError
 from dasr.features.store import Shard, Utterance, write_shard
 from dasr.files import write_json
 from dasr.models import acoustic
+from dasr.results import comparison, records, rejected, trn
 from dasr.training import snapshots
+from dasr.training.metrics import Metrics
 
 FLIPS = 40
 
@@ -61,13 +64,69 @@ def snapshot(folder: Path) -> tuple[Path, Callable[[], Any]]:
     return path, lambda: snapshots.read(folder, 1)
 
 
+def said(folder: Path) -> tuple[Path, Callable[[], Any]]:
+    path = folder / "dev.jsonl"
+    words = [hypotheses.Hypothesis("u", 0.1, ["ONE", "TWO"], [(0.0, 0.1), (0.1, 0.2)], 2.5)]
+    hypotheses.write(path, words)
+    hypotheses.write(folder / "test.jsonl", words)
+    return path, lambda: hypotheses.read(path)
+
+
+def reference(folder: Path) -> tuple[Path, Callable[[], Any]]:
+    one = hypotheses.Hypothesis("u", 0.1, ["ONE"], [(0.0, 0.1)], 2.5)
+    scoring.write_nist(folder, {"u": ["ONE"]}, {"u": one}, {"u": "s"})
+    return folder / "ref.trn", lambda: trn.read_trn(folder / "ref.trn")
+
+
+def course(folder: Path) -> tuple[Path, Callable[[], Any]]:
+    for _ in range(2):  # the second takes back what the first has written
+        metrics = Metrics(folder)
+        metrics.write("train", loss=1.25, samples=96)
+        metrics.finish()
+    return metrics.path, lambda: records.read_lines(metrics.path, [])
+
+
+def table_of_runs(folder: Path) -> tuple[Path, Callable[[], Any]]:
+    path = comparison.write([dict.fromkeys(comparison.COLUMNS, "1.5")], folder)
+    return path, lambda: comparison.read(folder)
+
+
+def rejected_utterances(folder: Path) -> tuple[Path, Callable[[], Any]]:
+    rejects = Rejects("corpus")
+    rejects.add("u", "too short")
+    rejects.write(folder / "corpus" / "train" / "rejected.jsonl")
+    return folder / "corpus" / "train" / "rejected.jsonl", lambda: rejected.gather(folder, [])
+
+
+def resolved_config(folder: Path) -> tuple[Path, Callable[[], Any]]:
+    config = complete({})
+    path = folder / "config" / f"{config.digest}.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(config.text())
+    return path, lambda: load(path)
+
+
 def shard_names(folder: Path) -> tuple[Path, Callable[[], Any]]:
     write_shard(folder, [Utterance("utt-a", "speaker", np.ones((9, 3), np.float32))], "fbank", {})
     return folder / "frames.zarr" / "zarr.json", lambda: Shard.open(folder).read_frames()
 
 
 @pytest.mark.parametrize(
-    "made", [table, data_dir, language_model, model, snapshot], ids=lambda made: made.__name__
+    "made",
+    [
+        table,
+        data_dir,
+        language_model,
+        model,
+        snapshot,
+        said,
+        reference,
+        course,
+        table_of_runs,
+        rejected_utterances,
+        resolved_config,
+    ],
+    ids=lambda made: made.__name__,
 )
 def test_a_flipped_bit_is_one_line_that_names_the_file(
     tmp_path: Path, made: Callable[[Path], tuple[Path, Callable[[], Any]]]
@@ -81,6 +140,31 @@ def test_a_flipped_bit_is_one_line_that_names_the_file(
         path.write_bytes(flipped)
         with pytest.raises(UserError, match=path.name):
             read()
+
+
+def test_a_flipped_bit_of_a_manifest_changes_nothing_that_it_says(tmp_path: Path) -> None:
+    checksums.write_manifest(tmp_path, {"num_pdfs": 400, "rejected": [{"utterance": "u-1", "reason": "é"}]})
+    path = tmp_path / checksums.MANIFEST
+    whole, right = path.read_bytes(), checksums.read_manifest(tmp_path)
+    for place in range(8 * len(whole)):
+        flipped = bytearray(whole)
+        flipped[place // 8] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        try:
+            found = checksums.read_manifest(tmp_path)
+        except UserError as error:
+            assert str(path) in str(error)
+        else:
+            assert {key: found.get(key) for key in right} == right
+
+
+def test_a_writer_that_is_killed_leaves_a_file_that_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    with checksums.sealed(path) as temporary:
+        temporary.write_text("one")
+    checksums.unseal(path)  # what comes first
+    path.write_text("two")
+    checksums.check(path)
 
 
 def test_another_name_of_an_utterance_in_a_shard_is_noticed(tmp_path: Path) -> None:

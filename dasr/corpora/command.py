@@ -16,7 +16,7 @@ from dasr.corpora import an4, kaldi, splits
 from dasr.corpora.datadir import Entry, read_data_dir, write_data_dir
 from dasr.corpora.rejects import Rejects
 from dasr.errors import UserError
-from dasr.files import atomic, write_json
+from dasr.files import atomic
 from dasr.progress import progress
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def make(config: Config) -> None:
             (folder / name).write_text(text, encoding="utf-8")
         if "unigram.arpa" not in lang.files:
             kaldi.write_language_model(lang.model, lang.spoken, folder / "unigram.arpa")
-        write_json(folder / checksums.MANIFEST, {checksums.FILES: checksums.of_folder(folder)})
+        checksums.write_manifest(folder, {checksums.FILES: checksums.of_folder(folder)})
 
 
 def forget_shards(results: Path, split: str, count: int) -> None:

@@ -18,7 +18,6 @@ from dasr.corpora.language import RESERVED
 from dasr.corpora.rejects import Rejects
 from dasr.corpora.tables import fields, read_table
 from dasr.errors import UserError
-from dasr.files import write_json
 
 
 @dataclass(frozen=True)
@@ -201,4 +200,4 @@ def write_data_dir(folder: Path, entries: Iterable[Entry]) -> None:
     for name, lines in files.items():
         (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     sums = {name: checksums.of_file(folder / name) for name in files}
-    write_json(folder / checksums.MANIFEST, {"num_utterances": len(entries), checksums.FILES: sums})
+    checksums.write_manifest(folder, {"num_utterances": len(entries), checksums.FILES: sums})

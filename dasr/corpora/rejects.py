@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dasr import checksums
 from dasr.errors import UserError
-from dasr.files import write_text
 
 SHOWN = 3
 
@@ -53,4 +53,6 @@ class Rejects:
 
     def write(self, path: Path) -> None:
         """Write `rejected.jsonl`: {"utterance", "reason", "stage"} a line."""
-        write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in self.rows()))
+        with checksums.sealed(path) as temporary:
+            lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in self.rows())
+            temporary.write_text("".join(lines), encoding="utf-8")

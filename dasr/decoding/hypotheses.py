@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dasr import checksums
 from dasr.errors import UserError
-from dasr.files import atomic
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Hypothesis:
 
 def write(path: Path, hypotheses: Iterable[Hypothesis]) -> None:
     """Write all hypotheses atomically, as they come."""
-    with atomic(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+    with checksums.sealed(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
         for hypothesis in hypotheses:
             stream.write(hypothesis.line() + "\n")
 
@@ -45,10 +45,10 @@ def read(path: Path) -> dict[float, dict[str, Hypothesis]]:
     """scale -> utterance -> hypothesis. Raises UserError naming the file and line that cannot be read."""
     found: dict[float, dict[str, Hypothesis]] = {}
     try:
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        data = checksums.check_bytes(path, path.read_bytes())
     except OSError as error:
         raise UserError(f"no hypotheses at {path} ({error.strerror}): run `dasr decode` first") from None
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(data.removesuffix(b"\n").split(b"\n"), 1):
         try:
             record = json.loads(line)
             times = [(float(begin), float(end)) for begin, end in record["times"]]

@@ -6,17 +6,18 @@ that the figures equal those in the literature to the error. Intervals: `dasr.re
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from dasr import checksums
 from dasr.decoding import hypotheses
 from dasr.decoding.hypotheses import Hypothesis
 from dasr.decoding.transcripts import read_references, read_table
 from dasr.errors import UserError
-from dasr.files import write_json, write_text
 from dasr.results.layout import Layout
 from dasr.results.significance import Words, interval
 
@@ -97,20 +98,25 @@ def write_nist(
     def trn(text: Mapping[str, Words]) -> str:
         return "".join(f"{' '.join([*text[u], f'({u})'])}\n" for u in order)
 
-    write_text(folder / "ref.trn", trn(references))
-    write_text(folder / "test.trn", trn({u: said[u].words for u in order}))
+    _write(folder / "ref.trn", trn(references))
+    _write(folder / "test.trn", trn({u: said[u].words for u in order}))
     ctm = [
         f"{u} 1 {begin:.3f} {max(end - begin, 0.001):.3f} {word}\n"
         for u in order
         for word, (begin, end) in zip(said[u].words, said[u].times, strict=True)
     ]
-    write_text(folder / "test.ctm", "".join(ctm))
+    _write(folder / "test.ctm", "".join(ctm))
     stm = []
     for u in order:
         last = max((end for _, end in said[u].times), default=0.0)
         # The label keeps sclite from taking a first word that begins with "<" for one.
         stm.append(f"{u} 1 {speakers.get(u, u)} 0.000 {last + 0.01:.3f} <O> {' '.join(references[u])}\n")
-    write_text(folder / "ref.stm", "".join(stm))
+    _write(folder / "ref.stm", "".join(stm))
+
+
+def _write(path: Path, text: str) -> None:
+    with checksums.sealed(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def choose_on_dev(results: Path, run: str, lm: str) -> tuple[float, dict[float, Errors]]:
@@ -161,5 +167,5 @@ def score(results: Path, run: str, lm: str) -> dict[str, Any]:
         "dev_wer": dev_errors[scale].wer,
         "dev_wer_by_scale": {str(one): errors.wer for one, errors in dev_errors.items()},
     }
-    write_json(folder / "score.json", found)
+    _write(folder / "score.json", json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     return found

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from dasr import checksums
 from dasr.errors import UserError
-from dasr.files import atomic, write_json
+from dasr.files import atomic
 
 CHUNK_FRAMES = 65_536
 ISTD_FLOOR = 1e-3  # a dimension that never varies (digital silence) must not be blown up
@@ -145,7 +145,7 @@ def write_shard(
     counts = {"num_frames": len(frames), "num_utterances": len(names), "dim": frames.shape[1]}
     sums = {"checksum": checksum(list(arrays.values())), "names_checksum": _names_checksum(names, speakers)}
     manifest = {"kind": kind, **counts, **about, **sums}
-    write_json(folder / "manifest.json", manifest)
+    checksums.write_manifest(folder, manifest)
     return manifest
 
 

@@ -10,7 +10,7 @@ from dasr import checksums
 from dasr import config as configuration
 from dasr.config import Config
 from dasr.errors import UserError
-from dasr.files import atomic, write_json, write_text
+from dasr.files import atomic, write_text
 from dasr.results.layout import LMS, Layout
 
 CONFIG = click.option(
@@ -76,7 +76,7 @@ def hmm(config_file: Path, jobs: int) -> None:
             system.write_system(folder, lexicon, first, model, counts)
             num_pdfs = model.gmm.num_pdfs
         about = {"num_pdfs": num_pdfs, "hmm": config.hmm.model_dump(), "rejected": list(rejects.rows())}
-        write_json(folder / checksums.MANIFEST, {**about, checksums.FILES: checksums.of_folder(folder)})
+        checksums.write_manifest(folder, {**about, checksums.FILES: checksums.of_folder(folder)})
     click.echo(f"{layout.hmm}: {num_pdfs} tied states", err=True)
 
 
@@ -140,7 +140,7 @@ def lm(config_file: Path) -> None:
     model = ngram.estimate(sentences, vocabulary, config.decoding.ngram_order)
     with atomic(layout.lm) as folder:
         write_text(folder / "ngram.arpa", model.arpa())
-        write_json(folder / checksums.MANIFEST, {checksums.FILES: checksums.of_folder(folder)})
+        checksums.write_manifest(folder, {checksums.FILES: checksums.of_folder(folder)})
     click.echo(f"{layout.arpa('ngram')}: {model.summary()}", err=True)
 
 
@@ -161,7 +161,7 @@ def graph(language_model: str, config_file: Path) -> None:
     with atomic(layout.graph(language_model)) as folder:
         summary = compiler.write_graph(folder, system, arpa)
         sums = checksums.of_folder(folder)
-        write_json(folder / checksums.MANIFEST, {"lm": language_model, **summary, checksums.FILES: sums})
+        checksums.write_manifest(folder, {"lm": language_model, **summary, checksums.FILES: sums})
     click.echo(
         f"{layout.graph(language_model)}: {summary['states']} states, {summary['arcs']} arcs", err=True
     )

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dasr import checksums
 from dasr.corpora.archives import read_alignments
 from dasr.corpora.rejects import Rejects
 from dasr.errors import UserError
 from dasr.features.store import checksum, write_arrays
-from dasr.files import write_json
 from dasr.hmm.aligner import Aligner, Beams, Ids, Worker, adapt_and_align, aligner
 from dasr.hmm.material import AlignmentData
 from dasr.hmm.system import HmmSystem
@@ -123,4 +123,4 @@ def write_labels(
         "num_utterances": len(utterances), "num_pdfs": transitions.num_pdfs,
         "checksum": checksum([labels, offsets]),
     }  # fmt: skip
-    write_json(folder / "manifest.json", {**about, **counts, "rejected": list(rejects.rows())})
+    checksums.write_manifest(folder, {**about, **counts, "rejected": list(rejects.rows())})

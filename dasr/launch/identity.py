@@ -28,7 +28,8 @@ logger = logging.getLogger(__name__)
 Identity = dict[str, Any]  # flat: a name that can be shown -> number, text or None
 
 FILE = "identity.json"
-TRAINED = ("checkpoints", "snapshots", METRICS, HELDOUT, "config.yaml", MODEL)  # what an identity leaves
+# What an identity leaves
+TRAINED = ("checkpoints", "snapshots", METRICS, HELDOUT, "config.yaml", MODEL, checksums.MANIFEST)
 FREE = {"checkpoint_seconds"}  # may change between two parts of a run's life
 MOVING = ".replaced"  # while it is moved
 SHOWN = 3  # names of what differs

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 import yaml
 
+from dasr import checksums
 from dasr.errors import UserError
 from dasr.files import atomic
 from dasr.validation import validated
@@ -197,7 +198,8 @@ def calibrate(
 
 
 def _write(results: Sequence[SimulationResult], out: Path) -> None:
-    with atomic(out) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+    keep = checksums.sealed if out.parent.name == "simulation" else atomic  # that of a results folder
+    with keep(out) as temporary, open(temporary, "w", encoding="utf-8") as stream:
         for result in results:
             stream.write(json.dumps(result.record()) + "\n")
             for point in result.curve:

@@ -7,8 +7,8 @@ import io
 from pathlib import Path
 from typing import Any
 
+from dasr import checksums
 from dasr.errors import UserError
-from dasr.files import write_text
 from dasr.results.layout import Layout
 from dasr.results.records import Records, RunRecord
 from dasr.results.trn import read_trn
@@ -103,7 +103,8 @@ def write(table: list[Row], results: Path) -> Path:
     writer = csv.DictWriter(stream, COLUMNS, delimiter="\t", lineterminator="\n")
     writer.writeheader()
     writer.writerows(table)
-    write_text(results / FILE, stream.getvalue())
+    with checksums.sealed(results / FILE) as temporary:
+        temporary.write_text(stream.getvalue(), encoding="utf-8")
     return results / FILE
 
 
@@ -111,6 +112,7 @@ def read(results: Path) -> list[Row]:
     """The table as written. Raises UserError."""
     path = results / FILE
     try:
+        checksums.check(path)
         with open(path, encoding="utf-8", newline="") as stream:
             reader = csv.DictReader(stream, delimiter="\t")
             table = list(reader)

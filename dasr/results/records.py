@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dasr import checksums
 from dasr import config as dasr_config
 from dasr.config import Config, Run
 from dasr.errors import UserError
@@ -38,7 +39,7 @@ class RunRecord:
         import yaml
 
         path = self.folder / "config.yaml"
-        found = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+        found = yaml.safe_load(checksums.check_bytes(path, path.read_bytes())) if path.is_file() else None
         return found if isinstance(found, dict) else {}
 
     @property
@@ -57,10 +58,10 @@ class Records:
 
 def read_lines(path: Path, notes: list[str]) -> list[Record]:
     """JSON lines; a last line that was cut off is left out with a note. Raises UserError for any other bad
-    line."""
+    line, or a file that its manifest knows otherwise."""
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    lines = checksums.check_bytes(path, path.read_bytes()).decode("utf-8", "replace").split("\n")
     found: list[Record] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -106,7 +107,7 @@ def _scores(results: Path, run: Run, notes: list[str]) -> Iterator[tuple[str, Re
     for lm in LMS:
         path = Layout(results).score(run.name, lm)
         try:
-            yield lm, json.loads(path.read_text(encoding="utf-8"))
+            yield lm, json.loads(checksums.check_bytes(path, path.read_bytes()))
         except FileNotFoundError:
             missing.append(lm)
         except ValueError as error:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dasr import checksums
 from dasr.results.records import read_lines
 
 FEATURES, ALIGNMENTS = "features", "alignment"
@@ -44,6 +44,5 @@ def _by_corpus(results: Path, notes: list[str]) -> Iterator[Rejected]:
 
 def _by_shards(results: Path, stage: str, pattern: str) -> Iterator[Rejected]:
     for path in sorted(results.glob(pattern)):
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        for one in manifest.get("rejected", []):
+        for one in checksums.read_manifest(path.parent).get("rejected", []):
             yield Rejected(path.parent.parent.name, stage, str(one["utterance"]), str(one["reason"]))

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dasr import checksums
 from dasr.errors import UserError
-from dasr.files import write_text
 from dasr.models.acoustic import AcousticModel
 from dasr.models.flat import FlatModule
 from dasr.progress import progress
@@ -82,4 +82,5 @@ def evaluate(held_out: HeldOut, run_dir: Path) -> None:
         for point in progress(points, f"held-out loss of {run_dir.name}")
         if (found := snapshots.read(run_dir, point))
     ]
-    write_text(run_dir / FILE, "\n".join(lines) + "\n")
+    with checksums.sealed(run_dir / FILE) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

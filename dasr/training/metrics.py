@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dasr import checksums
 from dasr.files import named, open_own
 from dasr.worlds.interface import Accounts, World
 
@@ -27,6 +28,7 @@ class Metrics:
         """Keep the first `position` bytes of what an earlier part of this run has written."""
         self.path = run_dir / FILE
         run_dir.mkdir(parents=True, exist_ok=True)
+        checksums.unseal(self.path)
         self._file = open_own(self.path, "a+b")  # open as long as the run
         self._file.truncate(min(position, os.path.getsize(self.path)))
 
@@ -46,6 +48,11 @@ class Metrics:
 
     def close(self) -> None:
         self._file.close()
+
+    def finish(self) -> None:
+        """The run has ended: close the file and keep its checksum."""
+        self.close()
+        checksums.seal(self.path)
 
 
 @dataclass

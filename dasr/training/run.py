@@ -164,7 +164,7 @@ async def _finish(learner: Learner, callbacks: RunCallbacks, run: Run, chunk_fra
         samples=budget.samples,
         **summary(records, budget.samples * chunk_frames),
     )
-    metrics.close()
+    metrics.finish()
     task = learner.task
     assert isinstance(task, AutogradTask | CapturedTask)
     acoustic.save(

@@ -12,8 +12,8 @@ import torch
 import yaml
 
 import dasr
+from dasr import checksums
 from dasr.config import Config, Run
-from dasr.files import write_text
 
 
 def write_record(run_dir: Path, config: Config, run: Run) -> None:
@@ -35,7 +35,8 @@ def write_record(run_dir: Path, config: Config, run: Run) -> None:
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         },
     }
-    write_text(run_dir / "config.yaml", yaml.safe_dump(record, sort_keys=False))
+    with checksums.sealed(run_dir / "config.yaml") as temporary:
+        temporary.write_text(yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
 
 
 def _commit() -> str | None:

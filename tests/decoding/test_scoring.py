@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dasr import checksums
 from dasr.decoding import hypotheses, scoring
 from dasr.decoding.hypotheses import Hypothesis
 from dasr.errors import UserError
@@ -136,9 +137,11 @@ def test_score_writes_everything_and_refuses_a_part_of_a_set(tmp_path: Path) -> 
     lost = next(iter(said))
     test = folder / "test.jsonl"
     test.write_text("".join(line for line in test.read_text().splitlines(True) if lost not in line))
+    checksums.seal(test)
     with pytest.raises(UserError, match=f"1 utterances of test were not decoded .*{lost}"):
         scoring.score(tmp_path, "run", "unigram")
     test.write_text(test.read_text()[:-20])
+    checksums.seal(test)
     with pytest.raises(UserError, match=r"test\.jsonl:\d+: not a hypothesis"):
         scoring.score(tmp_path, "run", "unigram")
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import zarr
 
+from dasr import checksums
 from dasr.config import Config
 from dasr.errors import UserError
 from dasr.features.command import make
@@ -18,7 +19,6 @@ def test_a_shard_that_was_not_finished_or_does_not_match_its_manifest_is_refused
 ) -> None:
     make(small, "fbank", "train", "0000")
     folder = Path(small.results) / "features" / "fbank" / "train" / "0000"
-    manifest = (folder / "manifest.json").read_text()
 
     def broken(change: Callable[[], Any], message: str) -> None:
         make(small, "fbank", "train", "0000")
@@ -29,7 +29,7 @@ def test_a_shard_that_was_not_finished_or_does_not_match_its_manifest_is_refused
     broken((folder / "manifest.json").unlink, "not a finished shard")
     broken(lambda: (folder / "manifest.json").write_text("{"), "cannot be read")
     broken(
-        lambda: (folder / "manifest.json").write_text(manifest.replace('"dim": 40', '"dim": 41')),
+        lambda: checksums.write_manifest(folder, {**checksums.read_manifest(folder), "dim": 41}),
         "does not match",
     )
     broken((folder / "frames.zarr" / "frames" / "c" / "0" / "0").unlink, "1 of 1 chunks of 'frames' missing")

@@ -125,7 +125,14 @@ def leave(folder: Path, own: identity.Identity) -> None:
     for name in ("checkpoints/rank0000/000000012.ckpt", "snapshots/0001/rank0000.safetensors"):
         (folder / name).parent.mkdir(parents=True)
         (folder / name).write_text("old")
-    for name in ("metrics.jsonl", "heldout.jsonl", "config.yaml", "model.safetensors", "job.json"):
+    for name in (
+        "metrics.jsonl",
+        "heldout.jsonl",
+        "config.yaml",
+        "model.safetensors",
+        "manifest.json",
+        "job.json",
+    ):
         (folder / name).write_text("old")
 
 
