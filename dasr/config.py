@@ -157,13 +157,46 @@ class HmmConfig(Section):
     )
 
 
-class ModelConfig(Section):
-    """The shape of the acoustic model: a BLSTM, and what it sees of each frame."""
+def _is_usable(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) <= LARGEST_OPTION  # False for nan
 
-    layers: int = Field(default=2, ge=1, le=100, description="bidirectional LSTM layers")
-    cells: int = Field(default=128, ge=1, le=16384, description="LSTM cells a direction")
+
+def _options(given: Any) -> dict[str, Any]:
+    """Options of a strategy or a model: texts, numbers, null. Raises ValueError."""
+    if not isinstance(given, dict):
+        raise ValueError(f"{shown(given)} is not a mapping of options")
+    values = {key: plain_value(value) for key, value in given.items()}
+    for key, value in values.items():
+        if not isinstance(key, str) or not key.isidentifier():
+            raise ValueError(f"{shown(key)} is not the name of an option")
+        if not isinstance(value, str | None) and not _is_usable(value):
+            raise ValueError(
+                f"the option '{key}' must be text, null or a number up to 1e12, but is {shown(value)}"
+            )
+        if isinstance(value, str):
+            _one_line(value)
+    return values
+
+
+Options = Annotated[Any, AfterValidator(_options), WithJsonSchema({"type": "object"})]
+BLSTM = "blstm"
+BLSTM_OPTIONS = ("layers", "cells", "bottleneck", "dropout")  # keys of the section itself
+
+
+class ModelConfig(Section):
+    """The acoustic model: its kind and options, and what it sees of each frame."""
+
+    kind: Line = Field(
+        default=BLSTM,
+        description="blstm, dnn, tdnnf, conformer, or path/to/file.py:Class: docs/add-a-model.md",
+    )
+    options: Options = Field(
+        default={}, description="options of a kind other than blstm, whose options are the next four keys"
+    )
+    layers: int = Field(default=2, ge=1, le=100, description="blstm: bidirectional LSTM layers")
+    cells: int = Field(default=128, ge=1, le=16384, description="blstm: LSTM cells a direction")
     bottleneck: int = Field(
-        default=128, ge=1, le=65536, description="width of the linear layer before the outputs"
+        default=128, ge=1, le=65536, description="blstm: width of the linear layer before the outputs"
     )
     deltas: int = Field(
         default=0, ge=0, le=2, description="orders of differences added to the static features"
@@ -175,8 +208,21 @@ class ModelConfig(Section):
         default=3, ge=1, le=100, description="one output for this many frames, which are stacked"
     )
     dropout: Number = Field(
-        default=0.0, ge=0, le=0.9, description="between LSTM layers and before the bottleneck, in training"
+        default=0.0,
+        ge=0,
+        le=0.9,
+        description="blstm: between LSTM layers and before the bottleneck, in training",
     )
+
+    @property
+    def network_options(self) -> dict[str, Any]:
+        """The options of the network that were given: all of them, for a blstm."""
+        return {name: getattr(self, name) for name in BLSTM_OPTIONS} if self.kind == BLSTM else self.options
+
+    def values(self) -> dict[str, Any]:
+        """What counts for this kind: as identity, in records and tables."""
+        left_out = {"options"} if self.kind == BLSTM else set(BLSTM_OPTIONS)
+        return self.model_dump(exclude=left_out)
 
     @property
     def margin(self) -> int:
@@ -197,8 +243,14 @@ MODELS: dict[str, ModelConfig] = {
 }
 
 
+# What a network of another kind sees: the presets' front ends are made for the BLSTM.
+PLAIN_FRAMES = ModelConfig(subsampling=1)
+
+
 class ModelSection(ModelConfig):
-    """The acoustic model: a preset, and values that override it. Without a value, the preset's counts."""
+    """The acoustic model: a preset, and values that override it. Without a value, the preset's counts.
+
+    With a kind other than blstm the preset gives the training only, and each frame is seen as it is."""
 
     preset: Literal["demo", "an4", "swb2000"] = Field(
         default="demo",
@@ -209,6 +261,17 @@ class ModelSection(ModelConfig):
     def shape(self) -> ModelConfig:
         """The model's shape, the preset's values filled in."""
         return ModelConfig.model_construct(**self.model_dump(exclude={"preset"}))
+
+    @model_validator(mode="after")
+    def _options_are_of_the_kind(self) -> ModelSection:
+        if self.kind == BLSTM and self.options:
+            raise ValueError(f"the options of a blstm are keys of the section: {', '.join(BLSTM_OPTIONS)}")
+        foreign = [name for name in BLSTM_OPTIONS if name in self.model_fields_set]
+        if self.kind != BLSTM and foreign:
+            raise ValueError(
+                f"'{foreign[0]}' is a key of the kind blstm: options of {self.kind} stand under model.options"
+            )
+        return self
 
 
 class AugmentConfig(Section):
@@ -293,10 +356,6 @@ TRAININGS: dict[str, TrainingConfig] = {
 }
 
 
-def _is_usable(value: Any) -> bool:
-    return isinstance(value, int | float) and abs(value) <= LARGEST_OPTION  # False for nan
-
-
 def _strategy(entry: Any) -> Any:
     """A strategy's id, or a mapping with the id and options. Raises ValueError."""
     if isinstance(entry, str):
@@ -305,18 +364,12 @@ def _strategy(entry: Any) -> Any:
         raise ValueError(f"{shown(entry)} is neither the id of a strategy nor a mapping with `strategy: id`")
     if "strategy" not in entry:
         raise ValueError(f"the entry {shown(entry)} lacks the key 'strategy'")
-    values = {key: value if key == "strategy" else plain_value(value) for key, value in entry.items()}
-    for key, value in values.items():
-        if not isinstance(key, str) or not key.isidentifier():
-            raise ValueError(f"{shown(key)} is not the name of an option")
-        if not isinstance(value, str | None) and not _is_usable(value):
-            raise ValueError(
-                f"the option '{key}' must be text, null or a number up to 1e12, but is {shown(value)}"
-            )
-        if isinstance(value, str):
-            _one_line(value)
+    values = {"strategy": entry["strategy"]} | _options(
+        {key: value for key, value in entry.items() if key != "strategy"}
+    )
     if not isinstance(values["strategy"], str):
         raise ValueError(f"strategy: {shown(values['strategy'])} is not text")
+    _one_line(values["strategy"])
     return values
 
 
@@ -393,7 +446,8 @@ class Config(Section):
     @field_validator("model")
     @classmethod
     def _shape_of_preset(cls, section: ModelSection) -> ModelSection:
-        filled: ModelSection = _filled(section, MODELS[section.preset])
+        shape = MODELS[section.preset] if section.kind == BLSTM else PLAIN_FRAMES
+        filled: ModelSection = _filled(section, shape, never=("kind", "options"))
         return filled
 
     @field_validator("training")
@@ -429,12 +483,12 @@ class Config(Section):
         return _digest(self.text().encode())
 
 
-def _filled(section: Any, preset: Section, always: tuple[str, ...] = ()) -> Any:
+def _filled(section: Any, preset: Section, always: tuple[str, ...] = (), never: tuple[str, ...] = ()) -> Any:
     """`section` with the preset's values where none was given; what counts as given stays the same."""
-    given = section.model_fields_set
-    names = [name for name in type(preset).model_fields if name in always or name not in given]
+    given = section.model_fields_set - set(always) | set(never)
+    names = [name for name in type(preset).model_fields if name not in given]
     values = {**dict(section), **{name: getattr(preset, name) for name in names}}
-    return type(section).model_construct(_fields_set=set(given), **values)
+    return type(section).model_construct(_fields_set=set(section.model_fields_set), **values)
 
 
 def _digest(text: bytes) -> str:

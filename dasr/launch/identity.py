@@ -19,6 +19,8 @@ from dasr import checksums
 from dasr.config import Config, Run
 from dasr.errors import UserError
 from dasr.files import write_json
+from dasr.models import registry as models
+from dasr.plugins import FILE as FROM_FILE
 from dasr.results.layout import HELDOUT, METRICS, MODEL
 from dasr.strategies import registry
 from dasr.tasks.data import AlignedShards
@@ -53,13 +55,14 @@ def of_run(config: Config, run: Run, processors: str) -> Identity:
         "batch": run.batch,
         "seed": run.seed,
         "option": {**options, **dict(run.options)},
-        "model": config.model.shape.model_dump(),
+        "model": config.model.shape.values() | {"options": models.complete(config.model.shape)},
         "training": config.training.model_dump(exclude=FREE),
         **_data(config),
         COMPUTED_BY: processors,
     }
-    if ".py:" in run.strategy:
-        parts["strategy's file"] = checksums.of_file(Path(run.strategy.rpartition(":")[0]))
+    for what, name in (("strategy", run.strategy), ("model", config.model.kind)):
+        if FROM_FILE in name:
+            parts[f"{what}'s file"] = checksums.of_file(Path(name.rpartition(":")[0]))
     identity: Identity = json.loads(json.dumps(dict(_flat(parts)), default=str))
     return identity
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from dasr import checksums
 from dasr.config import ModelConfig
 from dasr.errors import UserError
 from dasr.files import atomic
-from dasr.models import frontend
-from dasr.models.blstm import BLSTM
+from dasr.models import frontend, registry
+from dasr.models.network import Network
 
 MODEL_FILE = "model.safetensors"
 WINDOW_FRAMES = 42  # in which an utterance is scored
@@ -27,38 +27,84 @@ WINDOWS_AT_ONCE = 256  # so that memory stays bounded
 
 
 class AcousticModel(nn.Module):
-    """Front end and network. Frames in, scores of tied states out."""
+    """Front end and network. Frames in, scores of tied states (or other units) out."""
 
-    def __init__(self, config: ModelConfig, feature_dim: int, num_pdfs: int):
+    def __init__(self, config: ModelConfig, feature_dim: int, num_outputs: int):
+        """Raises UserError for a kind, an option or a value that does not exist."""
         super().__init__()
         self.config = config
         self.feature_dim = feature_dim
-        self.num_pdfs = num_pdfs
-        self.network = BLSTM(config, config.inputs(feature_dim), num_pdfs)
+        self.num_outputs = num_outputs
+        self.options = registry.complete(config)
+        self.network = self._new_network()
+        factor = self.network.subsampling
+        self.subsampling = config.subsampling * factor  # frames an output
+        context = self.network.context
+        # Inputs that a chunk has on either side besides its own: whole outputs
+        self._context = None if context is None else -(-context // factor) * factor
+
+    def _new_network(self) -> Network:
+        inputs = self.config.inputs(self.feature_dim)
+        return registry.make(self.config.kind, inputs, self.num_outputs, self.options)
+
+    @property
+    def margin(self) -> int:
+        """Frames on either side of a chunk that its outputs depend on. Raises UserError for a network that
+        needs whole utterances."""
+        if self._context is None:
+            raise UserError(
+                f"model '{self.config.kind}' needs whole utterances (its context is None): it cannot be "
+                "trained on chunks"
+            )
+        return self.config.margin + self._context * self.config.subsampling
+
+    def initialise(self, seed: int) -> None:
+        """The same weights for the same seed on every learner."""
+        own = getattr(self.network, "initialise", None)
+        if own is not None:
+            own(seed)
+            return
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.network.load_state_dict(self._new_network().state_dict())
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Normalised frames [chunks, T + 2 * margin, dim] to logits [chunks, T / subsampling, pdfs]."""
-        logits: Tensor = self.network(frontend.inputs(frames, self.config, self.config.subsampling))
+        """Normalised frames [chunks, T + 2 * margin, dim] to logits [chunks, T / subsampling, outputs]."""
+        inputs = frontend.inputs(frames, self.config, self.config.subsampling)
+        logits = self._run(inputs)
+        cut = (self._context or 0) // self.network.subsampling
+        return logits[:, cut : logits.shape[1] - cut]
+
+    def _run(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """The network on [B, T, inputs]. Raises UserError where its outputs are not of the shape it says."""
+        size, steps = inputs.shape[:2]
+        if lengths is None:
+            lengths = torch.full((size,), steps, device=inputs.device)
+        logits: Tensor = self.network(inputs, lengths)[0]
+        expected = (size, -(-steps // self.network.subsampling), self.num_outputs)
+        if tuple(logits.shape) != expected:
+            raise UserError(
+                f"model '{self.config.kind}': forward() gave logits of shape {list(logits.shape)} for "
+                f"inputs of shape {list(inputs.shape)}; its subsampling of {self.network.subsampling} "
+                f"asks for {list(expected)}"
+            )
         return logits
 
     def log_posteriors_of(self, utterances: Sequence[Tensor]) -> list[Tensor]:
         """log_posteriors() of several utterances; faster together than one by one."""
-        step = self.config.subsampling
-        starts = [range(min(step, len(frames))) for frames in utterances]
-        rows = [frontend.every_frame(frames, self.config) for frames in utterances]
-        scores = iter(
-            self._scores([row[i::step] for row, own in zip(rows, starts, strict=True) for i in own])
-        )
+        step = self.subsampling
+        phases = [range(min(step, len(frames))) for frames in utterances]
+        scores = iter(self._scores(utterances, phases))
         results = []
-        for row, own in zip(rows, starts, strict=True):
-            result = torch.empty(len(row), self.num_pdfs)
-            for start in own:
-                result[start::step] = next(scores)
+        for frames, own in zip(utterances, phases, strict=True):
+            result = torch.empty(len(frames), self.num_outputs)
+            for phase in own:
+                result[phase::step] = next(scores)
             results.append(result)
         return results
 
     def log_posteriors(self, frames: Tensor) -> Tensor:
-        """Normalised frames of a whole utterance, float32 [T, dim], to log-posteriors float32 [T, pdfs].
+        """Normalised frames of a whole utterance, float32 [T, dim], to log-posteriors float32 [T, outputs].
 
         One output for *every* frame, also with subsampling: then `subsampling` passes, each shifted by a
         frame, are interleaved, so that decoding keeps the HMM's frame rate.
@@ -67,14 +113,52 @@ class AcousticModel(nn.Module):
 
     def log_posteriors_of_groups(self, utterances: Sequence[Tensor]) -> list[Tensor]:
         """log_posteriors_of(), but only of the frames `subsampling // 2 :: subsampling`, as in training."""
-        step = self.config.subsampling
-        return self._scores(
-            [frontend.every_frame(frames, self.config)[step // 2 :: step] for frames in utterances]
-        )
+        middle = self.subsampling // 2
+        return self._scores(utterances, [range(middle, middle + 1)] * len(utterances))
+
+    def _scores(self, utterances: Sequence[Tensor], phases: Sequence[range]) -> list[Tensor]:
+        """Log-posteriors [n, outputs] of the frames `phase :: subsampling`, for each utterance and phase."""
+        sequences = [
+            sequence
+            for frames, own in zip(utterances, phases, strict=True)
+            for sequence in self._sequences(frames, own)
+        ]
+        return self._in_windows(sequences) if self.network.windowed else self._whole(sequences)
+
+    def _sequences(self, frames: Tensor, phases: range) -> Iterator[Tensor]:
+        """The network's inputs [n, inputs] whose outputs are those of frames `phase :: subsampling`, with the
+        context on either side that a finite network needs."""
+        stride, step = self.config.subsampling, self.subsampling
+        around = (self._context or 0) * stride
+        beyond = step + around
+        rows = frontend.every_frame(frames, self.config, beyond)
+        # In training an output has the label of the middle frame of its group, here of frame `phase`.
+        before = step // 2 - stride // 2
+        for phase in phases:
+            outputs = len(range(phase, len(frames), step))
+            first = beyond + phase - before - around
+            inputs = outputs * self.network.subsampling + 2 * (self._context or 0)
+            yield rows[first : first + inputs * stride : stride][:inputs]
 
     @torch.inference_mode()
-    def _scores(self, sequences: Sequence[Tensor]) -> list[Tensor]:
-        """Log-posteriors [n, pdfs] of each sequence of inputs [n, inputs], on the CPU.
+    def _whole(self, sequences: Sequence[Tensor]) -> list[Tensor]:
+        """Each sequence in one pass, alone: no padding."""
+        self.eval()
+        device = next(self.parameters()).device
+        cut = (self._context or 0) // self.network.subsampling
+        scores = []
+        for sequence in sequences:
+            outputs = len(sequence) // self.network.subsampling - 2 * cut
+            if outputs == 0:  # a group whose middle lies beyond the utterance
+                scores.append(torch.empty(0, self.num_outputs))
+                continue
+            logits = self._run(sequence.unsqueeze(0).to(device))[0, cut : cut + outputs]
+            scores.append(logits.float().log_softmax(dim=-1).cpu())
+        return scores
+
+    @torch.inference_mode()
+    def _in_windows(self, sequences: Sequence[Tensor]) -> list[Tensor]:
+        """Log-posteriors [n, outputs] of each sequence of inputs [n, inputs], on the CPU.
 
         The network has learned from short chunks, so it is given overlapping windows, and each output is
         taken from the window in which it is most central. Measured on AN4's dev set this beats chunks side by
@@ -89,7 +173,7 @@ class AcousticModel(nn.Module):
             for sequence, own in zip(sequences, starts, strict=True)
         ]
         parts = [
-            self.network(part.to(device)).float().log_softmax(dim=-1).cpu()
+            self._run(part.to(device)).float().log_softmax(dim=-1).cpu()
             for part in torch.split(torch.cat(windows), WINDOWS_AT_ONCE)
         ]
         scores = torch.split(torch.cat(parts), [len(own) for own in starts])
@@ -112,9 +196,9 @@ def _central(starts: Tensor, scores: Tensor, length: int) -> Tensor:
 def save(model: AcousticModel, path: Path, facts: dict[str, Any] | None = None) -> None:
     """Write weights and shape to `path` (safetensors), atomically. `facts`: kept beside them."""
     shape = {
-        "config": model.config.model_dump(),
+        "config": model.config.values(),
         "feature_dim": model.feature_dim,
-        "num_pdfs": model.num_pdfs,
+        "num_outputs": model.num_outputs,
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     metadata = {"format": "pt", "acoustic_model": json.dumps(shape), "facts": json.dumps(facts or {})}
@@ -143,6 +227,6 @@ def load(run_dir: Path | str, device: str = "cpu") -> AcousticModel:
         raise UserError(f"{path} does not exist: the run has not been trained to its end") from None
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise UserError(f"{path} is not an acoustic model of dasr ({error}): train the run again") from None
-    model = AcousticModel(ModelConfig(**shape["config"]), shape["feature_dim"], shape["num_pdfs"])
+    model = AcousticModel(ModelConfig(**shape["config"]), shape["feature_dim"], shape["num_outputs"])
     model.load_state_dict(tensors)
     return model.to(device).eval()

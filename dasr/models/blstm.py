@@ -2,34 +2,57 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from dasr.config import ModelConfig
+from dasr.models.network import Network, Positive
+from dasr.plugins import AtLeast
 
 
-class BLSTM(nn.Module):
+class BLSTM(Network):
     """Logits of the tied states. The softmax is left to the loss, which may fuse it."""
 
-    def __init__(self, config: ModelConfig, inputs: int, outputs: int):
-        """`inputs`: width of an input vector, `outputs`: number of tied states (pdfs)."""
-        super().__init__()
-        self.lstm = nn.LSTM(
-            inputs,
-            config.cells,
-            config.layers,
-            bidirectional=True,
-            dropout=config.dropout if config.layers > 1 else 0.0,
-        )
-        self.dropout = nn.Dropout(config.dropout)
-        self.bottleneck = nn.Linear(2 * config.cells, config.bottleneck)
-        self.output = nn.Linear(config.bottleneck, outputs)
+    name = "blstm"
+    context = 0
+    windowed = True
+    fast_step = True
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: [chunks, steps, inputs] -> logits [chunks, steps, outputs]."""
-        hidden, _ = self.lstm(x.transpose(0, 1))
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        layers: Positive = 2,
+        cells: Positive = 128,
+        bottleneck: Positive = 128,
+        dropout: Annotated[float, AtLeast(0)] = 0.0,
+    ):
+        """`cells`: of a direction; `dropout`: between LSTM layers and before the bottleneck."""
+        super().__init__()
+        self.lstm = nn.LSTM(inputs, cells, layers, bidirectional=True, dropout=dropout if layers > 1 else 0.0)
+        self.dropout = nn.Dropout(dropout)
+        self.bottleneck = nn.Linear(2 * cells, bottleneck)
+        self.output = nn.Linear(bottleneck, outputs)
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        x = frames.transpose(0, 1)
+        if int(lengths.min()) == len(x):
+            hidden, _ = self.lstm(x)
+        else:  # the backward direction begins at the end of each utterance
+            packed = pack_padded_sequence(x, lengths.cpu(), enforce_sorted=False)
+            hidden, _ = pad_packed_sequence(self.lstm(packed)[0], total_length=len(x))
         logits: Tensor = self.output(self.bottleneck(self.dropout(hidden)))
-        return logits.transpose(0, 1)
+        return logits.transpose(0, 1), lengths
+
+    def gradient_groups(self) -> list[list[nn.Parameter]]:
+        """Each LSTM layer; the layers behind the LSTM."""
+        lstm = list(self.lstm.parameters())
+        per_layer = len(lstm) // self.lstm.num_layers
+        layers = [lstm[i : i + per_layer] for i in range(0, len(lstm), per_layer)]
+        return [*layers, list(self.parameters())[len(lstm) :]]
 
     @torch.no_grad()
     def initialise(self, seed: int) -> None:

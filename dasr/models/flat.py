@@ -23,7 +23,7 @@ class FlatModule:
             parameter.data = view
         self._gradient: Tensor | None = None
         self._ready: Callable[[Tensor], None] | None = None
-        self._watch(buckets or [[parameter] for parameter in self.parameters])
+        self._buckets = list(self._watch(buckets or [[parameter] for parameter in self.parameters]))
 
     def point_gradients_at(self, gradient: Tensor) -> None:
         """Let the next backward pass add into `gradient` (flat, as `weights`)."""
@@ -38,6 +38,8 @@ class FlatModule:
         self._gradient.zero_()
         self._ready = ready
         loss.backward()  # type: ignore[no-untyped-call]
+        for bucket in reversed(self._buckets):
+            bucket.end_of_pass()
         self._ready = None
 
     def _views(self, flat: Tensor) -> Iterator[Tensor]:
@@ -46,13 +48,14 @@ class FlatModule:
             yield flat[begin : begin + parameter.numel()].view(parameter.shape)
             begin += parameter.numel()
 
-    def _watch(self, buckets: Sequence[Sequence[nn.Parameter]]) -> None:
+    def _watch(self, buckets: Sequence[Sequence[nn.Parameter]]) -> Iterator[_Countdown]:
         begin = 0
         for bucket in buckets:
             end = begin + sum(parameter.numel() for parameter in bucket)
             hook = _Countdown(self, begin, end, len(bucket))
             for parameter in bucket:
                 parameter.register_post_accumulate_grad_hook(hook)  # type: ignore[no-untyped-call]
+            yield hook
             begin = end
 
     def announce(self, begin: int, end: int) -> None:
@@ -70,5 +73,10 @@ class _Countdown:
     def __call__(self, parameter: Tensor) -> None:
         self.left -= 1
         if self.left == 0:
-            self.left = self.count
             self.owner.announce(self.begin, self.end)
+
+    def end_of_pass(self) -> None:
+        """Announce the bucket if a parameter of it took no part in the pass: its gradient is 0."""
+        if self.left > 0:
+            self.owner.announce(self.begin, self.end)
+        self.left = self.count

@@ -35,14 +35,15 @@ def inputs(frames: Tensor, config: ModelConfig, stride: int) -> Tensor:
     return windows.transpose(2, 3).flatten(2)
 
 
-def middle_labels(labels: Tensor, config: ModelConfig) -> Tensor:
+def middle_labels(labels: Tensor, subsampling: int) -> Tensor:
     """The label of the middle frame of each group: [chunks, T] -> [chunks, T / subsampling]."""
-    return labels[:, config.subsampling // 2 :: config.subsampling]
+    return labels[:, subsampling // 2 :: subsampling]
 
 
-def every_frame(frames: Tensor, config: ModelConfig) -> Tensor:
-    """One input centred on each frame of a whole utterance: normalised [T, dim] -> [T, inputs]."""
-    middle = config.subsampling // 2
-    before, after = config.margin + middle, config.margin + config.subsampling - 1 - middle
+def every_frame(frames: Tensor, config: ModelConfig, beyond: int = 0) -> Tensor:
+    """One input centred on each frame of a whole utterance, and on `beyond` more at either end, its first and
+    last frame repeated: normalised [T, dim] -> [T + 2 beyond, inputs]."""
+    middle, margin = config.subsampling // 2, config.margin + beyond
+    before, after = margin + middle, margin + config.subsampling - 1 - middle
     padded = functional.pad(frames.T.unsqueeze(0), (before, after), mode="replicate")
     return inputs(padded.transpose(1, 2), config, stride=1)[0]

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from dasr import config as configuration
+from dasr import models, plugins
 from dasr.config import Config, Run
 from dasr.errors import UserError
 from dasr.files import write_text
@@ -20,6 +21,7 @@ from dasr.worlds.simulated import presets
 from dasr.worlds.simulated.clusters import Cluster, Compute
 
 PARAMETERS = 1_000_000  # of a model without values: nothing is computed
+OUTPUTS = 8  # of a network that is tried: fewer than it will have
 CLUSTER = Cluster(compute=Compute(fixed_s=1.0))
 
 
@@ -50,6 +52,10 @@ def check_inputs(config: Config) -> None:
         except UserError as error:
             raise UserError(f"comparison.strategies: {error}") from None
     try:
+        plugins.check_name("model", config.model.kind, plugins.names_in(Path(models.__file__).parent))
+    except UserError as error:
+        raise UserError(f"model.kind: {error}") from None
+    try:
         presets.load(config.simulation.cluster)
     except UserError as error:
         raise UserError(f"simulation.cluster: {error}") from None
@@ -59,7 +65,8 @@ def check_inputs(config: Config) -> None:
 
 
 def check_runs(config: Config) -> None:
-    """Build the strategy of every run in a simulated world. Raises UserError for one that cannot be."""
+    """Build the model, and every run's strategy in a simulated world. Raises UserError where it cannot be."""
+    _check_model(config)
     for run in configuration.runs(config):
         try:
             _build(run, config.training)
@@ -69,6 +76,22 @@ def check_runs(config: Config) -> None:
             raise UserError(
                 f"run {run.name}: its strategy cannot be built: {type(error).__name__}: {error}"
             ) from error
+
+
+def _check_model(config: Config) -> None:
+    """Build the network with few outputs and try it. Raises UserError."""
+    import torch
+
+    from dasr.models import registry
+    from dasr.models.acoustic import AcousticModel
+
+    registry.complete(config.model.shape)
+    if config.model.kind == configuration.BLSTM:
+        return  # its options have been checked
+    frames = config.training.chunk_frames
+    model = AcousticModel(config.model.shape, config.features.bins, OUTPUTS)
+    with torch.inference_mode():
+        model.eval().log_posteriors(torch.zeros(frames, config.features.bins))
 
 
 def _build(run: Run, training: configuration.TrainingConfig) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from dasr.config import AugmentConfig
@@ -33,8 +33,8 @@ class AutogradTask:
     ):
         """`feed`: this learner's, with the margin as context; `seed`: of weights, dropout, augmentation."""
         self.model = model.to(device).train()
-        self.model.network.initialise(seed)
-        self.flat = FlatModule(model, buckets(model))
+        self.model.initialise(seed)
+        self.flat = FlatModule(model, model.network.gradient_groups())
         self.feed = feed
         self.augmentation = augmentation or AugmentConfig()
         self.device = torch.device(device)
@@ -54,7 +54,7 @@ class AutogradTask:
             if self.augmentation:
                 frames, labels = augment(frames, labels, self.augmentation)
             logits = self.model(frames)
-        targets = frontend.middle_labels(labels, self.model.config).long()
+        targets = frontend.middle_labels(labels, self.model.subsampling).long()
         total = functional.cross_entropy(
             logits.flatten(0, 1), targets.flatten(), ignore_index=-1, reduction="sum"
         )
@@ -84,9 +84,6 @@ class AutogradTask:
     @contextlib.contextmanager
     def _own_randomness(self) -> Iterator[None]:
         """This learner's own random numbers, whoever else draws in this process."""
-        if self.model.config.dropout == 0 and not self.augmentation:
-            yield
-            return
         on_gpu = self.device.type == "cuda"
         with torch.random.fork_rng(devices=[self.device] if on_gpu else []):
             if on_gpu:
@@ -99,11 +96,3 @@ class AutogradTask:
 
 def _random_state(device: torch.device, seed: int) -> Tensor:
     return torch.Generator(device=device).manual_seed(seed).get_state()
-
-
-def buckets(model: AcousticModel) -> list[list[nn.Parameter]]:
-    """Parameters whose gradients become final together: each LSTM layer; the layers behind the LSTM."""
-    lstm = list(model.network.lstm.parameters())
-    per_layer = len(lstm) // model.config.layers
-    layers = [lstm[i : i + per_layer] for i in range(0, len(lstm), per_layer)]
-    return [*layers, list(model.parameters())[len(lstm) :]]

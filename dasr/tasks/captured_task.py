@@ -62,7 +62,7 @@ class CapturedTask:
     ):
         """`feed`: this learner's, with the model's margin as context; `dtype`: of computing (default:
         bfloat16 on a GPU); `gradient_dtype`: float32, or that of computing; `options`: FastBLSTM's."""
-        model.network.initialise(seed)
+        model.initialise(seed)
         self.model, self.feed = model, feed
         self.device = torch.device(device)
         if self.device == torch.device("cuda"):
@@ -221,7 +221,7 @@ class _Step:
         frames = frontend.normalise(frames, mean, istd)
         if self.augmentation:
             frames, labels = augment(frames, labels, self.augmentation)
-        targets = frontend.middle_labels(labels, self.config)
+        targets = frontend.middle_labels(labels, self.config.subsampling)
         inputs = frontend.inputs(frames, self.config, self.config.subsampling)
         first = True
         for slice_, total in self.network.run(inputs, targets):

@@ -48,7 +48,12 @@ class AlignedShards:
     def feed(
         self, model: AcousticModel, chunk_frames: int, share: int, rank: int, size: int, seed: int
     ) -> Feed:
-        """Learner `rank`'s batches of `share` chunks."""
+        """Learner `rank`'s batches of `share` chunks. Raises UserError where chunks do not fit the model."""
+        if chunk_frames % model.subsampling:
+            raise UserError(
+                f"training.chunk_frames ({chunk_frames}) must be a multiple of the model's subsampling "
+                f"({model.subsampling} frames an output)"
+            )
         return Feed(
             self.features,
             self.alignments,
@@ -57,7 +62,7 @@ class AlignedShards:
             rank,
             size,
             seed,
-            context=model.config.margin,
+            context=model.margin,
         )
 
     def utterances(self) -> Iterator[tuple[Tensor, Tensor]]:

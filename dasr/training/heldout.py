@@ -28,7 +28,7 @@ class HeldOut:
     def __init__(self, model: AcousticModel, utterances: Sequence[tuple[Tensor, Tensor]]):
         """`utterances`: normalised frames float32 [T, dim] and labels int64 [T], -1 where not counted."""
         self.model = model
-        step = model.config.subsampling
+        step = model.subsampling
         self.frames = [frames for frames, _ in utterances]
         self.labels = [labels[step // 2 :: step] for _, labels in utterances]
         self.flat = FlatModule(model)

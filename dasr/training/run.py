@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from dasr.config import Config, Run
+from dasr.errors import UserError
 from dasr.launch import identity
 from dasr.learner import optimizer
 from dasr.learner.learner import Learner
@@ -63,11 +64,14 @@ async def train(
     feed = data.feed(model, training.chunk_frames, max(1, share), world.rank, world.size, run.seed)
     budget = plan.budget(training, feed.num_chunks, run.batch, world.size)
     place = (model, feed, run.seed, world.rank, device, training.augment)
-    if device.startswith("cuda"):
+    on_gpu = device.startswith("cuda")
+    if on_gpu and model.network.fast_step:
         task: CapturedTask | AutogradTask = CapturedTask(
             *place, gradient_dtype=getattr(torch, training.gradients)
         )
     else:
+        if on_gpu:
+            logger.info(f"model '{model.config.kind}' has no captured step: it runs eagerly, in float32")
         task = AutogradTask(*place)
     checkpoints = Checkpoints(run_dir, world.rank, own)
     metrics = None
@@ -90,7 +94,10 @@ async def train(
     await _resume(learner, strategy, callbacks)
     if replacement and (theirs := mean_of_others(checkpoints, world.size)) is not None:
         learner.weights.copy_(theirs)
-    await strategy.run()
+    try:
+        await strategy.run()
+    except UserError as error:  # NaN, as a rule
+        raise UserError(f"run {run.name}: {error}") from None
     if callbacks.stopped:
         callbacks.writer.drain()
         return False

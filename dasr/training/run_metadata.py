@@ -22,7 +22,7 @@ def write_record(run_dir: Path, config: Config, run: Run) -> None:
         **config.plain(),
         "run": {**asdict(run), "options": dict(run.options), "name": run.name},
         "resolved": {
-            "model": config.model.shape.model_dump(),
+            "model": config.model.shape.values(),
             "training": config.training.model_dump(),
         },
         "code": {"version": dasr.__version__, "commit": _commit()},

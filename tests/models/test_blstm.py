@@ -4,14 +4,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dasr.config import MODELS, ModelConfig
+from dasr.config import MODELS
 from dasr.models.acoustic import AcousticModel
 from dasr.models.blstm import BLSTM
 
 
 def test_the_swb2000_preset_has_the_papers_43_154_944_parameters() -> None:
     with torch.device("meta"):
-        model = AcousticModel(MODELS["swb2000"], feature_dim=260, num_pdfs=32_000)
+        model = AcousticModel(MODELS["swb2000"], 260, 32_000)
     assert sum(parameter.numel() for parameter in model.parameters()) == 43_154_944
 
 
@@ -32,9 +32,7 @@ def lstm_in_numpy(x: np.ndarray, w_ih: np.ndarray, w_hh: np.ndarray, bias: np.nd
 
 
 def test_the_network_follows_the_lstm_recursion_in_both_directions() -> None:
-    network = (
-        BLSTM(ModelConfig(layers=2, cells=5, bottleneck=4, dropout=0.0), inputs=6, outputs=7).double().eval()
-    )
+    network = BLSTM(6, 7, layers=2, cells=5, bottleneck=4).double().eval()
     network.initialise(seed=3)
     x = np.random.default_rng(0).normal(size=(9, 6))
     weights = {name: tensor.detach().numpy() for name, tensor in network.named_parameters()}
@@ -50,13 +48,13 @@ def test_the_network_follows_the_lstm_recursion_in_both_directions() -> None:
         hidden = np.concatenate(both, axis=1)
     narrow = hidden @ weights["bottleneck.weight"].T + weights["bottleneck.bias"]
     expected = narrow @ weights["output.weight"].T + weights["output.bias"]
-    actual = network(torch.from_numpy(x).unsqueeze(0))[0].detach().numpy()
+    actual = network(torch.from_numpy(x).unsqueeze(0), torch.tensor([9]))[0][0].detach().numpy()
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-12)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     def flat(seed: int) -> Tensor:
-        network = BLSTM(ModelConfig(cells=4, bottleneck=3), inputs=5, outputs=6)
+        network = BLSTM(5, 6, cells=4, bottleneck=3)
         network.initialise(seed)
         return torch.cat([parameter.reshape(-1) for parameter in network.parameters()])
 

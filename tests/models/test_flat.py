@@ -7,7 +7,6 @@ from torch.nn import functional
 from dasr.config import ModelConfig
 from dasr.models.acoustic import AcousticModel
 from dasr.models.flat import FlatModule
-from dasr.tasks.autograd_task import buckets
 
 CONFIG = ModelConfig(layers=2, cells=6, bottleneck=5, subsampling=1)
 
@@ -25,7 +24,7 @@ def test_the_flat_gradient_is_autograds_and_arrives_once_from_the_last_layers_to
     grads = [parameter.grad for parameter in twin.parameters() if parameter.grad is not None]
     expected = torch.cat([grad.reshape(-1) for grad in grads])
 
-    flat = FlatModule(model, buckets(model))
+    flat = FlatModule(model, model.network.gradient_groups())
     gradient = torch.full_like(flat.weights, 7.0)  # whatever an earlier step left there
     flat.point_gradients_at(gradient)
     arrived: list[tuple[int, Tensor]] = []

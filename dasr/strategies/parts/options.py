@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from dasr.plugins import AtLeast
 
-@dataclass(frozen=True)
-class AtLeast:
-    """A bound, to be put beside the type of a number: `Annotated[float, AtLeast(0)]`."""
-
-    bound: float
-
+__all__ = ["AtLeast", "Order", "Positive"]
 
 Positive = Annotated[int, AtLeast(1)]
 """1, 2, 3, ..."""
