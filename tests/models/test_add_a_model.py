@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,10 @@ RUN = "sc-allreduce-L2-B12-S0"
 
 
 @pytest.fixture
-def config(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+def config(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
     """The page's configuration on a small corpus, in the folder where the file is."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in the processes: the order of a convolution's sums depends on it
     (tmp_path / "strided.py").write_text(BLOCKS["python"] + "\n")
     monkeypatch.chdir(tmp_path)
     results = tmp_path / "results"
@@ -41,7 +44,8 @@ def config(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Con
         (results / part).symlink_to(corpus / part)
     given = small_config(results, snapshots=2, chunk_frames=8).plain()
     given["model"] = yaml.safe_load(BLOCKS["yaml"])["model"]
-    return configuration.complete(given)
+    yield configuration.complete(given)
+    torch.set_num_threads(threads)
 
 
 def one_run(world: ProcessWorld, text: str) -> Any:
