@@ -55,7 +55,7 @@ def of_run(config: Config, run: Run, processors: str) -> Identity:
         "batch": run.batch,
         "seed": run.seed,
         "option": {**options, **dict(run.options)},
-        "model": config.model.shape.values() | {"options": models.complete(config.model.shape)},
+        "model": config.model.shape.values() | models.complete(config.model.shape),
         "training": config.training.model_dump(exclude=FREE),
         **_data(config),
         COMPUTED_BY: processors,
