@@ -23,7 +23,7 @@ from dasr.training.heldout import HeldOut
 from dasr.training.run import train
 from dasr.worlds.process.local_launch import run_processes
 from dasr.worlds.process.world import ProcessWorld
-from dasr.worlds.simulated import clusters
+from dasr.worlds.simulated import presets
 from tests.docs import pages
 from tests.support.aligned_corpus import small_config
 
@@ -74,7 +74,7 @@ def test_the_example_learns_in_processes_and_in_virtual_time_with_the_same_bits(
     budget = plan.budget(training, chunks, 12, 2)
     workload = workloads.corpus(path, 12, 0)
     simulated = simulate(
-        "sc-allreduce", 2, budget.steps, clusters.load("ideal"), local_batch=budget.local_batch,
+        "sc-allreduce", 2, budget.steps, presets.load("ideal"), local_batch=budget.local_batch,
         task=workload.task, schedule=workload.schedule, clip=workload.clip,
     )  # fmt: skip
     last = snapshots.read(run_dir, 2)
