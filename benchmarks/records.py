@@ -29,6 +29,7 @@ LIBRARIES = ("torch", "numpy", "kaldi-native-fbank", "zarr")  # whose versions a
 FRESH = "written by the benchmark"
 
 What = Literal[
+    "compression",
     "fault-trials",
     "features",
     "feed-memory",

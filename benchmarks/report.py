@@ -1,6 +1,6 @@
 """Make the pages of measurements from the records in benchmarks/results/.
 
-    python -m benchmarks.report           # write docs/performance.md, prediction.md, findings-runs.md
+    python -m benchmarks.report           # write docs/performance.md, prediction.md and so on
     python -m benchmarks.report --check   # only say whether they are what the records give
 
 The text stands in benchmarks/pages/*.jinja, every table comes from records: for each cell from the newest
@@ -24,7 +24,7 @@ from benchmarks.records import ROOT, Record, Row
 from dasr.errors import UserError
 from dasr.files import write_text
 
-PAGES = ("performance.md", "prediction.md", "findings-runs.md")
+PAGES = ("performance.md", "prediction.md", "findings-runs.md", "compression.md")
 TEMPLATES = ROOT / "benchmarks" / "pages"
 BATCHES = (256, 2560)  # chunks of 21 frames in each GPU's batch
 CHUNK = 21
@@ -258,6 +258,23 @@ def smoke_table(found: Sequence[Record]) -> str:
     return table(["kind", "case", "GPU against CPU"], sorted(lines))
 
 
+def compression_table(record: Record) -> str:
+    """Held-out loss and bytes of each codec, beside those of the first one: means and ranges over seeds."""
+    groups: dict[str, list[Row]] = {}
+    for row in record.rows:
+        groups.setdefault(row["compression"], []).append(row)
+    (first, *_) = groups.values()
+    lines = []
+    for spec, rows in groups.items():
+        losses, sent = [row["heldout"] for row in rows], fmean(row["mb_sent"] for row in rows)
+        worse = 100 * (fmean(losses) / fmean(row["heldout"] for row in first) - 1)
+        saved = fmean(row["mb_sent"] for row in first) / sent
+        spread = f"{fmean(losses):.3f} ({min(losses):.3f} - {max(losses):.3f})"
+        lines.append([f"`{spec}`", spread, f"{worse:+.1f} %", f"{sent:,.0f}", f"{saved:.1f}"])
+    head = ["compression", "held-out loss", "against the first", "MB sent a learner", "times fewer"]
+    return table(head, lines)
+
+
 def about(record: Record) -> str:
     """Where and when, in a phrase."""
     machine = record.hardware
@@ -289,6 +306,7 @@ def render(template: str, found: dict[str, Record]) -> str:
         newest=lambda what: every(what)[-1],
         throughput=Throughput(found),
         about=about,
+        compression_table=compression_table,
         faults_table=faults_table,
         findings_table=findings_table,
         prediction_table=prediction_table,

@@ -38,7 +38,7 @@ from dasr.learner.learner import Budget, Learner
 from dasr.models import frontend
 from dasr.models.acoustic import AcousticModel
 from dasr.strategies import registry
-from dasr.strategies.parts.codecs import CODECS
+from dasr.strategies.parts.compression import CODECS
 from dasr.tasks.autograd_task import AutogradTask
 from dasr.tasks.captured_task import CapturedTask
 from dasr.tasks.task import CopiesWeights

@@ -129,16 +129,11 @@ def strategies_reference() -> str:
 
     lines = ["# Strategy options", "", "Generated from the constructors; see [strategies](../strategies.md)."]
     for name in registry.names():
-        options = registry.options(name)
-        listed = ", ".join(f"`{key}: {value}`" for key, value in options.items()) or "none"
-        lines += [
-            "",
-            f"## {name}",
-            "",
-            f"{registry.find(name).__doc__}",
-            "",
-            f"Options with defaults: {listed}.",
-        ]
+        options, sources = registry.options(name), registry.sources(name)
+        lines += ["", f"## {name}", "", f"{registry.find(name).__doc__}", ""]
+        lines += [_row(["option", "default", "from"]), _row(["---"] * 3)] if options else ["No options."]
+        for key, option in options.items():
+            lines.append(_row([f"`{key}`", f"`{_shown(option.default)}`", sources[key]]))
     return "\n".join(lines) + "\n"
 
 

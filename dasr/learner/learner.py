@@ -23,7 +23,8 @@ from dasr.learner.optimizer import Optimizer
 from dasr.learner.weights import Weights
 from dasr.strategies.learner import BUCKET_MB, OnBucket, OnPart
 from dasr.strategies.linear_combination import LinearCombination
-from dasr.tasks.task import CopiesWeights, Task
+from dasr.strategies.matrices import near_square
+from dasr.tasks.task import CopiesWeights, HasShapes, Task
 from dasr.worlds.interface import ALL, ApplyPart, Ready, World
 
 PATIENCE_S = 1.0  # most that snapshot_view() waits for an update which applies what is deferred
@@ -200,6 +201,17 @@ class Learner:
         with self.sharded_update(1.0) as apply:
             await self.compute(lambda part: on_part(part, apply(part, [self.gradient[part]])))
         self.update()
+
+    @property
+    def shapes(self) -> Sequence[tuple[int, ...]]:
+        """Of the task's parameters."""
+        if isinstance(self.task, HasShapes):
+            return self.task.shapes
+        return near_square(len(self.gradient))
+
+    @property
+    def total_steps(self) -> int:
+        return self.budget.steps
 
     @property
     def elementwise(self) -> bool:

@@ -25,6 +25,11 @@ class FlatModule:
         self._ready: Callable[[Tensor], None] | None = None
         self._buckets = list(self._watch(buckets or [[parameter] for parameter in self.parameters]))
 
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Of the parameters, in their order."""
+        return [tuple(parameter.shape) for parameter in self.parameters]
+
     def point_gradients_at(self, gradient: Tensor) -> None:
         """Let the next backward pass add into `gradient` (flat, as `weights`)."""
         if self._gradient is not gradient:

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from dasr.strategies.matrices import near_square
 from dasr.worlds.interface import Ready
 from dasr.worlds.simulated.placeholder import placeholder
 
@@ -20,6 +21,12 @@ class TimingTask:
         self.num_parameters = parameters
         self.slices = min(slices, parameters)
         self._parts: list[Tensor] = []
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """A near-square matrix in each slice."""
+        edges = [self.num_parameters * i // self.slices for i in range(self.slices + 1)]
+        return [shape for a, b in itertools.pairwise(edges) for shape in near_square(b - a)]
 
     def initial(self) -> Tensor:
         return placeholder(self.num_parameters)

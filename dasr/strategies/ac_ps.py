@@ -10,15 +10,17 @@ shards.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
-from dasr.strategies.parts.codecs import Encoded, codec
+from dasr.strategies.matrices import shard_edges
+from dasr.strategies.parts.codecs import Encoded
 from dasr.strategies.parts.gossip import PublicCopy
 from dasr.strategies.parts.means import Feedback
 from dasr.strategies.parts.options import Positive
@@ -31,11 +33,11 @@ WORK, LAST = 0, 1  # what a message to the server is: an update, or a last pull
 class Shard:
     """A part of the model on its server, its clock, and what each learner knows of it."""
 
-    def __init__(self, world: World, model: Tensor, compression: str, staleness_aware: bool):
-        self.model, self.staleness_aware = model, staleness_aware
+    def __init__(self, world: World, model: Tensor, views: list[PublicCopy], staleness_aware: bool):
+        """`views`: one for each learner."""
+        self.model, self.views, self.staleness_aware = model, views, staleness_aware
         self.clock = 0
         self.seen = [0] * world.size  # clock of each learner's last pull
-        self.views = [PublicCopy(compression) for _ in range(world.size)]
         self.lock = world.lock()  # the server's activity and its host's own learner
 
     def serve(self, rank: int, update: Tensor | None) -> Encoded:
@@ -55,6 +57,10 @@ class AsyncParameterServer(Strategy):
 
     name = "ac-ps"
     asynchronous = True
+    sources: ClassVar = {
+        "servers": "the classical single server",
+        "staleness_aware": "Dean et al. 2012: not",
+    }
 
     def __init__(
         self,
@@ -66,11 +72,15 @@ class AsyncParameterServer(Strategy):
     ):
         super().__init__(learner)
         rank, self.servers = self.world.rank, min(servers, self.world.size)
-        self.pushed = [Feedback(compression) for _ in range(self.servers)]
-        self.views = [PublicCopy(compression) for _ in range(self.servers)]
-        models = learner.copy().tensor_split(self.servers)
-        hosts = rank < self.servers
-        self.shard = Shard(self.world, models[rank].clone(), compression, staleness_aware) if hosts else None
+        edges = shard_edges(len(learner.gradient), self.servers)
+        places = list(itertools.pairwise(edges))
+        self.pushed = [Feedback(learner, compression, *place) for place in places]
+        self.views = [PublicCopy(learner, compression, *place) for place in places]
+        self.shard = None
+        if rank < self.servers:
+            views = [PublicCopy(learner, compression, *places[rank]) for _ in range(self.world.size)]
+            model = learner.copy()[slice(*places[rank])].clone()
+            self.shard = Shard(self.world, model, views, staleness_aware)
 
     async def run(self) -> None:
         learner, world = self.learner, self.world
@@ -105,7 +115,7 @@ class AsyncParameterServer(Strategy):
 
     async def serve(self, shard: Shard) -> None:
         """Answer the others until each has made its last pull, or is lost."""
-        decoder = codec(self.pushed[0].spec)
+        decoder = self.pushed[self.world.rank].codec
         others = set(range(self.world.size)) - {self.world.rank}
         while others:
             try:

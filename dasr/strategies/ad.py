@@ -9,6 +9,8 @@ Lian et al. 2018 (arXiv 1710.06952); for acoustic models Zhang et al. 2019 (arXi
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
 from dasr.strategies.parts.gossip import Gossip
@@ -23,6 +25,12 @@ class AdPsgd(Strategy):
     name = "ad"
     asynchronous = True
     replaceable = True
+    sources: ClassVar = {
+        "mixing": "Zhang et al. 2019 (1904.04956); Lian et al. 2018: `random-pairs`",
+        "order": "Lian et al. 2018, algorithm 1",
+        "pace": "dasr: as many rounds as gradients",
+        "roll_call_every": "dasr",
+    }
 
     def __init__(
         self,
@@ -41,7 +49,7 @@ class AdPsgd(Strategy):
         super().__init__(learner)
         self.order = order
         everyone = tuple(range(self.world.size))
-        self.gossip = Gossip(self.world, Mixing(mixing, everyone, seed), compression, tolerant=True)
+        self.gossip = Gossip(learner, Mixing(mixing, everyone, seed), compression, tolerant=True)
         self.rounds = Rounds(learner, pace, roll_call_every)
 
     async def run(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from dasr.strategies.learner import Learner
@@ -17,6 +18,8 @@ class Strategy:
     name: ClassVar[str]  # the id that users type
     asynchronous: ClassVar[bool] = False  # no step has a barrier; a lost learner does not end the run
     replaceable: ClassVar[bool] = False  # a new process may take a lost learner's place during the run
+    # Option -> where its default is from; those of base classes count too
+    sources: ClassVar[Mapping[str, str]] = {"compression": "none, as in each paper", "seed": "arbitrary"}
     optimizer: ClassVar[str | None] = None  # the one that the algorithm is defined with; None: the config's
 
     def __init__(self, learner: Learner):

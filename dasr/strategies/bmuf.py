@@ -10,7 +10,7 @@ Chen & Huo, ICASSP 2016. Default: eta = 1 - 1/L, zeta = 1. In place of D the las
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -25,6 +25,12 @@ class Bmuf(Strategy):
     """Model averaging with momentum on the level of blocks."""
 
     name = "bmuf"
+    sources: ClassVar = {
+        "tau": "as of `local`; fairseq: 50",
+        "eta": "1 - 1/L: Chen & Huo 2016",
+        "zeta": "Chen & Huo 2016",
+        "nesterov": "fairseq; CNTK: true",
+    }
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -30,12 +30,20 @@ class Diloco(Strategy):
 
     name = "diloco"
     optimizer = "adamw"
+    sources: ClassVar = {
+        "period": "torchft's example; Douillard et al. 2023: 500",
+        "outer_rate": "Douillard et al. 2023",
+        "outer_momentum": "Douillard et al. 2023",
+        "fragments": "`diloco` has one",
+        "overlap": "`diloco` has none",
+        "blend": "Douillard et al. 2023: the outer model",
+    }
 
     def __init__(
         self,
         learner: Learner,
         *,
-        period: Positive = 16,
+        period: Positive = 20,
         outer_rate: float = 0.7,
         outer_momentum: float = 0.9,
         fragments: Positive = 1,
@@ -49,7 +57,7 @@ class Diloco(Strategy):
             raise UserError(f"{self.name}: fragments must be 1 to period ({period}), overlap 0 to period - 1")
         self.period, self.overlap, self.blend = period, overlap, blend
         self.rate, self.momentum = outer_rate, outer_momentum
-        self.mean = Mean(self.world, compression)
+        self.mean = Mean(learner, compression)
         self.old, self.m = learner.copy(), torch.zeros_like(learner.weights)
         edges = [len(self.old) * part // fragments for part in range(fragments + 1)]
         self.fragments = [slice(*pair) for pair in itertools.pairwise(edges)]

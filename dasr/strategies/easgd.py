@@ -9,7 +9,7 @@ is computed. The model is the centre.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
@@ -21,12 +21,16 @@ class Easgd(Strategy):
     """Every learner keeps the same copy of the centre, so it takes an all-reduce and no server."""
 
     name = "easgd"
+    sources: ClassVar = {
+        "tau": "of the 1, 4, 16, 64 of Zhang et al. 2015",
+        "beta": "Zhang et al. 2015; alpha = beta / L follows from it",
+    }
 
     def __init__(self, learner: Learner, *, tau: Positive = 4, beta: float = 0.9, compression: str = "fp32"):
         """`beta`: how far the centre goes to the learners' mean; with more of it they stay closer."""
         super().__init__(learner)
         self.tau, self.beta = tau, beta
-        self.mean = Mean(self.world, compression)
+        self.mean = Mean(learner, compression)
         self.centre = learner.copy()
 
     async def step(self) -> None:

@@ -8,7 +8,7 @@ Chen et al. 2021 (arXiv 2105.09080).
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -23,6 +23,10 @@ class GossipPga(SdPsgd):
     """`sd` with another mixing in every `period`-th step."""
 
     name = "gossip-pga"
+    sources: ClassVar = {
+        "period": "as of `local`; Chen et al. 2021: 6",
+        "order": "Chen et al. 2021, algorithm 1",
+    }
 
     def __init__(
         self,

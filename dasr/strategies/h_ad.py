@@ -9,7 +9,7 @@ With one node that is `sc-allreduce`; with one learner a node, `ad`. Zhang et al
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from dasr.strategies.ad import AdPsgd
 from dasr.strategies.learner import Learner
@@ -28,6 +28,12 @@ class HAdPsgd(AdPsgd):
 
     name = "h-ad"
     replaceable = False
+    sources: ClassVar = {
+        "mixing": "as of `ad`",
+        "pace": "as of `ad`",
+        "roll_call_every": "as of `ad`",
+        "bucket_mb": "as of `sc-allreduce`",
+    }
 
     def __init__(
         self,

@@ -3,6 +3,7 @@ may not: a contract of import-linter says so."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, cast
 
@@ -16,6 +17,17 @@ class LearnerInternals(Learner, Protocol):
     """What building blocks of strategies may use besides. Every Learner has it."""
 
     samples: int  # seen by all learners together when the current batch began: the learning rate's argument
+
+    @property
+    def shapes(self) -> Sequence[tuple[int, ...]]:
+        """Of the model's parameters, in the order of the flat vectors; near-square matrices where the task
+        does not tell them."""
+        ...
+
+    @property
+    def total_steps(self) -> int:
+        """Batches of all learners together in the whole run."""
+        ...
 
     @property
     def step_seconds(self) -> float:

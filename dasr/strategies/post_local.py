@@ -8,7 +8,7 @@ Lin et al. 2020 (arXiv 1808.07217).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from dasr.strategies.learner import Learner
 from dasr.strategies.local import Local
@@ -19,6 +19,10 @@ class PostLocal(Local):
     """Synchronous first, when averaging matters most; local after `switch` steps."""
 
     name = "post-local"
+    sources: ClassVar = {
+        "bucket_mb": "as of `sc-allreduce`",
+        "switch": "the example of PyTorch's post_localSGD hook; Lin et al. 2020: the first drop of the rate",
+    }
 
     def __init__(
         self,

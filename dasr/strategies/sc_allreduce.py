@@ -9,7 +9,7 @@ Cui et al. 2020 (arXiv 2002.10502), "SC"; overlap as in Li et al. 2020 (arXiv 20
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
@@ -20,6 +20,9 @@ class ScAllReduce(Strategy):
     """Gradients are averaged over all learners at every step."""
 
     name = "sc-allreduce"
+    sources: ClassVar = {
+        "bucket_mb": "dasr, in whole layers; PyTorch's DDP: 25, on NCCL",
+    }
 
     def __init__(self, learner: Learner, *, compression: str = "fp32", bucket_mb: float = 4.0):
         """`bucket_mb`: what is reduced at once, at least; less overlaps more and costs latency."""

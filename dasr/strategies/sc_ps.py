@@ -10,15 +10,16 @@ servers' links. With S servers the vector is cut into S shards. Li et al. 2014 (
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
-from dasr.strategies.parts.codecs import codec
+from dasr.strategies.matrices import shard_edges
 from dasr.strategies.parts.means import Feedback
 from dasr.strategies.parts.options import Positive
 
@@ -29,13 +30,17 @@ class SyncParameterServer(Strategy):
     """Ranks 0 to `servers` - 1 host a shard each, beside their own learning."""
 
     name = "sc-ps"
+    sources: ClassVar = {
+        "servers": "the classical single server",
+    }
 
     def __init__(self, learner: Learner, *, servers: Positive = 1, compression: str = "fp32"):
         super().__init__(learner)
         self.servers = min(servers, self.world.size)
-        self.codec = codec(compression)
-        self.pushed = [Feedback(compression) for _ in range(self.servers)]
-        self.pulled = Feedback(compression)  # of the shard that is hosted here
+        edges = shard_edges(len(learner.gradient), self.servers)
+        self.pushed = [Feedback(learner, compression, *pair) for pair in itertools.pairwise(edges)]
+        hosted = min(self.world.rank, self.servers - 1)
+        self.pulled = Feedback(learner, compression, *edges[hosted : hosted + 2])  # of the shard hosted here
         self.others = [rank for rank in range(self.world.size) if rank != self.world.rank]
 
     async def step(self) -> None:
@@ -49,7 +54,7 @@ class SyncParameterServer(Strategy):
         if world.rank < self.servers:
             sending += await self.serve(shards[world.rank], payloads[world.rank])
         for server, reply in zip(remote, replies, strict=True):
-            shards[server].copy_(self.codec.decode(await reply, shards[server]))
+            shards[server].copy_(self.pushed[server].codec.decode(await reply, shards[server]))
         for sent in sending:
             await sent
         learner.update()
@@ -60,9 +65,9 @@ class SyncParameterServer(Strategy):
         arriving = {rank: world.receive(rank, PUSH) for rank in self.others}
         total = torch.zeros_like(shard)
         for rank in range(world.size):
-            total += self.codec.decode(await arriving[rank] if rank in arriving else own, shard)
+            total += self.pulled.codec.decode(await arriving[rank] if rank in arriving else own, shard)
         mean = self.pulled.encode(total / world.size)
-        shard.copy_(self.codec.decode(mean, shard))
+        shard.copy_(self.pulled.codec.decode(mean, shard))
         return [world.send(mean, rank, PULL) for rank in self.others]
 
     def state_dict(self) -> dict[str, Any]:

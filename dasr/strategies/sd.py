@@ -9,7 +9,7 @@ Lian et al. 2017 (arXiv 1705.09056).
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -25,6 +25,10 @@ class SdPsgd(Strategy):
     """Weights are mixed with the neighbours' while the gradient is computed."""
 
     name = "sd"
+    sources: ClassVar = {
+        "mixing": "Lian et al. 2017",
+        "order": "Lian et al. 2017, algorithm 1",
+    }
 
     def __init__(
         self,
@@ -39,7 +43,7 @@ class SdPsgd(Strategy):
         super().__init__(learner)
         self.order = order
         everyone = tuple(range(self.world.size))
-        self.gossip = Gossip(self.world, Mixing(mixing, everyone, seed), compression)
+        self.gossip = Gossip(learner, Mixing(mixing, everyone, seed), compression)
 
     async def step(self) -> None:
         learner, k = self.learner, self.learner.steps

@@ -9,7 +9,7 @@ learner 2^k further; `complete`: equal shares to all. Assran et al. 2019 (arXiv 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -25,12 +25,15 @@ class StochasticGradientPush(Strategy):
     """Push-sum; `learner.weights` hold z."""
 
     name = "sgp"
+    sources: ClassVar = {
+        "graph": "Assran et al. 2019",
+    }
 
     def __init__(self, learner: Learner, *, graph: Graph = "exponential", compression: str = "fp32"):
         super().__init__(learner)
         self.graph, self.spec = graph, compression
         self.push = torch.ones_like(learner.weights[:1], dtype=torch.float64)  # v
-        self.mean = Mean(self.world, compression)
+        self.mean = Mean(learner, compression)
         self.tracks: dict[
             int, tuple[PublicCopy, PublicCopy]
         ] = {}  # distance -> (what was sent there, what came from there)
@@ -57,7 +60,7 @@ class StochasticGradientPush(Strategy):
         world = self.world
         distance = 1 << k % (world.size - 1).bit_length()
         to, source = (world.rank + distance) % world.size, (world.rank - distance) % world.size
-        out, back = self.tracks.setdefault(distance, (PublicCopy(self.spec), PublicCopy(self.spec)))
+        out, back = self.tracks_to(distance)
         half = self.push / 2
         payload = (*out.send(x / 2), half)
         assert out.known is not None
@@ -67,6 +70,11 @@ class StochasticGradientPush(Strategy):
         x.add_(back.receive(tuple(share), x))
         self.push = self.push - half + weight
         await sending
+
+    def tracks_to(self, distance: int) -> tuple[PublicCopy, PublicCopy]:
+        if distance not in self.tracks:
+            self.tracks[distance] = PublicCopy(self.learner, self.spec), PublicCopy(self.learner, self.spec)
+        return self.tracks[distance]
 
     async def finish(self) -> None:
         """The exact average of all x, on everyone."""
@@ -83,6 +91,5 @@ class StochasticGradientPush(Strategy):
         self.push = state["push"].clone()
         self.mean.load_state_dict(state["mean"])
         for distance, pair in state["tracks"].items():
-            tracks = self.tracks.setdefault(int(distance), (PublicCopy(self.spec), PublicCopy(self.spec)))
-            for track, kept in zip(tracks, pair, strict=True):
+            for track, kept in zip(self.tracks_to(int(distance)), pair, strict=True):
                 track.load_state_dict(kept)

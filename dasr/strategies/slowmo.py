@@ -9,21 +9,30 @@ Wang et al. 2020 (arXiv 1910.00643). With beta 0, alpha 1: the inner one, averag
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
-from dasr.errors import UserError
+from dasr.errors import UserError, nearest
 from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
 from dasr.strategies.parts.means import Mean
 from dasr.strategies.parts.options import Positive
 
+INNER = "inner_"  # before an option of the inner strategy whose name slowmo has too
+
 
 class SlowMo(Strategy):
-    """Options that are not its own go to the inner strategy."""
+    """Options that are not its own go to the inner strategy, and so do `tau` and `compression`, unless
+    `inner_tau` and `inner_compression` say otherwise; `inner_beta` is the inner strategy's `beta`."""
 
     name = "slowmo"
+    sources: ClassVar = {
+        "inner": "Wang et al. 2020: local SGD, averaged by the slow momentum alone",
+        "tau": "as of `local`; Wang et al. 2020: 12 and 48",
+        "alpha": "Wang et al. 2020",
+        "beta": "0 up to 2 learners, 0.2 up to 4, 0.5 up to 8, else 0.6: fairseq, for nodes of 8 GPUs",
+    }
 
     def __init__(
         self,
@@ -32,21 +41,22 @@ class SlowMo(Strategy):
         inner: str = "single",
         tau: Positive = 8,
         alpha: float = 1.0,
-        beta: float = 0.6,
+        beta: float | None = None,
         compression: str = "fp32",
         **options: Any,
     ):
-        """`inner`: single (local SGD), sd, sgp, ...; `compression`: of the averages and of the inner one."""
+        """`inner`: single (local SGD), sd, sgp, ...; `beta`: None: by the number of learners."""
         from dasr.strategies import registry
 
         super().__init__(learner)
         if registry.find(inner).asynchronous:
             raise UserError(f"slowmo needs a synchronous inner strategy, and '{inner}' is asynchronous")
-        if compression != "fp32" and "compression" in registry.options(inner):
-            options["compression"] = compression
-        self.inner = registry.make(inner, learner, **options)
-        self.tau, self.alpha, self.beta = tau, alpha, beta
-        self.mean = Mean(self.world, compression)
+        shared = {"tau": tau, "compression": compression}
+        common = {key: value for key, value in shared.items() if key in registry.options(inner)}
+        self.inner = registry.make(inner, learner, **(common | _inner_options(inner, options)))
+        self.tau, self.alpha = tau, alpha
+        self.beta = _momentum_for(self.world.size) if beta is None else beta
+        self.mean = Mean(learner, compression)
         self.old = learner.copy()
         self.u = torch.zeros_like(self.old)
 
@@ -77,3 +87,21 @@ class SlowMo(Strategy):
         self.u.copy_(state["u"])
         self.mean.load_state_dict(state["mean"])
         self.inner.load_state_dict(state["inner"])
+
+
+def _momentum_for(learners: int) -> float:
+    return next((beta for most, beta in ((2, 0.0), (4, 0.2), (8, 0.5)) if learners <= most), 0.6)
+
+
+def _inner_options(inner: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Options by the names that the inner strategy gives them. Raises UserError for one that it has not."""
+    from dasr.strategies import registry
+
+    own, known = registry.options(SlowMo.name), registry.options(inner)
+    for key in given:
+        if key.removeprefix(INNER) not in known:
+            names = [name if name not in own else INNER + name for name in known]
+            near = nearest(key, [*own, *names])
+            listed = f"of '{inner}': {', '.join(names) or 'none'}"
+            raise UserError(f"slowmo over '{inner}' has no option '{key}'{near} ({listed})")
+    return {key.removeprefix(INNER): value for key, value in given.items()}

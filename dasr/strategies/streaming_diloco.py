@@ -10,7 +10,7 @@ Douillard et al. 2025 (arXiv 2501.18512).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from dasr.strategies.diloco import Diloco
 from dasr.strategies.learner import Learner
@@ -21,6 +21,11 @@ class StreamingDiloco(Diloco):
     """`diloco` with other defaults."""
 
     name = "streaming-diloco"
+    sources: ClassVar = {
+        "fragments": "dasr: a quarter of the peak traffic",
+        "overlap": "dasr",
+        "blend": "Douillard et al. 2025",
+    }
 
     def __init__(
         self,

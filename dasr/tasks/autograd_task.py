@@ -41,6 +41,10 @@ class AutogradTask:
         self.num_parameters = self.flat.weights.numel()
         self._random = _random_state(self.device, seed * 100_003 + rank)
 
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        return self.flat.shapes
+
     def initial(self) -> Tensor:
         return self.flat.weights.clone()
 

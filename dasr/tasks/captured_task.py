@@ -81,6 +81,10 @@ class CapturedTask:
         self._in_flight: deque[torch.cuda.Event] = deque()
         self._position = feed.state_dict()  # after the last batch that was computed, not the last one fetched
 
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        return [tuple(parameter.shape) for parameter in self.model.parameters()]
+
     def initial(self) -> Tensor:
         return self._initial.to(self.device, torch.float32, copy=True)
 

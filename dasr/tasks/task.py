@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -47,6 +48,16 @@ class CopiesWeights(Protocol):
         """Copy `weights` (there); the next gradient() is taken at the copy and written into `gradient`.
 
         Called before it, under the lock."""
+        ...
+
+
+@runtime_checkable
+class HasShapes(Protocol):
+    """A task that tells what its flat vectors consist of: some codecs compress each matrix by itself."""
+
+    @property
+    def shapes(self) -> Sequence[tuple[int, ...]]:
+        """Of the parameters, in their order in the flat vectors, without gaps."""
         ...
 
 

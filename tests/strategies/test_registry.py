@@ -27,6 +27,11 @@ TABLE = [
 TABLE += ["easgd", "slowmo", "sgp", "gossip-pga", "diloco", "streaming-diloco"]
 
 
+@pytest.mark.parametrize("name", TABLE)
+def test_every_default_says_where_it_is_from(name: str) -> None:
+    assert set(registry.options(name)) <= set(registry.sources(name))
+
+
 def test_every_strategy_of_the_table_is_there() -> None:
     assert registry.names() == sorted(TABLE)
 
@@ -48,6 +53,10 @@ def test_every_strategy_of_the_table_is_there() -> None:
         ("sd", {"compression": "sing"}, "did you mean 'sign'"),
         ("slowmo", {"inner": "ad"}, "asynchronous"),
         ("slowmo", {"inner": "sd", "mixin": "ring"}, "did you mean 'mixing'"),
+        ("slowmo", {"inner": "sd", "bta": 0.3}, "did you mean 'beta'"),
+        ("slowmo", {"inner": "local", "iner_tau": 4}, "did you mean 'inner_tau'"),
+        ("slowmo", {"inner": "single", "inner_tau": 4}, "slowmo over 'single' has no option 'inner_tau'"),
+        ("slowmo", {"inner": "local", "inner_tau": 0}, "at least 1"),
         ("diloco", {"fragments": 99}, "fragments must be 1 to period"),
         ("sgp", {"graph": "ring"}, "cannot be 'ring' .known: exponential, complete"),
         ("sc-ps", {"servers": 0}, "at least 1"),

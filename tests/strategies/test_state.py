@@ -15,10 +15,11 @@ from dasr.strategies import registry
 from dasr.strategies.base import Strategy
 from tests.support import recursion_trial
 
+BY_MATRIX = ("sign", "1bit", "powersgd:1,saving=1")
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in registry.names() if not registry.find(name).asynchronous),
-    *(("sc-allreduce", {"compression": c}) for c in ("sign", "topk:0.3", "powersgd:1", "bf16")),
-    *(("sd", {"compression": c}) for c in ("sign", "powersgd:1")),
+    *(("sc-allreduce", {"compression": c}) for c in ("topk:0.3", "bf16")),
+    *((name, {"compression": c}) for name in ("sc-allreduce", "sd") for c in BY_MATRIX),
     ("sd", {"mixing": "random-ring", "compression": "topk:0.3"}),
     ("sc-ps", {"servers": 2, "compression": "sign"}),
     ("delay-by-one", {"compression": "sign"}),
@@ -26,7 +27,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("local", {"tau": 2, "compression": "sign"}),
     ("slowmo", {"inner": "sgp", "tau": 3}),
     ("sgp", {"compression": "sign"}),
-    ("easgd", {"compression": "powersgd:1"}),
+    ("easgd", {"compression": "powersgd:1,saving=1"}),
     ("streaming-diloco", {"period": 4, "overlap": 3}),
     ("streaming-diloco", {"period": 4, "overlap": 3, "compression": "fp16"}),
 ]

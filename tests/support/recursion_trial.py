@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -125,16 +125,19 @@ def run(
     rate: Callable[[int], float] = lambda samples: RATE,
     prepare: Callable[[Learner, Strategy], None] = lambda learner, strategy: None,
     late: Mapping[int, float] | None = None,
+    shapes: Sequence[tuple[int, ...]] | None = None,
     **options: Any,
 ) -> Result:
     """`steps` steps of all learners together; every learner's gradient is of `share` samples.
 
-    `late`: ranks, and the seconds after which they begin."""
+    `late`: ranks, and the seconds after which they begin; `shapes`: of the parameters in the vector."""
     simulation = Simulation(cluster, size, seed=world_seed)
     result = Result([], [], 0.0)
     make = optimizer_ or (lambda weights: optimizer.make(registry.find(strategy).optimizer or "sgd", weights))
     for world in simulation.worlds:
         task = Wavy(world.rank, size, share, dimension, dtype)
+        if shapes is not None:
+            task.__dict__["shapes"] = shapes
         learner = Learner(world, task, make, rate, Budget(steps, size * share, size))
         result.learners.append(learner)
         result.strategies.append(registry.make(strategy, learner, **options))

@@ -1,25 +1,26 @@
 """Codecs: a vector as fewer bytes. What is sent is the payload, so the world counts its bytes.
 
-    fp32           the vector itself (whatever its dtype)
-    bf16, fp16     rounded to 16 bits
-    sign           1 bit an element, times mean |v|            Seide 2014; Karimireddy 2019 (1901.09847)
-    topk:RATIO     the largest RATIO of the elements           Stich 2018 (1809.07599)
-    powersgd:RANK  M ~ P Q', one warm-started power iteration  Vogels 2019 (1905.13727)
+    Codec       the vector itself (whatever its dtype)
+    Cast        rounded to 16 bits
+    Sign        1 bit an element; a matrix has one magnitude, mean |m|       Zheng et al. 2019 (1905.10936)
+    OneBit      1 bit an element; a row has two values                       Seide et al. 2014 (Interspeech)
+    TopK        the largest elements of the vector                           Stich et al. 2018 (1809.07599)
+    PowerSGD    M ~ P Q' for each matrix, one warm-started power iteration   Vogels et al. 2019 (1905.13727)
 
-Lossy codecs are made convergent by what wraps them: error feedback for gradients (`averaging.Feedback`),
-public copies for weights (`gossip.PublicCopy`; CHOCO, Koloskova et al. 2019, 1902.00340).
+Which matrices a vector holds is told to those that ask (`matrices.matrices_in`). Lossy codecs are made
+convergent by what wraps them: error feedback for gradients (`means.Feedback`), public copies for weights
+(`gossip.PublicCopy`; CHOCO, Koloskova et al. 2019, 1902.00340). `compression.py` names them.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from dasr.errors import UserError, nearest
+from dasr.strategies.matrices import Matrix
 
 Encoded = tuple[Tensor, ...]
 
@@ -60,21 +61,63 @@ class Cast(Codec):
 
 
 class Sign(Codec):
-    """The sign of each element, eight to a byte, times the mean magnitude."""
+    """Signs, eight to a byte, and for each matrix mean |m|: the sign times that.
+
+    Scaled signs with error feedback: Karimireddy et al. 2019 (1901.09847); a scale for each block of the
+    parameters: Zheng et al. 2019, equation 6."""
 
     exact = False
     feedback = True
 
+    def __init__(self, matrices: Sequence[Matrix]):
+        self.matrices = matrices
+
     def encode(self, vector: Tensor) -> Encoded:
-        bits = torch.nn.functional.pad((vector >= 0).to(torch.uint8), (0, -len(vector) % 8)).view(-1, 8)
-        weights = torch.tensor([1, 2, 4, 8, 16, 32, 64, 128], dtype=torch.uint8, device=vector.device)
-        return (bits * weights).sum(dim=1, dtype=torch.uint8), vector.abs().mean().view(1)
+        scales = [vector[matrix.where].abs().mean() for matrix in self.matrices]
+        return _packed(vector >= 0), torch.stack(scales)
 
     def decode(self, payload: Encoded, like: Tensor) -> Tensor:
-        packed, scale = payload
-        shifts = torch.arange(8, dtype=torch.uint8, device=packed.device)
-        bits = (packed.view(-1, 1) >> shifts & 1).view(-1)[: like.numel()]
-        return (bits.to(like.dtype) * 2 - 1) * scale.to(like.dtype)
+        packed, scales = payload
+        signs = _unpacked(packed, like.numel()).to(like.dtype) * 2 - 1
+        for matrix, scale in zip(self.matrices, scales.to(like.dtype), strict=True):
+            signs[matrix.where].mul_(scale)
+        return signs
+
+
+class OneBit(Codec):
+    """Signs, eight to a byte, and for each row the means of its elements from 0 and of those below 0.
+
+    A row holds the weights of one output unit: a *column* of the paper, whose layers are W'x. Threshold 0 and
+    these two values: section 3 there."""
+
+    exact = False
+    feedback = True
+
+    def __init__(self, matrices: Sequence[Matrix]):
+        self.matrices = matrices
+
+    def encode(self, vector: Tensor) -> Encoded:
+        wide = torch.promote_types(vector.dtype, torch.float32)
+        values = []
+        for matrix in self.matrices:
+            rows = matrix.of(vector).to(wide)
+            above = rows >= 0
+            count = above.sum(dim=1)
+            high = (rows * above).sum(dim=1) / count.clamp_min(1)
+            low = (rows * ~above).sum(dim=1) / (matrix.columns - count).clamp_min(1)
+            values.append(torch.stack([high, low], dim=1))
+        return _packed(vector >= 0), torch.cat(values).to(vector.dtype)
+
+    def decode(self, payload: Encoded, like: Tensor) -> Tensor:
+        packed, values = payload
+        above, result = _unpacked(packed, like.numel()), torch.empty_like(like)
+        begin = 0
+        for matrix in self.matrices:
+            high, low = values[begin : begin + matrix.rows].to(like.dtype).unbind(dim=1)
+            chosen = torch.where(matrix.of(above), high.unsqueeze(1), low.unsqueeze(1))
+            matrix.of(result).copy_(chosen)
+            begin += matrix.rows
+        return result
 
 
 class TopK(Codec):
@@ -97,74 +140,107 @@ class TopK(Codec):
 
 
 class PowerSGD(Codec):
-    """The vector as a near-square matrix M (zero-padded), approximated by P Q' of low rank, P orthonormal."""
+    """Each matrix as P Q' of low rank, P orthonormal: algorithm 1 of the paper. It is linear, so a mean over
+    learners takes two all-reduces, start() and finish().
+
+    What would not become `saving` times smaller travels as it is, as in PyTorch's hook."""
 
     exact = False
     feedback = True
 
-    def __init__(self, rank: int):
-        self.rank = rank
-        self.q: Tensor | None = None
+    def __init__(self, matrices: Sequence[Matrix], rank: int, saving: float):
+        self.rank, self.saving = rank, saving
+        self.low_rank = [matrix for matrix in matrices if self._saves(matrix)]
+        self.whole = [matrix for matrix in matrices if not self._saves(matrix)]
+        self.q: list[Tensor] = []  # [columns, rank] of each low-rank matrix, from the last time
 
-    def matrix(self, vector: Tensor) -> Tensor:
-        rows = max(1, math.isqrt(len(vector)))
-        return torch.nn.functional.pad(vector, (0, -len(vector) % rows)).view(rows, -1)
+    def _saves(self, matrix: Matrix) -> bool:
+        numbers = (matrix.rows + matrix.columns) * self._rank_of(matrix)
+        return numbers * self.saving < matrix.rows * matrix.columns
 
-    def start(self, vector: Tensor) -> tuple[Tensor, Tensor]:
-        """M and M Q, with Q from the last time or, at first, the same random one everywhere."""
-        matrix = self.matrix(vector)
-        rank = min(self.rank, *matrix.shape)
-        if self.q is None:
-            generator = torch.Generator().manual_seed(matrix.shape[1])
-            q = torch.randn(matrix.shape[1], rank, generator=generator, dtype=torch.float64)
-            self.q = q.to(vector.device, vector.dtype)
-        return matrix, matrix @ self.q
+    def _rank_of(self, matrix: Matrix) -> int:
+        return min(self.rank, matrix.rows, matrix.columns)
 
-    def finish(self, matrix: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
-        """Orthonormal P and Q = M'P (before it is averaged)."""
-        p = torch.linalg.qr(p).Q
-        return p, matrix.t() @ p
+    def start(self, vector: Tensor) -> Tensor:
+        """M Q of each low-rank matrix, and the others as they are: flat, to be averaged."""
+        if not self.q:
+            self.q = [self._random(number, vector) for number in range(len(self.low_rank))]
+        products = [matrix.of(vector) @ q for matrix, q in zip(self.low_rank, self.q, strict=True)]
+        return _flat([*products, *(vector[matrix.where] for matrix in self.whole)])
+
+    def finish(self, vector: Tensor, first: Tensor) -> Tensor:
+        """Make the P in `first` (the mean of start()) orthonormal. Q = M'P, flat, to be averaged."""
+        queries = []
+        for matrix, p in zip(self.low_rank, self._bases(first), strict=True):
+            wide = torch.promote_types(p.dtype, torch.float32)
+            p.copy_(torch.linalg.qr(p.to(wide)).Q)
+            queries.append(matrix.of(vector).t() @ p)
+        return _flat(queries)
+
+    def keep(self, flat: Tensor) -> None:
+        """Remember the (mean) Q for the next time."""
+        self.q, begin = [], 0
+        for matrix in self.low_rank:
+            end = begin + matrix.columns * self._rank_of(matrix)
+            self.q.append(flat[begin:end].view(matrix.columns, -1))
+            begin = end
 
     def encode(self, vector: Tensor) -> Encoded:
-        matrix, p = self.start(vector)
-        p, self.q = self.finish(matrix, p)
-        return p.contiguous(), self.q.contiguous()
+        first = self.start(vector)
+        if not self.low_rank:
+            return (first,)
+        second = self.finish(vector, first)
+        self.keep(second)
+        return first, second
 
     def decode(self, payload: Encoded, like: Tensor) -> Tensor:
-        p, q = payload
-        return (p @ q.t()).reshape(-1)[: like.numel()]
+        first, result = payload[0], torch.empty_like(like)
+        begin = 0
+        for matrix, p in zip(self.low_rank, self._bases(first), strict=True):
+            end = begin + matrix.columns * p.shape[1]
+            torch.matmul(p, payload[1][begin:end].view(matrix.columns, -1).t(), out=matrix.of(result))
+            begin = end
+        begin = sum(matrix.rows * self._rank_of(matrix) for matrix in self.low_rank)
+        for matrix in self.whole:
+            end = begin + matrix.rows * matrix.columns
+            result[matrix.where].copy_(first[begin:end])
+            begin = end
+        return result
+
+    def _bases(self, first: Tensor) -> list[Tensor]:
+        """[rows, rank] of each low-rank matrix, views."""
+        bases, begin = [], 0
+        for matrix in self.low_rank:
+            end = begin + matrix.rows * self._rank_of(matrix)
+            bases.append(first[begin:end].view(matrix.rows, -1))
+            begin = end
+        return bases
+
+    def _random(self, number: int, vector: Tensor) -> Tensor:
+        """The first Q: the same on all learners."""
+        matrix, generator = self.low_rank[number], torch.Generator().manual_seed(number)
+        drawn = torch.randn(matrix.columns, self._rank_of(matrix), generator=generator, dtype=torch.float64)
+        return drawn.to(vector.device, vector.dtype)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"q": self.q}
+        return {"q": list(self.q)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.q = state["q"]
+        self.q = list(state["q"])
 
 
-CODECS: dict[str, Callable[[float], Codec]] = {
-    "fp32": lambda _: Codec(),
-    "bf16": lambda _: Cast(torch.bfloat16),
-    "fp16": lambda _: Cast(torch.float16),
-    "sign": lambda _: Sign(),
-    "topk": lambda ratio: TopK(ratio),
-    "powersgd": lambda rank: PowerSGD(int(rank)),
-}
-DEFAULTS = {"topk": 0.01, "powersgd": 4.0}
+def _flat(parts: Sequence[Tensor]) -> Tensor:
+    return torch.cat([part.reshape(-1) for part in parts])
 
 
-def codec(spec: str) -> Codec:
-    """The codec that a specification such as `fp32`, `topk:0.01` or `powersgd:4` names. Raises UserError."""
-    name, colon, text = spec.partition(":")
-    if name not in CODECS:
-        raise UserError(f"no compression '{name}'{nearest(name, CODECS)} (known: {', '.join(CODECS)})")
-    try:
-        value = float(text) if colon else DEFAULTS.get(name, 0.0)
-    except ValueError:
-        raise UserError(f"compression '{spec}': '{text}' is not a number") from None
-    if colon and name not in DEFAULTS:
-        raise UserError(f"compression '{name}' takes no number, but was given '{spec}'")
-    if name == "topk" and not 0 < value <= 1:
-        raise UserError(f"compression '{spec}': the ratio must be above 0 and at most 1")
-    if name == "powersgd" and not (value >= 1 and value.is_integer()):
-        raise UserError(f"compression '{spec}': the rank must be a whole number from 1")
-    return CODECS[name](value)
+def _packed(bits: Tensor) -> Tensor:
+    """bool [n] as uint8 [n / 8], rounded up."""
+    eights = torch.nn.functional.pad(bits.to(torch.uint8), (0, -len(bits) % 8)).view(-1, 8)
+    weights = torch.tensor([1, 2, 4, 8, 16, 32, 64, 128], dtype=torch.uint8, device=bits.device)
+    return (eights * weights).sum(dim=1, dtype=torch.uint8)
+
+
+def _unpacked(packed: Tensor, length: int) -> Tensor:
+    """bool [length]"""
+    shifts = torch.arange(8, dtype=torch.uint8, device=packed.device)
+    return (packed.view(-1, 1) >> shifts & 1).view(-1)[:length].bool()

@@ -15,13 +15,18 @@ from typing import Any
 
 from torch import Tensor
 
+from dasr.strategies.internals import internals
+from dasr.strategies.learner import Learner
 from dasr.strategies.linear_combination import LinearCombination
+from dasr.strategies.matrices import matrices_in
 from dasr.strategies.parts.awaitables import LazyAwaitable
-from dasr.strategies.parts.codecs import Encoded, codec
+from dasr.strategies.parts.codecs import Encoded
+from dasr.strategies.parts.compression import parse
 from dasr.strategies.parts.topology import Members, Mixing
-from dasr.worlds.interface import Payload, PeerLost, World
+from dasr.worlds.interface import Payload, PeerLost
 
-GAMMA = {"sign": 0.3, "topk": 0.3, "powersgd": 0.03}  # consensus step size of the codecs that lose much
+# Consensus step size of the codecs that lose much
+GAMMA = {"sign": 0.3, "1bit": 0.3, "topk": 0.3, "powersgd": 0.03}
 
 
 class PublicCopy:
@@ -29,8 +34,10 @@ class PublicCopy:
 
     Only sender and receiver of the same messages agree; with an exact codec nothing is kept."""
 
-    def __init__(self, spec: str):
-        self.codec = codec(spec)
+    def __init__(self, learner: Learner, spec: str, begin: int = 0, end: int | None = None):
+        """`begin`, `end`: where in the model's flat vector the vectors lie."""
+        end = len(learner.gradient) if end is None else end
+        self.codec = parse(spec).codec(matrices_in(internals(learner).shapes, begin, end))
         self.known: Tensor | None = None
 
     def send(self, vector: Tensor) -> Encoded:
@@ -61,14 +68,15 @@ class PublicCopy:
 class Gossip:
     """Mixes one learner's weights with its partners', round after round."""
 
-    def __init__(self, world: World, mixing: Mixing, compression: str = "fp32", tolerant: bool = False):
+    def __init__(self, learner: Learner, mixing: Mixing, compression: str = "fp32", tolerant: bool = False):
         """`tolerant`: a partner that is lost is left out of its round, instead of ending the run."""
-        self.world, self.mixing, self.spec, self.tolerant = world, mixing, compression, tolerant
-        self.gamma = GAMMA.get(compression.partition(":")[0], 1.0)
+        self.learner, self.world = learner, learner.world
+        self.mixing, self.spec, self.tolerant = mixing, compression, tolerant
+        said = parse(compression)
+        self.gamma, self.exact = GAMMA.get(said.name, 1.0), said.codec(()).exact
         self.links: dict[
             int, tuple[PublicCopy, PublicCopy]
         ] = {}  # peer -> (mine as it knows it, its as I know it)
-        codec(compression)
 
     def difference(
         self, round_: int, weights: Tensor, members: Members | None = None
@@ -89,7 +97,7 @@ class Gossip:
             if peer in joining or self.world.rank in joining:
                 self.links.pop(peer, None)
             if peer not in self.links:
-                self.links[peer] = (PublicCopy(self.spec), PublicCopy(self.spec))
+                self.links[peer] = self._link()
             mine, its = self.links[peer]
             payload = mine.send(weights)
             sent = mine.known
@@ -98,6 +106,9 @@ class Gossip:
         others = max(1, len(set(partners) - joining))
         scale = 1 / others if self.world.rank in joining else self.gamma / (1 + len(partners))
         return LazyAwaitable(lambda: self._differences(weights, exchanges, joining, scale))
+
+    def _link(self) -> tuple[PublicCopy, PublicCopy]:
+        return PublicCopy(self.learner, self.spec), PublicCopy(self.learner, self.spec)
 
     async def _differences(
         self,
@@ -130,11 +141,11 @@ class Gossip:
         return [(1.0, mean), (-1.0, weights)]
 
     def state_dict(self) -> dict[str, Any]:
-        pairs = {} if codec(self.spec).exact else self.links
+        pairs = {} if self.exact else self.links
         return {"links": {peer: [track.state_dict() for track in pair] for peer, pair in pairs.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for peer, pair in state["links"].items():
-            tracks = self.links.setdefault(int(peer), (PublicCopy(self.spec), PublicCopy(self.spec)))
-            for track, kept in zip(tracks, pair, strict=True):
+            self.links[int(peer)] = self._link()
+            for track, kept in zip(self.links[int(peer)], pair, strict=True):
                 track.load_state_dict(kept)

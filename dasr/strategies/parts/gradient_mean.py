@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from dasr.strategies.internals import internals
 from dasr.strategies.learner import BUCKET_MB, Learner, OnBucket
 from dasr.strategies.parts.means import Mean
 from dasr.worlds.interface import ShardedUpdate
@@ -35,8 +34,8 @@ class GradientMean(Mean):
         group: Sequence[int] | None = None,
         bucket_mb: float = BUCKET_MB,
     ):
-        super().__init__(learner.world, compression, group)
-        self.learner, self.bucket_mb = internals(learner), bucket_mb
+        super().__init__(learner, compression, group)
+        self.bucket_mb = bucket_mb
         self.buckets: list[slice] = []  # those of the last gradient that this learner computed
         exact = self._as_it_is(learner.gradient)
         self.target = self.learner.use_symmetric_weights() if exact else None

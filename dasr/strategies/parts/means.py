@@ -13,16 +13,22 @@ from torch import Tensor
 from dasr.strategies.internals import internals
 from dasr.strategies.learner import Learner
 from dasr.strategies.linear_combination import LinearCombination
+from dasr.strategies.matrices import matrices_in
 from dasr.strategies.parts.awaitables import LazyAwaitable
-from dasr.strategies.parts.codecs import Cast, Encoded, PowerSGD, codec
-from dasr.worlds.interface import ALL, Payload, World
+from dasr.strategies.parts.codecs import Cast, Encoded, PowerSGD
+from dasr.strategies.parts.compression import parse
+from dasr.worlds.interface import ALL, Payload
 
 
 class Feedback:
     """Encodes a vector again and again; what a lossy codec did not send is added to the next value."""
 
-    def __init__(self, spec: str):
-        self.spec, self.codec = spec, codec(spec)
+    def __init__(self, learner: Learner, spec: str, begin: int = 0, end: int | None = None):
+        """`begin`, `end`: where in the model's flat vector the vectors lie."""
+        shapes = internals(learner).shapes
+        end = len(learner.gradient) if end is None else end
+        self.length = end - begin
+        self.codec = parse(spec).codec(matrices_in(shapes, begin, end))
         self.residual: Tensor | None = None
 
     def corrected(self, vector: Tensor) -> Tensor:
@@ -36,7 +42,7 @@ class Feedback:
         return payload
 
     def state_dict(self) -> dict[str, Any]:
-        return {"residual": self.residual, "codec": self.codec.state_dict()}
+        return {"length": self.length, "residual": self.residual, "codec": self.codec.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.residual = state["residual"]
@@ -46,26 +52,31 @@ class Feedback:
 class Mean:
     """The mean of a vector over a group of learners, in place; parts of a vector may be reduced separately.
 
-    fp32, bf16, fp16 and PowerSGD (it is linear) go through all-reduces, the others through an all-gather."""
+    fp32, bf16, fp16 and PowerSGD (it is linear) go through all-reduces, the others through an all-gather. In
+    the first steps some codecs are not used (`compression.start_of`)."""
 
-    def __init__(self, world: World, compression: str = "fp32", group: Sequence[int] | None = None):
-        self.world, self.spec, self.group = world, compression, group
-        chosen = codec(compression)
-        self.exact, self.narrow = chosen.exact, chosen.dtype if isinstance(chosen, Cast) else None
+    def __init__(self, learner: Learner, compression: str = "fp32", group: Sequence[int] | None = None):
+        self.learner, self.world = internals(learner), learner.world
+        self.spec, self.group = compression, group
+        said = parse(compression)
+        codec = said.codec(())
+        self.exact, self.narrow = codec.exact, codec.dtype if isinstance(codec, Cast) else None
+        self.start = said.start_of(self.learner.total_steps) if codec.feedback else 0
         self.feedback: dict[int, Feedback] = {}
 
     def average(self, part: Tensor, offset: int = 0) -> Awaitable[object]:
         """Start averaging `part` in place, a vector or the slice of one at `offset`; await before reading."""
-        if self._as_it_is(part):
+        if self._as_it_is(part) or self.learner.steps < self.start:
             return self.world.all_reduce(part, self.group)
-        feedback = self.feedback.setdefault(offset, Feedback(self.spec))
-        if isinstance(feedback.codec, Cast):
-            buffer = part.to(feedback.codec.dtype)
-            return self._cast(part, self.world.all_reduce(buffer, self.group))
+        if self.narrow is not None:
+            return self._cast(part, self.world.all_reduce(part.to(self.narrow), self.group))
+        feedback = self._feedback_of(offset, len(part))
         if isinstance(feedback.codec, PowerSGD):
+            if not feedback.codec.low_rank:
+                return self.world.all_reduce(part, self.group)
             vector = feedback.corrected(part)
-            matrix, p = feedback.codec.start(vector)
-            return self._low_rank(part, feedback, matrix, self.world.all_reduce(p, self.group))
+            first = self.world.all_reduce(feedback.codec.start(vector), self.group)
+            return self._low_rank(part, feedback, vector, first)
         return self._gathered(part, feedback, self.world.all_gather(feedback.encode(part), self.group))
 
     def _as_it_is(self, part: Tensor) -> bool:
@@ -75,13 +86,16 @@ class Mean:
     async def _cast(self, part: Tensor, reduced: Awaitable[Tensor]) -> None:
         part.copy_(await reduced)
 
-    async def _low_rank(self, part: Tensor, feedback: Feedback, matrix: Tensor, p: Awaitable[Tensor]) -> None:
+    async def _low_rank(
+        self, part: Tensor, feedback: Feedback, vector: Tensor, averaging: Awaitable[Tensor]
+    ) -> None:
         power = feedback.codec
         assert isinstance(power, PowerSGD)
-        basis, q = power.finish(matrix, await p)
-        power.q = await self.world.all_reduce(q.contiguous(), self.group)
-        mean = power.decode((basis, power.q), part)
-        feedback.residual = matrix.reshape(-1)[: part.numel()] - mean
+        first = await averaging
+        second = await self.world.all_reduce(power.finish(vector, first), self.group)
+        power.keep(second)
+        mean = power.decode((first, second), part)
+        feedback.residual = vector - mean
         part.copy_(mean)
 
     async def _gathered(self, part: Tensor, feedback: Feedback, gathering: Awaitable[list[Any]]) -> None:
@@ -89,12 +103,17 @@ class Mean:
         vectors = [feedback.codec.decode(payload, part) for payload in payloads]
         part.copy_(sum(vectors[1:], start=vectors[0].clone()).div_(len(vectors)))
 
+    def _feedback_of(self, offset: int, length: int) -> Feedback:
+        if offset not in self.feedback:
+            self.feedback[offset] = Feedback(self.learner, self.spec, offset, offset + length)
+        return self.feedback[offset]
+
     def state_dict(self) -> dict[str, Any]:
         return {"feedback": {offset: feedback.state_dict() for offset, feedback in self.feedback.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for offset, kept in state["feedback"].items():
-            self.feedback.setdefault(offset, Feedback(self.spec)).load_state_dict(kept)
+            self._feedback_of(offset, kept["length"]).load_state_dict(kept)
 
 
 class ModelMean(Mean):
@@ -103,8 +122,7 @@ class ModelMean(Mean):
     A lossy codec is given w - (the last mean): small, and all know that mean."""
 
     def __init__(self, learner: Learner, compression: str):
-        super().__init__(learner.world, compression)
-        self.learner = internals(learner)
+        super().__init__(learner, compression)
         self.mean = learner.world.symmetric_like(learner.weights) if self.exact else None
         self.last = None if self.exact else learner.copy()
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import torch
@@ -182,6 +182,10 @@ class SuperLearner:
         return (await self.world.all_reduce(flat, self.ranks, "sum")).view_as(own)
 
     # The rest of the protocol is that of this rank's learner: the learners of a node are equal.
+
+    @property
+    def shapes(self) -> Sequence[tuple[int, ...]]:
+        return self.one.shapes
 
     @property
     def gradient(self) -> Tensor:

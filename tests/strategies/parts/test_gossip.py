@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,15 @@ from tests.support import mixing_oracles
 SIZE, DIMENSION = 5, 12
 
 
+def learner_of(weights: torch.Tensor, world: World | None = None) -> Any:
+    """As much of a learner as gossip asks for."""
+    return SimpleNamespace(gradient=weights, world=world, shapes=[(3, 4)])
+
+
 def mixed(kind: str, round_: int, start: np.ndarray) -> np.ndarray:
     async def life(world: World) -> Any:
         weights = torch.tensor(start[world.rank])
-        gossip = Gossip(world, Mixing(kind, tuple(range(SIZE)), 3))
+        gossip = Gossip(learner_of(weights, world), Mixing(kind, tuple(range(SIZE)), 3))
         for coefficient, vector in await gossip.difference(round_, weights):
             weights = weights + coefficient * vector
         return weights.numpy()
@@ -38,10 +44,11 @@ def test_a_round_is_a_product_with_its_mixing_matrix(kind: str, round_: int) -> 
     np.testing.assert_allclose(found.mean(0), start.mean(0), atol=1e-12)
 
 
-@pytest.mark.parametrize("spec", ["fp32", "bf16", "sign", "topk:0.25"])
+@pytest.mark.parametrize("spec", ["fp32", "bf16", "sign", "1bit", "topk:0.25", "powersgd:1"])
 def test_both_ends_of_a_link_know_the_same_copy_after_every_message(spec: str) -> None:
     torch.manual_seed(0)
-    sender, receiver = PublicCopy(spec), PublicCopy(spec)
+    learner = learner_of(torch.zeros(DIMENSION))
+    sender, receiver = PublicCopy(learner, spec), PublicCopy(learner, spec)
     for _ in range(4):
         vector = torch.randn(DIMENSION)
         known = receiver.receive(sender.send(vector), vector)
@@ -50,7 +57,7 @@ def test_both_ends_of_a_link_know_the_same_copy_after_every_message(spec: str) -
 
 def test_a_copy_of_a_vector_that_stands_still_becomes_the_vector() -> None:
     torch.manual_seed(1)
-    vector, copy = torch.randn(DIMENSION), PublicCopy("topk:0.25")
+    vector, copy = torch.randn(DIMENSION), PublicCopy(learner_of(torch.zeros(DIMENSION)), "topk:0.25")
     for _ in range(4):  # a quarter of the values a message
         copy.send(vector)
     assert copy.known is not None
