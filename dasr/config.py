@@ -32,6 +32,7 @@ from pydantic import (
 )
 
 from dasr.errors import UserError, nearest
+from dasr.files import confine
 from dasr.validation import allows_text, plain_value, read_text, read_yaml, shown, to_yaml, validated
 
 Split = Literal["train", "dev", "test"]
@@ -503,7 +504,9 @@ def load(path: Path | str) -> Config:
     resolved = path.parent.name == "config" and re.fullmatch(r"[0-9a-f]{16}", path.stem)
     if resolved and path.is_file() and _digest(path.read_bytes()) != path.stem:
         raise UserError(f"{path} is damaged: its contents are not those of its name; delete it")
-    return complete(read_yaml(path) or {}, str(path))
+    config = complete(read_yaml(path) or {}, str(path))
+    confine(config.results)  # a command that has read its configuration is about to write
+    return config
 
 
 def parse(text: str, where: str) -> Config:

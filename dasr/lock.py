@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from dasr.errors import UserError
-from dasr.files import write_json
+from dasr.files import make_folder, write_json
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -46,7 +46,7 @@ def exclusive_lock(path: Path, held: str, remedy: str) -> Iterator[None]:
     lock = FileLock(path, timeout=0, fallback_to_soft=False)
     beside = path.with_name(f"{path.name}.owner")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
             lock.acquire()
         except Timeout:

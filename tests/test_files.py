@@ -39,3 +39,58 @@ def test_a_file_that_is_written_in_place_is_not_written_through_a_link(tmp_path:
     with files.open_own(link, "ab") as stream:
         stream.write(b"mine")
     assert link.read_bytes() == b"mine"
+
+
+@pytest.fixture
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A confined results folder, itself reached through a link."""
+    monkeypatch.setattr(files, "_confined", set())
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "outside").mkdir()
+    link = tmp_path / "results"
+    link.symlink_to(tmp_path / "scratch")
+    files.confine(link)
+    return link
+
+
+WRITES = {
+    "atomic": lambda path: files.write_text(path, "mine"),
+    "in place": lambda path: files.open_own(path, "a+b"),
+    "folder": files.make_folder,
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize("deep", ["", "a/b/"])
+def test_nothing_is_written_through_a_link_that_leads_out_of_the_results(
+    results: Path, tmp_path: Path, write: str, deep: str
+) -> None:
+    (results / "runs").symlink_to(tmp_path / "outside")
+    place = results / "runs" / deep / "x"
+    with pytest.raises(UserError, match=f"^{results}/runs is a link that leads out of {results}"):
+        WRITES[write](place)
+    assert not list((tmp_path / "outside").iterdir())
+    with pytest.raises(UserError, match=r"results/runs is a link that leads out"):
+        files.check_links(results)
+
+
+def test_links_within_the_results_and_to_them_are_followed(results: Path) -> None:
+    files.write_text(results / "scratch" / "a", "one")
+    (results / "runs").symlink_to(results / "scratch")
+    files.write_text(results / "runs" / "b", "two")
+    files.check_links(results)
+    assert (results / "scratch" / "b").read_text() == "two"
+
+
+def test_a_link_at_the_place_of_a_file_is_replaced_and_not_followed(results: Path, tmp_path: Path) -> None:
+    precious = tmp_path / "outside" / "precious"
+    precious.write_text("data")
+    (results / "report.html").symlink_to(precious)
+    files.write_text(results / "report.html", "mine")
+    assert precious.read_text() == "data" and (results / "report.html").read_text() == "mine"
+
+
+def test_other_folders_are_written_through_links(results: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "outside")
+    files.write_text(tmp_path / "link" / "a", "mine")
+    assert (tmp_path / "outside" / "a").read_text() == "mine"

@@ -16,7 +16,7 @@ from dasr.corpora import an4, kaldi, splits
 from dasr.corpora.datadir import Entry, read_data_dir, write_data_dir
 from dasr.corpora.rejects import Rejects
 from dasr.errors import UserError
-from dasr.files import atomic
+from dasr.files import atomic, check_place
 from dasr.progress import progress
 
 logger = logging.getLogger(__name__)
@@ -67,6 +67,7 @@ def forget_shards(results: Path, split: str, count: int) -> None:
     """Remove features and alignments of shards that the corpus no longer has: nobody shall train on them."""
     for folder in (*results.glob(f"features/*/{split}/[0-9]*"), *results.glob(f"alignments/{split}/[0-9]*")):
         if int(folder.name) >= count:
+            check_place(folder / "file")
             shutil.rmtree(folder)
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from dasr import checksums
 from dasr.errors import UserError
-from dasr.files import atomic
+from dasr.files import atomic, check_place
 
 CHUNK_FRAMES = 65_536
 ISTD_FLOOR = 1e-3  # a dimension that never varies (digital silence) must not be blown up
@@ -124,6 +124,7 @@ def write_shard(
         raise UserError(
             f"{folder}: no utterance is left to write; see rejected.jsonl of the corpus, or use fewer shards"
         )
+    check_place(folder / checksums.MANIFEST)
     (folder / "manifest.json").unlink(missing_ok=True)
     for left in folder.glob(".*.tmp"):  # by a writer that was killed; a shard has one writer at a time
         shutil.rmtree(left, ignore_errors=True)

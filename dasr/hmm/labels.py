@@ -16,6 +16,7 @@ from dasr.corpora.archives import read_alignments
 from dasr.corpora.rejects import Rejects
 from dasr.errors import UserError
 from dasr.features.store import checksum, write_arrays
+from dasr.files import check_place
 from dasr.hmm.aligner import Aligner, Beams, Ids, Worker, adapt_and_align, aligner
 from dasr.hmm.material import AlignmentData
 from dasr.hmm.system import HmmSystem
@@ -113,6 +114,7 @@ def write_labels(
     for n, ids in enumerate(aligned):
         if ids is not None:
             labels[offsets[n] : offsets[n + 1]] = transitions.pdf_of[ids]
+    check_place(folder / checksums.MANIFEST)
     (folder / "manifest.json").unlink(missing_ok=True)
     arrays: dict[str, NDArray[Any]] = {"labels": labels, "offsets": offsets}
     write_arrays(

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dasr.files import open_own
+from dasr.files import make_folder, open_own
 from dasr.launch.membership import STOP_SIGNALS
 
 _PR_SET_PDEATHSIG = 1
@@ -33,7 +33,7 @@ class Child:
         cls, command: Sequence[str], environment: Mapping[str, str], log: Path, title: str
     ) -> Child:
         """Run `command`; stdout and stderr are appended to `log` under a line with `title` and the time."""
-        log.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(log.parent)
         supervisor = os.getpid()
 
         def die_with_supervisor() -> None:

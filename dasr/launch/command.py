@@ -112,6 +112,7 @@ def dispatch(
     """Run Python with `command` as `learners` learners of one job, to its end; `own`: the run's identity.
 
     Raises UserError."""
+    from dasr.files import check_links
     from dasr.launch import identity
     from dasr.launch.dispatcher import CancelRequest, Dispatcher, find_again
     from dasr.launch.environment import check_interface
@@ -128,6 +129,7 @@ def dispatch(
     cancel.catch()
     remedy = "wait for it, or end that process; its job goes on and is found again"
     with exclusive_lock(folder / "lock", "this run is already being dispatched", remedy):
+        check_links(folder)
         if found := find_again(folder, name, cancel):
             record, job = found
             identity.check_job(folder, own, f"wait for its end, or `{job.end_command}`")

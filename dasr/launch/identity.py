@@ -18,7 +18,7 @@ from typing import Any
 from dasr import checksums
 from dasr.config import Config, Run
 from dasr.errors import UserError
-from dasr.files import write_json
+from dasr.files import make_folder, write_json
 from dasr.models import registry as models
 from dasr.plugins import FILE as FROM_FILE
 from dasr.results.layout import HELDOUT, METRICS, MODEL
@@ -161,7 +161,7 @@ def claim(run_folder: Path, identity: Identity) -> None:
     """Make the folder this identity's; what another one has left in it goes aside, which is said in a line.
 
     The caller holds the folder's lock, and no job of the run is there."""
-    run_folder.mkdir(parents=True, exist_ok=True)
+    make_folder(run_folder)
     was = read(run_folder)
     there = any(os.path.lexists(run_folder / name) for name in TRAINED)
     cut_short = (run_folder / MOVING).exists()  # by a kill

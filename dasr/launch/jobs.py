@@ -15,6 +15,7 @@ import psutil
 import submitit
 
 from dasr.errors import UserError
+from dasr.files import make_folder
 from dasr.launch import slurm
 from dasr.launch.job_record import JobRecord, write_secret
 from dasr.launch.resources import Layout, Resources
@@ -112,6 +113,7 @@ def submit(
     run_folder: Path, record: JobRecord, work: SupervisorJob, resources: Resources, layout: Layout
 ) -> Job:
     """Start the job and complete its record. Raises UserError when the cluster refuses it."""
+    make_folder(Path(record.folder))
     write_secret(run_folder)
     record.write(run_folder)  # the intention first: a submission cut short is found by its name
     gpus = resources.gpus(layout) * layout.tasks_per_node

@@ -24,6 +24,7 @@ import submitit
 
 from dasr import log
 from dasr.errors import UserError
+from dasr.files import confine
 from dasr.launch.child import Child
 from dasr.launch.coordinator import Coordinator
 from dasr.launch.environment import check_interface, learner_environment
@@ -67,6 +68,7 @@ class SupervisorJob:
 
     def __call__(self) -> str:
         log.configure()
+        confine(self.run_folder)
         job = submitit.JobEnvironment()
         if job.cluster == "local" and os.getpgrp() != os.getpid():
             os.setpgid(0, 0)  # Ctrl-Z stops the head in its terminal, not the job

@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 
 from dasr.config import Config
 from dasr.errors import UserError
+from dasr.files import make_folder
 from dasr.results.layout import Layout
 from dasr.results.records import Record, RunRecord
 from dasr.tracking.database import make_whole, sqlite_file
@@ -85,7 +87,8 @@ class Store:
         self.name = config.comparison.name
         self.uri = tracking_uri(self.results)
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        Layout(self.results).mlflow.mkdir(parents=True, exist_ok=True)
+        make_folder(Layout(self.results).mlflow)
+        self._refuse_link()
         _look_for_server(self.uri)
         import mlflow
         from mlflow.exceptions import MlflowException
@@ -102,6 +105,31 @@ class Store:
             database = sqlite_file(self.uri)
             hint = f" (if {database} is damaged, move it away: it is made anew)" if database else ""
             raise UserError(f"MLflow at {self.uri}: {told}{hint}") from None
+
+    def _refuse_link(self) -> None:
+        database = self._own_database()
+        if database is not None and database.is_symlink():
+            raise UserError(f"{database} is a link, which would be written through: remove it")
+
+    def _own_database(self) -> Path | None:
+        """The one within the results, unless the user has named another place."""
+        named = os.environ.get("MLFLOW_TRACKING_URI")
+        return None if named else Layout(self.results).mlflow / "mlflow.db"
+
+    def _check_artifacts(self, run_id: str) -> None:
+        """Raise UserError where our database, which may come from elsewhere, would have files of the run
+        written outside of its folder."""
+        database = self._own_database()
+        if database is None:
+            return
+        uri = str(self.client.get_run(run_id).info.artifact_uri)
+        scheme, _, path = urllib.parse.urlparse(uri)[:3]
+        place = Path(os.path.realpath(urllib.parse.unquote(path)))
+        if scheme not in ("", "file") or not place.is_relative_to(database.parent.resolve()):
+            raise UserError(
+                f"{database} wants files of a run in {uri}, outside of {database.parent}: move it away, "
+                "it is made again"
+            )
 
     def _experiment(self) -> str:
         found = self.client.get_experiment_by_name(self.name)
@@ -143,6 +171,7 @@ class Store:
         content = content_hash([*files, *figures], json.dumps(metrics, sort_keys=True))
         if self.client.get_run(parent).data.tags.get(CONTENT_TAG) == content:
             return False
+        self._check_artifacts(parent)
         for path in files:
             if path.is_file():
                 self.client.log_artifact(parent, str(path))
@@ -189,6 +218,7 @@ class Store:
         metrics = list(_metrics(record, row, self.client.get_run(run_id).info.start_time))
         for first in range(0, len(metrics), BATCH):
             self.client.log_batch(run_id, metrics=metrics[first : first + BATCH])
+        self._check_artifacts(run_id)
         for path in files:
             if path.is_file():
                 where = path.parent.name if path.name == "score.json" else None

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dasr import checksums
-from dasr.files import named, open_own
+from dasr.files import make_folder, named, open_own
 from dasr.worlds.interface import Accounts, World
 
 FILE = "metrics.jsonl"
@@ -27,7 +27,7 @@ class Metrics:
     def __init__(self, run_dir: Path, position: int = 0):
         """Keep the first `position` bytes of what an earlier part of this run has written."""
         self.path = run_dir / FILE
-        run_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(run_dir)
         checksums.unseal(self.path)
         self._file = open_own(self.path, "a+b")  # open as long as the run
         self._file.truncate(min(position, os.path.getsize(self.path)))

@@ -21,6 +21,7 @@ from dasr.config import Config
 from dasr.errors import UserError
 from dasr.features.store import Shard, Utterance, write_shard
 from dasr.launch import identity
+from dasr.launch.command import train
 from dasr.models import acoustic
 from tests.support import aligned_corpus
 from tests.support.aligned_corpus import small_config
@@ -245,6 +246,35 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, damaged: str) -> None:
         identity.claim(tmp_path, ONE)
 
 
+@pytest.mark.parametrize(
+    "link",
+    [
+        "runs",
+        f"runs/{RUN}",
+        *(f"runs/{RUN}/{name}" for name in ("lock", "checkpoints", "logs", "metrics.jsonl")),
+    ],
+)
+def test_a_run_is_not_begun_in_a_folder_with_links_that_lead_out(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch, link: str
+) -> None:
+    link = f"runs{link}"
+    told = f"{link}( is a link that leads out of|: Too many levels of symbolic)"
+    monkeypatch.setattr("dasr.files._confined", set())
+    monkeypatch.setattr("dasr.launch.dispatcher.CancelRequest.catch", lambda self: None)
+    results, outside = tmp_path / "results", tmp_path / "outside"
+    shutil.copytree(corpus, results)
+    is_file = link.endswith(("lock", ".jsonl"))
+    outside.mkdir()
+    (outside / "precious").write_text("data")
+    (results / link).parent.mkdir(parents=True, exist_ok=True)
+    (results / link).symlink_to(outside / "precious" if is_file else outside)
+    (tmp_path / "config.yaml").write_text(small_config(results).text())
+    with pytest.raises(UserError, match=told):
+        train.callback(RUN, f"{tmp_path}/config.yaml", 3, 3, 600.0, 300.0, executor="local")  # type: ignore[misc]
+    assert [path.name for path in outside.iterdir()] == ["precious"]
+    assert (outside / "precious").read_text() == "data"
+
+
 class Started:
     """`dasr train` of one run in a folder of its own."""
 
@@ -283,29 +313,29 @@ def test_corrected_recordings_train_a_new_model_with_the_bits_of_a_fresh_folder(
     """Four recordings replaced by others of the same length, after the run has finished."""
     for name in ("one", "fresh"):
         (tmp_path / name).mkdir()
-    train = Started(tmp_path / "one", corpus)
-    train()
-    old = train.weights()
-    assert "is finished" in train()
+    again = Started(tmp_path / "one", corpus)
+    again()
+    old = again.weights()
+    assert "is finished" in again()
 
-    model = train.run / "model.safetensors"
+    model = again.run / "model.safetensors"
     model.unlink()  # as Snakemake does before it trains again
-    assert "resumed at step" in train()
-    assert torch.equal(train.weights(), old), "same identity: only the last steps are done again"
+    assert "resumed at step" in again()
+    assert torch.equal(again.weights(), old), "same identity: only the last steps are done again"
 
-    replace_recordings(train.results)
+    replace_recordings(again.results)
     model.unlink()
-    told = train()
+    told = again()
     (line,) = [line for line in told.splitlines() if "features of train differ" in line]
     assert "replaced-1, training begins from step 0" in line and "resumed" not in told
-    assert train.first_step() == 1
+    assert again.first_step() == 1
 
-    fresh = Started(tmp_path / "fresh", train.results)
+    fresh = Started(tmp_path / "fresh", again.results)
     shutil.rmtree(fresh.results / "runs")
     fresh()
-    assert torch.equal(fresh.weights(), train.weights())
-    assert not torch.equal(old, train.weights())
+    assert torch.equal(fresh.weights(), again.weights())
+    assert not torch.equal(old, again.weights())
 
     other = Started(tmp_path / "one", corpus, learning_rate=0.25)
     assert "training.learning_rate was 0.5, is 0.25" in other()
-    assert (train.run / "replaced-2" / "model.safetensors").exists()
+    assert (again.run / "replaced-2" / "model.safetensors").exists()

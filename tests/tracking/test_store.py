@@ -1,5 +1,7 @@
 """MLflow: what is there after tracking, and that tracking again adds nothing."""
 
+import json
+import re
 import shutil
 import socket
 from collections.abc import Iterator
@@ -163,3 +165,26 @@ def test_a_server_that_is_away_is_one_line_at_once(tmp_path: Path, monkeypatch: 
         UserError, match=rf"MLflow at {uri} \(MLFLOW_TRACKING_URI\) does not answer: .*refused"
     ):
         Store(dasr_config.load(path))
+
+
+def test_a_foreign_database_writes_nothing_outside_of_the_results(tracked: Path, tmp_path: Path) -> None:
+    config = dasr_config.load(tracked)
+    shutil.copytree(config.results, tmp_path / "results")
+    plain = {**config.plain(), "results": str(tmp_path / "results")}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(plain))
+    (run,) = (tmp_path / "results" / "runs").glob("ad-*")
+    with (run / "heldout.jsonl").open("a") as lines:  # so that its files are logged again
+        lines.write(json.dumps(records.read_lines(run / "heldout.jsonl", [])[-1]) + "\n")
+    result = CliRunner().invoke(track, ["--config", str(tmp_path / "config.yaml")])
+    assert isinstance(result.exception, UserError)
+    assert re.search(
+        r"mlflow\.db wants files of a run in .*, outside of .*: move it away", str(result.exception)
+    )
+
+    database = tmp_path / "results" / "mlflow" / "mlflow.db"
+    database.rename(tmp_path / "precious.db")
+    database.symlink_to(tmp_path / "precious.db")
+    before = (tmp_path / "precious.db").read_bytes()
+    result = CliRunner().invoke(track, ["--config", str(tmp_path / "config.yaml")])
+    assert f"{database} is a link" in str(result.exception)
+    assert (tmp_path / "precious.db").read_bytes() == before

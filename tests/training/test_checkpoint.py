@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from dasr import files
 from dasr.errors import UserError
 from dasr.training.checkpoint import Checkpoints, mean_of_others
 
@@ -86,3 +87,18 @@ def test_a_replacement_begins_at_the_mean_of_what_the_others_saved_last(tmp_path
         checkpoints[rank].write(20, {"learner": {"weights": torch.full((3,), value)}})
     mean = mean_of_others(checkpoints[2], 4)
     assert mean is not None and mean.tolist() == [2.5, 2.5, 2.5]
+
+
+def test_checkpoints_are_neither_written_nor_removed_through_a_link_out_of_the_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_confined", set())
+    theirs = Checkpoints(tmp_path / "outside", 0, IDENTITY)
+    for step in (10, 20):
+        theirs.write(step, STATE)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "checkpoints").symlink_to(tmp_path / "outside" / "checkpoints")
+    files.confine(tmp_path / "results")
+    with pytest.raises(UserError, match=r"results/checkpoints is a link that leads out"):
+        Checkpoints(tmp_path / "results", 0, IDENTITY).write(30, STATE)
+    assert theirs.sound_steps() == [20, 10]
