@@ -298,6 +298,16 @@ class AugmentConfig(Section):
 class TrainingConfig(Section):
     """How the model is trained, whatever the strategy. Without a value, that of the model's preset counts."""
 
+    criterion: Literal["ce", "ctc"] = Field(
+        default="ce", description="ce: tied states of the alignment; ctc: units of the transcript, no GMM"
+    )
+    samples: Literal["chunks", "utterances"] = Field(
+        default="chunks", description="of what a batch has so many; with ctc always utterances"
+    )
+    units: Literal["characters", "phones"] = Field(default="characters", description="of ctc")
+    buckets: Literal["aligned", "independent"] = Field(
+        default="aligned", description="aligned: all learners have utterances of one padded length in a step"
+    )
     epochs: Number = Field(
         default=16.0, gt=0, le=1e6, description="the budget: passes over train, by all learners together"
     )
@@ -330,6 +340,11 @@ class TrainingConfig(Section):
     checkpoint_seconds: Number = Field(
         default=60.0, gt=0, le=1e9, description="from one checkpoint to the next"
     )
+
+    @property
+    def whole_utterances(self) -> bool:
+        """Whether samples are utterances, not chunks of them."""
+        return self.criterion == "ctc" or self.samples == "utterances"
 
 
 # swb2000: the paper's baseline. Its large batches warm up over the first ten epochs: warmup_epochs: 10.
@@ -460,7 +475,9 @@ class Config(Section):
         preset = TRAININGS[model.preset]
         augment = _filled(section.augment, preset.augment)
         section = _filled(section, preset.model_copy(update={"augment": augment}), always=("augment",))
-        if section.chunk_frames % model.subsampling:
+        if section.whole_utterances and section.augment.stretch:
+            raise ValueError("augment.stretch is for chunks: set it to 0 for whole utterances")
+        if section.chunk_frames % model.subsampling and not section.whole_utterances:
             raise ValueError(
                 f"chunk_frames ({section.chunk_frames}) must be a multiple of model.subsampling "
                 f"({model.subsampling})"

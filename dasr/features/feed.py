@@ -9,23 +9,20 @@ an asynchronous learner goes on to its next epoch without waiting for others.
 from __future__ import annotations
 
 import contextlib
-import queue
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from dasr.errors import UserError
+from dasr.features.ahead import Ahead, leave_openmp_to_learner
 from dasr.features.order import Order
 from dasr.features.pool import Pool, Source
 
-READY_BATCHES = 4  # gathered ahead of the learner, at least
 AT_ONCE, AT_ONCE_BYTES = 8, 16 << 20  # batches gathered together, no more than these: see _Gatherer
 
 
@@ -73,7 +70,8 @@ class Feed:
         source = Source(feature_shards, alignment_shards, chunk_frames)
         counts, self.dim = source.counts()
         self._order = Order(counts, rank, size, seed, pool_shards)
-        self.num_chunks = int(counts.sum())  # of all learners in one epoch
+        self.num_chunks = self.num_samples = int(counts.sum())  # of all learners in one epoch
+        self.frames_a_sample = float(chunk_frames)
         self.chunk_frames, self.batch, self.context = chunk_frames, batch, context
         pin = torch.cuda.is_available() if pin is None else pin
         self._gatherer = _Gatherer(source, self._order, chunk_frames, batch, context, self.dim, pin)
@@ -82,13 +80,13 @@ class Feed:
                 f"{self.num_chunks} chunks of {chunk_frames} frames cannot be shared by {size} learners"
             )
         self._epoch, self._position = 0, 0
-        self._ahead: _Ahead | None = None
+        self._ahead: Ahead[tuple[Batch, int, int]] | None = None
 
     def next(self) -> Batch:
         """The next batch. Raises UserError if a shard turns out to be truncated or corrupt."""
         if self._ahead is None:
             batches = self._gatherer.batches(self._epoch, self._position)
-            self._ahead = _Ahead(batches, self._gatherer.begin_thread)
+            self._ahead = Ahead(batches, self._gatherer.begin_thread)
         batch, self._epoch, self._position = self._ahead.get()
         return batch
 
@@ -148,12 +146,7 @@ class _Gatherer:
     pin: bool
 
     def begin_thread(self) -> None:
-        """Called by each thread of a feed. Where the learner computes on the CPU, OpenMP is left to it: with
-        a second team of threads libgomp no longer spins at barriers (a gradient took 2.5 times as long).
-        """
-        if not self.pin:
-            torch.get_num_threads()  # a new thread's first question sets its number; ours comes after
-            threadpool_limits(1, user_api="openmp")
+        leave_openmp_to_learner(self.pin)
 
     def _empty(self) -> Batch:
         """Room for some batches, one after another."""
@@ -197,40 +190,3 @@ class _Gatherer:
                     for batch, (in_epoch, at) in zip(parts, after, strict=True):
                         yield Batch(*batch), in_epoch, at
                     room, filled, after = self._empty(), 0, []
-
-
-class _Ahead:
-    """Runs an iterator in a thread, a few items ahead; an exception in it is raised by `get`."""
-
-    def __init__(self, items: Iterator[tuple[Batch, int, int]], begin: Callable[[], None]) -> None:
-        """`begin` is called in the thread before the first item."""
-        self._queue: queue.Queue[tuple[Batch, int, int] | BaseException] = queue.Queue(READY_BATCHES)
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(items, begin), name="dasr-feed", daemon=True)
-        self._thread.start()
-
-    def _run(self, items: Iterator[tuple[Batch, int, int]], begin: Callable[[], None]) -> None:
-        try:
-            begin()
-            for item in items:
-                if not self._put(item):
-                    return
-        except BaseException as error:
-            self._put(error)
-
-    def _put(self, item: tuple[Batch, int, int] | BaseException) -> bool:
-        self._queue.put(item)
-        return not self._stopped.is_set()
-
-    def get(self) -> tuple[Batch, int, int]:
-        item = self._queue.get()
-        if isinstance(item, BaseException):
-            raise item
-        return item
-
-    def stop(self) -> None:
-        self._stopped.set()
-        while self._thread.is_alive():
-            with contextlib.suppress(queue.Empty):  # makes room for a `put` that is waiting
-                self._queue.get_nowait()
-            self._thread.join(0.01)

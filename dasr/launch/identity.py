@@ -23,7 +23,8 @@ from dasr.models import registry as models
 from dasr.plugins import FILE as FROM_FILE
 from dasr.results.layout import HELDOUT, METRICS, MODEL
 from dasr.strategies import registry
-from dasr.tasks.data import AlignedShards
+from dasr.tasks.setup import data_of
+from dasr.tasks.transcribed import TranscribedShards
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,14 @@ def of_run(config: Config, run: Run, processors: str) -> Identity:
 def _data(config: Config) -> dict[str, str]:
     """Checksums of the training data. fMLLR, LDA+MLLT and each speaker's mean and variance are in the shards;
     the tree is in the labels and their number of tied states."""
-    train = AlignedShards.of(config, "train")
+    train = data_of(config, "train")
+    if isinstance(train, TranscribedShards):
+        texts = [checksums.of_file(path) for path in train.texts]
+        return {
+            "features of train": _content(train.features, "checksum", "dim"),
+            "transcripts of train": checksums.of_bytes([json.dumps(texts).encode()]),
+            "units": " ".join(train.units.symbols),
+        }
     return {
         "features of train": _content(train.features, "checksum", "dim"),
         "alignments of train": _content(train.alignments, "checksum", "num_pdfs"),

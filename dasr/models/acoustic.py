@@ -12,13 +12,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn import functional
 
 from dasr import checksums
 from dasr.config import ModelConfig
 from dasr.errors import UserError
 from dasr.files import atomic
 from dasr.models import frontend, registry
-from dasr.models.network import Network
+from dasr.models.network import Network, shorter
 
 MODEL_FILE = "model.safetensors"
 WINDOW_FRAMES = 42  # in which an utterance is scored
@@ -74,6 +75,24 @@ class AcousticModel(nn.Module):
         logits = self._run(inputs)
         cut = (self._context or 0) // self.network.subsampling
         return logits[:, cut : logits.shape[1] - cut]
+
+    def utterances(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Whole utterances: normalised frames [B, T + 2 * config.margin, dim], lengths int64 [B] (on the
+        CPU), to logits [B, T', outputs] and their lengths (on the CPU)."""
+        inputs = frontend.inputs(frames, self.config, self.config.subsampling)
+        given = torch.div(lengths, self.config.subsampling, rounding_mode="floor")
+        logits = self._run(inputs, given.clamp_min(1).to(inputs.device))  # an empty place too
+        return logits, shorter(given, self.network.subsampling)
+
+    @torch.inference_mode()
+    def whole(self, frames: Tensor) -> Tensor:
+        """Normalised frames of an utterance, float32 [T, dim], to log-posteriors float32 [T', outputs]: in
+        one pass, as it learned from whole utterances."""
+        self.eval()
+        device, margin = next(self.parameters()).device, self.config.margin
+        padded = functional.pad(frames.T.unsqueeze(0), (margin, margin), mode="replicate").transpose(1, 2)
+        logits, _ = self.utterances(padded.to(device), torch.tensor([len(frames)]))
+        return logits[0].float().log_softmax(dim=-1).cpu()
 
     def _run(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The network on [B, T, inputs]. Raises UserError where its outputs are not of the shape it says."""

@@ -52,26 +52,24 @@ def corpus(
 
     The stages before training must have run; schedule and sizes are those of the config's `training`."""
     from dasr import config as configuration
-    from dasr.tasks.autograd_task import AutogradTask
-    from dasr.tasks.data import AlignedShards
-    from dasr.training import plan
-    from dasr.training.heldout import HeldOut
+    from dasr.features.utterance_feed import Share
+    from dasr.tasks import setup
+    from dasr.training import heldout, plan
 
     config = configuration.load(config_path)
     training = config.training
-    train, dev = AlignedShards.of(config, "train"), AlignedShards.of(config, "dev")
-    kept = [pair for pair, _ in zip(dev.utterances(), range(utterances), strict=False)]
-    held_out = HeldOut(train.model(config), kept)
-    chunks = train.feed(train.model(config), training.chunk_frames, 1, 0, 1, seed).num_chunks
+    train = setup.data_of(config, "train")
+    held_out = heldout.of_split(config, "dev", utterances)
+    samples = setup.feed_of(config, train, train.model(config), Share(1, 0, 1, seed)).num_samples
 
     def task(world: World, batch: int, seed: int) -> Task:
         model = train.model(config)
-        local_batch = batch // world.size
-        feed = train.feed(model, training.chunk_frames, local_batch, world.rank, world.size, seed)
-        return AutogradTask(model, feed, seed, world.rank, device, training.augment)
+        share = Share(batch // world.size, world.rank, world.size, seed)
+        feed = setup.feed_of(config, train, model, share)
+        return setup.task_of(config, model, feed, share, device)
 
     def evaluate(weights: Tensor) -> float:
         return held_out.score(weights)[0]
 
-    rates = plan.rates(training, chunks, batch)
+    rates = plan.rates(training, samples, batch)
     return Workload(task, evaluate, rates, momentum=training.momentum, clip=training.clip)

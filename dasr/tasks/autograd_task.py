@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -16,6 +14,7 @@ from dasr.models import frontend
 from dasr.models.acoustic import AcousticModel
 from dasr.models.flat import FlatModule
 from dasr.tasks.augment import augment
+from dasr.tasks.own_randomness import OwnRandomness
 from dasr.worlds.interface import Ready
 
 
@@ -39,7 +38,7 @@ class AutogradTask:
         self.augmentation = augmentation or AugmentConfig()
         self.device = torch.device(device)
         self.num_parameters = self.flat.weights.numel()
-        self._random = _random_state(self.device, seed * 100_003 + rank)
+        self._randomness = OwnRandomness(self.device, seed * 100_003 + rank)
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
@@ -54,7 +53,7 @@ class AutogradTask:
         batch = self.feed.next()
         frames, mean, istd, labels = (part.to(self.device, non_blocking=True) for part in batch)
         frames = frontend.normalise(frames, mean, istd)
-        with self._own_randomness():
+        with self._randomness:
             if self.augmentation:
                 frames, labels = augment(frames, labels, self.augmentation)
             logits = self.model(frames)
@@ -79,24 +78,8 @@ class AutogradTask:
         return f"of chunks {last - self.feed.batch} to {last - 1} of epoch {place['epoch']} of its share"
 
     def state_dict(self) -> dict[str, Any]:
-        return {"feed": self.feed.state_dict(), "random": self._random.clone()}
+        return {"feed": self.feed.state_dict(), "random": self._randomness.state.clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.feed.load_state_dict(state["feed"])
-        self._random = state["random"].clone()
-
-    @contextlib.contextmanager
-    def _own_randomness(self) -> Iterator[None]:
-        """This learner's own random numbers, whoever else draws in this process."""
-        on_gpu = self.device.type == "cuda"
-        with torch.random.fork_rng(devices=[self.device] if on_gpu else []):
-            if on_gpu:
-                torch.cuda.set_rng_state(self._random, self.device)
-            else:
-                torch.set_rng_state(self._random)
-            yield
-            self._random = torch.cuda.get_rng_state(self.device) if on_gpu else torch.get_rng_state()
-
-
-def _random_state(device: torch.device, seed: int) -> Tensor:
-    return torch.Generator(device=device).manual_seed(seed).get_state()
+        self._randomness.state = state["random"].clone()

@@ -85,11 +85,8 @@ def _learn(run: str, config_path: str) -> bool:
 @click.option("--config", "config_path", default="config.yaml", show_default=True, help="The configuration.")
 def evaluate(run: str, config_path: str) -> None:
     """Held-out loss of RUN's consensus model, and of its learners' own, at every snapshot (on dev)."""
-    from dasr.tasks.data import AlignedShards
     from dasr.training import heldout
 
     config = configuration.load(config_path)
     wanted = configuration.find_run(config, run)
-    data = AlignedShards.of(config, "dev")
-    run_dir = Layout.of(config).run(wanted.name)
-    heldout.evaluate(heldout.HeldOut(data.model(config), list(data.utterances())), run_dir)
+    heldout.evaluate(heldout.of_split(config, "dev"), Layout.of(config).run(wanted.name))

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from dasr import checksums
+from dasr.config import Config
+from dasr.criteria import totals
 from dasr.errors import UserError
 from dasr.models.acoustic import AcousticModel
 from dasr.models.flat import FlatModule
 from dasr.progress import progress
+from dasr.tasks import setup as tasks
 from dasr.training import snapshots
 from dasr.training.snapshots import Snapshot
 
@@ -45,6 +49,43 @@ class HeldOut:
         return loss / count, right / count
 
 
+class HeldOutUnits:
+    """Scores flat weights by CTC on the utterances of a held-out split."""
+
+    def __init__(self, model: AcousticModel, utterances: Sequence[tuple[Tensor, Tensor]]):
+        """`utterances`: normalised frames float32 [T, dim] and units int64 [S]."""
+        self.model, self.utterances = model, utterances
+        self.flat = FlatModule(model)
+
+    def score(self, weights: Tensor) -> tuple[float, float]:
+        """CTC loss a unit (nats); fraction of units that the most probable outputs spell without an error."""
+        from kaldialign import edit_distance
+
+        self.flat.weights.copy_(weights)
+        loss, wrong, count = 0.0, 0, 0
+        for frames, units in self.utterances:
+            scores = self.model.whole(frames)
+            lengths = torch.tensor([len(scores)]), torch.tensor([len(units)])
+            loss += float(totals.ctc(scores[None], lengths[0], units[None], lengths[1]))
+            wrong += edit_distance(units.tolist(), totals.greedy(scores))["total"]
+            count += len(units)
+        return loss / count, max(0.0, 1 - wrong / count)
+
+
+class Scorer(Protocol):
+    """Scores flat weights: (loss, fraction that is right)."""
+
+    def score(self, weights: Tensor) -> tuple[float, float]: ...
+
+
+def of_split(config: Config, split: str, most: int | None = None) -> Scorer:
+    """What scores weights on (the first) utterances of a split, by the run's criterion. Raises UserError."""
+    data = tasks.data_of(config, split)
+    utterances = list(itertools.islice(data.utterances(), most))
+    scorer = HeldOutUnits if config.training.criterion == "ctc" else HeldOut
+    return scorer(data.model(config), utterances)
+
+
 def consensus(found: Sequence[Snapshot]) -> tuple[Tensor, float]:
     """The mean of the learners' weights, and their mean squared distance to it: (1/L) sum |w_l - mean|^2."""
     stacked = torch.stack([snapshot.weights for snapshot in found]).double()
@@ -52,7 +93,7 @@ def consensus(found: Sequence[Snapshot]) -> tuple[Tensor, float]:
     return mean.float(), float((stacked - mean).square().sum(1).mean())
 
 
-def record(held_out: HeldOut, found: Sequence[Snapshot]) -> dict[str, Any]:
+def record(held_out: Scorer, found: Sequence[Snapshot]) -> dict[str, Any]:
     """One line of heldout.jsonl from all learners' snapshots of one point."""
     mean, distance = consensus(found)
     ce, accuracy = held_out.score(mean)
@@ -72,7 +113,7 @@ def record(held_out: HeldOut, found: Sequence[Snapshot]) -> dict[str, Any]:
     }
 
 
-def evaluate(held_out: HeldOut, run_dir: Path) -> None:
+def evaluate(held_out: Scorer, run_dir: Path) -> None:
     """Write heldout.jsonl of a run, a line a snapshot. Raises UserError if there are no snapshots."""
     points = snapshots.points(run_dir)
     if not points:

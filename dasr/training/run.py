@@ -14,6 +14,7 @@ import torch
 
 from dasr.config import Config, Run
 from dasr.errors import UserError
+from dasr.features.utterance_feed import Share
 from dasr.launch import identity
 from dasr.learner import optimizer
 from dasr.learner.learner import Learner
@@ -21,9 +22,7 @@ from dasr.models import acoustic
 from dasr.results.layout import Layout
 from dasr.strategies import registry
 from dasr.strategies.base import Strategy
-from dasr.tasks.autograd_task import AutogradTask
-from dasr.tasks.captured_task import CapturedTask
-from dasr.tasks.data import AlignedShards
+from dasr.tasks import setup as tasks
 from dasr.training import plan
 from dasr.training.callbacks import RunCallbacks
 from dasr.training.checkpoint import KEPT, Checkpoints, mean_of_others
@@ -58,34 +57,25 @@ async def train(
     processors = identity.computed_by(device.partition(":")[0], torch.get_num_threads())
     own = identity.of_run(config, run, processors)
     identity.check(run_dir, own)
-    data = AlignedShards.of(config, "train")
+    data = tasks.data_of(config, "train")
     model = data.model(config)
-    share = run.batch // world.size
-    feed = data.feed(model, training.chunk_frames, max(1, share), world.rank, world.size, run.seed)
-    budget = plan.budget(training, feed.num_chunks, run.batch, world.size)
-    place = (model, feed, run.seed, world.rank, device, training.augment)
-    on_gpu = device.startswith("cuda")
-    if on_gpu and model.network.fast_step:
-        task: CapturedTask | AutogradTask = CapturedTask(
-            *place, gradient_dtype=getattr(torch, training.gradients)
-        )
-    else:
-        if on_gpu:
-            logger.info(f"model '{model.config.kind}' has no captured step: it runs eagerly, in float32")
-        task = AutogradTask(*place)
+    share = Share(max(1, run.batch // world.size), world.rank, world.size, run.seed)
+    feed = tasks.feed_of(config, data, model, share)
+    budget = plan.budget(training, feed.num_samples, run.batch, world.size)
+    task = tasks.task_of(config, model, feed, share, device)
     checkpoints = Checkpoints(run_dir, world.rank, own)
     metrics = None
     if world.rank == 0:
         write_record(run_dir, config, run)
         metrics = Metrics.append(run_dir)
     callbacks = RunCallbacks(
-        training, feed.num_chunks, checkpoints, Clock(world), metrics, stop_requested, at
+        training, feed.num_samples, checkpoints, Clock(world), metrics, stop_requested, at
     )
     learner = Learner(
         world,
         task,
         optimizer.chosen(registry.find(run.strategy).optimizer, training.momentum, training.clip),
-        plan.rates(training, feed.num_chunks, run.batch),
+        plan.rates(training, feed.num_samples, run.batch),
         budget,
         callbacks,
     )
@@ -104,7 +94,7 @@ async def train(
     learner.look_at_losses()
     callbacks.finish(learner)
     at(learner.steps, "finish")
-    finished = await _finish(learner, callbacks, run, training.chunk_frames)
+    finished = await _finish(learner, callbacks, run, round(feed.frames_a_sample))
     feed.close()
     return finished
 
@@ -136,13 +126,14 @@ async def _resume(learner: Learner, strategy: Strategy, callbacks: RunCallbacks)
         logger.info(f"learner {world.rank}: resumed at step {step}")
 
 
-async def _finish(learner: Learner, callbacks: RunCallbacks, run: Run, chunk_frames: int) -> bool:
+async def _finish(learner: Learner, callbacks: RunCallbacks, run: Run, sample_frames: int) -> bool:
     """Average the models of all learners that are left; the first of them writes the model and the totals.
 
     False if others have saved and left because all were asked to stop: without them there is no consensus."""
     world, budget = learner.world, learner.budget
+    seconds = callbacks.clock.seconds()
     record = learner_record(
-        world.rank, learner.steps, budget.local_batch, chunk_frames, callbacks.clock.seconds(), world.accounts
+        world.rank, learner.steps, budget.local_batch, sample_frames, seconds, world.accounts
     )
     members = (await world.roll_call(True)).members
     if len(members) < world.size:
@@ -169,11 +160,11 @@ async def _finish(learner: Learner, callbacks: RunCallbacks, run: Run, chunk_fra
         batch=run.batch,
         seed=run.seed,
         samples=budget.samples,
-        **summary(records, budget.samples * chunk_frames),
+        **summary(records, budget.samples * sample_frames),
     )
     metrics.finish()
     task = learner.task
-    assert isinstance(task, AutogradTask | CapturedTask)
+    assert isinstance(task, tasks.AcousticTask)
     acoustic.save(
         task.finish(weights),
         callbacks.run_dir / acoustic.MODEL_FILE,

@@ -1,0 +1,81 @@
+"""From the configuration to what a learner computes: its data, its feed, its task."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+
+from dasr.config import Config
+from dasr.errors import UserError
+from dasr.features.feed import Feed
+from dasr.features.utterance_feed import Share, UtteranceFeed
+from dasr.models.acoustic import AcousticModel
+from dasr.tasks.autograd_task import AutogradTask
+from dasr.tasks.captured_task import CapturedTask
+from dasr.tasks.data import AlignedShards
+from dasr.tasks.targets import AlignedTargets
+from dasr.tasks.transcribed import TranscribedShards
+from dasr.tasks.utterance_task import UtteranceTask
+
+logger = logging.getLogger(__name__)
+
+Data = AlignedShards | TranscribedShards
+AcousticTask = AutogradTask | CapturedTask | UtteranceTask
+
+
+def data_of(config: Config, split: str) -> Data:
+    """The split with what its utterances should give. Raises UserError naming the stage to run."""
+    kind = TranscribedShards if config.training.criterion == "ctc" else AlignedShards
+    return kind.of(config, split)
+
+
+def feed_of(config: Config, data: Data, model: AcousticModel, share: Share) -> Feed | UtteranceFeed:
+    """The learner's batches: chunks, or whole utterances. Raises UserError."""
+    training = config.training
+    if isinstance(data, TranscribedShards):
+        feed = data.feed(config, model, share)
+    elif training.whole_utterances:
+        feed = UtteranceFeed(
+            data.features,
+            AlignedTargets(data.alignments, model.subsampling),
+            share,
+            buckets=training.buckets,
+            context=model.config.margin,
+            multiple=model.subsampling,
+        )
+    else:
+        place = (training.chunk_frames, share.batch, share.rank, share.size, share.seed)
+        return data.feed(model, *place)
+    _look_at_rejected(feed, config.corpus.max_bad_fraction, share.rank)
+    return feed
+
+
+def _look_at_rejected(feed: UtteranceFeed, most: float, rank: int) -> None:
+    rejected, total = feed.rejected, feed.num_samples + len(feed.rejected)
+    if not rejected:
+        return
+    name, why = next(iter(rejected.items()))
+    told = f"{len(rejected)} of {total} utterances of train cannot be trained on; the first: {name}: {why}"
+    if len(rejected) > max(1, most * total):
+        raise UserError(f"{told}. More than corpus.max_bad_fraction allows")
+    if rank == 0:
+        logger.info(f"rejected: {told}")
+
+
+def task_of(
+    config: Config, model: AcousticModel, feed: Feed | UtteranceFeed, share: Share, device: str
+) -> AcousticTask:
+    """The gradient of the configured criterion. On a GPU: captured, where the model has such a step."""
+    training = config.training
+    on_gpu = device.startswith("cuda")
+    if isinstance(feed, Feed) and on_gpu and model.network.fast_step:
+        kind = getattr(torch, training.gradients)
+        return CapturedTask(
+            model, feed, share.seed, share.rank, device, training.augment, gradient_dtype=kind
+        )
+    if on_gpu:
+        logger.info(f"model '{model.config.kind}' with {training.criterion}: it runs eagerly, in float32")
+    if isinstance(feed, Feed):
+        return AutogradTask(model, feed, share.seed, share.rank, device, training.augment)
+    return UtteranceTask(model, feed, training.criterion, share.seed, share.rank, device, training.augment)
