@@ -78,7 +78,7 @@ class Sign(Codec):
 
     def decode(self, payload: Encoded, like: Tensor) -> Tensor:
         packed, scales = payload
-        signs = _unpacked(packed, like.numel()).to(like.dtype) * 2 - 1
+        signs = _signs(packed, like)
         for matrix, scale in zip(self.matrices, scales.to(like.dtype), strict=True):
             signs[matrix.where].mul_(scale)
         return signs
@@ -110,14 +110,12 @@ class OneBit(Codec):
 
     def decode(self, payload: Encoded, like: Tensor) -> Tensor:
         packed, values = payload
-        above, result = _unpacked(packed, like.numel()), torch.empty_like(like)
-        begin = 0
+        signs, begin = _signs(packed, like), 0
         for matrix in self.matrices:
-            high, low = values[begin : begin + matrix.rows].to(like.dtype).unbind(dim=1)
-            chosen = torch.where(matrix.of(above), high.unsqueeze(1), low.unsqueeze(1))
-            matrix.of(result).copy_(chosen)
+            high, low = values[begin : begin + matrix.rows].to(like.dtype).split(1, dim=1)
+            matrix.of(signs).mul_((high - low) / 2).add_((high + low) / 2)
             begin += matrix.rows
-        return result
+        return signs
 
 
 class TopK(Codec):
@@ -236,11 +234,17 @@ def _flat(parts: Sequence[Tensor]) -> Tensor:
 def _packed(bits: Tensor) -> Tensor:
     """bool [n] as uint8 [n / 8], rounded up."""
     eights = torch.nn.functional.pad(bits.to(torch.uint8), (0, -len(bits) % 8)).view(-1, 8)
-    weights = torch.tensor([1, 2, 4, 8, 16, 32, 64, 128], dtype=torch.uint8, device=bits.device)
-    return (eights * weights).sum(dim=1, dtype=torch.uint8)
+    places = torch.tensor([1, 2, 4, 8, 16, 32, 64, 128], dtype=torch.uint8, device=bits.device)
+    return (eights * places).sum(dim=1, dtype=torch.uint8)
 
 
-def _unpacked(packed: Tensor, length: int) -> Tensor:
-    """bool [length]"""
-    shifts = torch.arange(8, dtype=torch.uint8, device=packed.device)
-    return (packed.view(-1, 1) >> shifts & 1).view(-1)[:length].bool()
+def _signs(packed: Tensor, like: Tensor) -> Tensor:
+    """1 and -1, as many as `like` has elements and of its dtype: by a table of the 256 bytes."""
+    table = _bits(packed).to(like.dtype) * 2 - 1
+    return table.index_select(0, packed.int()).view(-1)[: like.numel()]
+
+
+def _bits(like: Tensor) -> Tensor:
+    """[256, 8]: the bits of each byte, the lowest first."""
+    numbers, places = torch.arange(256, device=like.device), torch.arange(8, device=like.device)
+    return numbers.unsqueeze(1) >> places & 1
