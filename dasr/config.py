@@ -13,7 +13,7 @@ import hashlib
 import itertools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -158,6 +158,10 @@ class HmmConfig(Section):
     )
 
 
+# What an entry of comparison.strategies may change for itself
+OVERRIDES = ("optimizer", "learning_rate", "rate_rule", "schedule", "momentum", "clip", "clip_rule")
+
+
 def _is_usable(value: Any) -> bool:
     return isinstance(value, int | float) and abs(value) <= LARGEST_OPTION  # False for nan
 
@@ -295,6 +299,21 @@ class AugmentConfig(Section):
         return self != AugmentConfig()
 
 
+class OptimizerConfig(Section):
+    """The step that a learner makes with a gradient; its state is local, never averaged."""
+
+    kind: Literal["sgd", "momentum", "adamw"] = Field(
+        default="sgd",
+        description="momentum: heavy ball with training.momentum, as sgd where that is above 0",
+    )
+    beta1: Number = Field(default=0.9, ge=0, lt=1, description="of adamw: DiLoCo's")
+    beta2: Number = Field(default=0.95, ge=0, lt=1, description="of adamw: DiLoCo's")
+    epsilon: Number = Field(default=1e-8, gt=0, le=1, description="of adamw")
+    weight_decay: Annotated[Number, Field(ge=0, le=1e3)] | None = Field(
+        default=None, description="decoupled: weights shrink by rate x this; null: 0.1 with adamw, else 0"
+    )
+
+
 class TrainingConfig(Section):
     """How the model is trained, whatever the strategy. Without a value, that of the model's preset counts."""
 
@@ -316,21 +335,29 @@ class TrainingConfig(Section):
         default=0.1, gt=0, le=1e6, description="for a batch of reference_batch chunks"
     )
     reference_batch: int = Field(
-        default=256,
-        ge=1,
-        le=10**9,
-        description="other batches get a rate in proportion; larger ones reach it by the warm-up",
+        default=256, ge=1, le=10**9, description="the batch that learning_rate and clip are meant for"
     )
-    schedule: Literal["constant", "warmup-anneal"] = Field(
-        default="warmup-anneal", description="of the learning rate"
+    rate_rule: Literal["none", "sqrt", "linear"] = Field(
+        default="linear",
+        description="how the rate follows the batch; a larger batch reaches its rate by the warm-up",
+    )
+    optimizer: OptimizerConfig = Field(default=OptimizerConfig(), description="the local optimizer")
+    schedule: Literal["constant", "warmup-anneal", "inverse-sqrt", "cosine"] = Field(
+        default="warmup-anneal", description="of the learning rate; cosine ends at 0"
     )
     warmup_epochs: Number = Field(default=0.0, ge=0, le=1e6, description="linear warm-up")
     anneal_after_epochs: Number = Field(
         default=10.0, ge=0, le=1e6, description="from then on the rate is multiplied by 1/sqrt(2) an epoch"
     )
-    momentum: Number = Field(default=0.0, ge=0, le=0.999, description="local to each learner, never averaged")
+    momentum: Number = Field(
+        default=0.0, ge=0, le=0.999, description="local to each learner; 0 with optimizer momentum: 0.9"
+    )
     clip: Annotated[Number, Field(gt=0, le=1e30)] | None = Field(
         default=None, description="longest gradient that is applied as it is"
+    )
+    clip_rule: Literal["none", "local-batch"] = Field(
+        default="none",
+        description="local-batch: a gradient of b samples may be sqrt(reference_batch / b) times as long",
     )
     gradients: Literal["float32", "bfloat16"] = Field(
         default="float32", description="on GPUs; bfloat16: half the bytes in memory and on the wire"
@@ -399,7 +426,8 @@ class ComparisonConfig(Section):
     strategies: list[StrategyEntry] = Field(
         default=["single", "sc-allreduce", "sd", "ad", "bmuf"],
         min_length=1,
-        description="an id, or a mapping with the id under `strategy` and options of that strategy beside it",
+        description="an id, or a mapping with the id under `strategy` and beside it options of that strategy "
+        "and its own optimizer, learning_rate, rate_rule, schedule, momentum, clip, clip_rule",
     )
     learners: list[Annotated[int, Field(ge=1, le=100_000)]] = Field(
         default=[4], min_length=1, description="numbers of learners; `single` has one whatever is said here"
@@ -547,11 +575,12 @@ class Run:
     learners: int
     batch: int  # chunks a step of all learners together
     seed: int
+    training: tuple[tuple[str, Any], ...] = ()  # what it overrides of the section `training`
 
     @property
     def label(self) -> str:
-        """The strategy with the options that were given, as tables and figures show it."""
-        return self.strategy + "".join(f"-{key}={value}" for key, value in self.options)
+        """The strategy with what was given beside it, as tables and figures show it."""
+        return self.strategy + "".join(f"-{key}={value}" for key, value in self.options + self.training)
 
     @property
     def name(self) -> str:
@@ -563,6 +592,7 @@ def runs(config: Config) -> list[Run]:
     found: dict[str, Run] = {}
     for run in _runs(config.comparison):
         name = run.name
+        overridden(config.training, dict(run.training), f"comparison.strategies: {run.strategy}")
         if found.setdefault(name, run) != run:
             raise UserError(
                 f"comparison.strategies: '{found[name].label}' and '{run.label}' have one run name, {name}: "
@@ -577,10 +607,21 @@ def _runs(comparison: ComparisonConfig) -> Iterator[Run]:
     for entry in comparison.strategies:
         options = dict(entry) if isinstance(entry, dict) else {"strategy": entry}
         strategy = str(options.pop("strategy"))
+        training = tuple((key, options.pop(key)) for key in OVERRIDES if key in options)
         settings = itertools.product(comparison.learners, comparison.batch, comparison.seeds)
         for learners, batch, seed in settings:
             learners = 1 if strategy == "single" else learners
-            yield Run(strategy, tuple(sorted(options.items())), learners, batch, seed)
+            yield Run(strategy, tuple(sorted(options.items())), learners, batch, seed, training)
+
+
+def overridden(training: TrainingConfig, changes: Mapping[str, Any], where: str) -> TrainingConfig:
+    """`training` with other values of some keys of OVERRIDES. Raises UserError."""
+    if not changes:
+        return training
+    values = training.model_dump() | dict(changes)
+    if "optimizer" in changes:  # its kind
+        values["optimizer"] = training.optimizer.model_dump() | {"kind": changes["optimizer"]}
+    return validated(TrainingConfig, values, where)
 
 
 def find_run(config: Config, name: str) -> Run:

@@ -93,6 +93,19 @@ def test_runs_are_the_product_of_what_differs_and_single_has_one_learner() -> No
     ]
 
 
+def test_an_entry_may_train_otherwise_and_its_run_is_named_by_that() -> None:
+    entry = {"strategy": "bmuf", "tau": 4, "learning_rate": 1.0, "optimizer": "momentum", "clip": None}
+    found = config.complete({"comparison": {"strategies": ["bmuf", entry]}})
+    plain, other = config.runs(found)
+    assert plain.name == "bmuf-L4-B32-S0" and plain.training == ()
+    assert other.name == "bmuf-tau=4-optimizer=momentum-learning_rate=1.0-clip=None-L4-B32-S0"
+    assert other.options == (("tau", 4),)
+    training = config.overridden(found.training, dict(other.training), "")
+    assert (training.optimizer.kind, training.learning_rate, training.clip) == ("momentum", 1.0, None)
+    kept = {"optimizer", "learning_rate", "clip"}
+    assert training.model_dump(exclude=kept) == found.training.model_dump(exclude=kept)
+
+
 def test_an_unknown_run_names_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean 'single-L1-B32-S0'"):
         config.find_run(config.complete({}), "single-L1-B32-S1")

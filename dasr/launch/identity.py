@@ -19,6 +19,7 @@ from dasr import checksums
 from dasr.config import Config, Run
 from dasr.errors import UserError
 from dasr.files import make_folder, write_json
+from dasr.learner import recipe
 from dasr.models import registry as models
 from dasr.plugins import FILE as FROM_FILE
 from dasr.results.layout import HELDOUT, METRICS, MODEL
@@ -50,6 +51,7 @@ def computed_by(device: str, threads: int) -> str:
 def of_run(config: Config, run: Run, processors: str) -> Identity:
     """The identity of `run` with the data that are there now. Raises UserError naming a missing stage."""
     options = {name: one.default for name, one in registry.options(run.strategy).items()}
+    training = recipe.training_of(config.training, run.strategy, dict(run.training))
     parts = {
         "strategy": run.strategy,
         "learners": run.learners,
@@ -57,7 +59,7 @@ def of_run(config: Config, run: Run, processors: str) -> Identity:
         "seed": run.seed,
         "option": {**options, **dict(run.options)},
         "model": config.model.shape.values() | models.complete(config.model.shape),
-        "training": config.training.model_dump(exclude=FREE),
+        "training": training.model_dump(exclude=FREE),
         **_data(config),
         COMPUTED_BY: processors,
     }

@@ -8,17 +8,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dasr.config import TrainingConfig
 from dasr.cuda.linear_combination import combine_
 from dasr.errors import UserError, nearest
 from dasr.strategies.linear_combination import LinearCombination
 
 
 class Optimizer:
-    """Plain SGD: w <- w - a g, with g shortened to length `clip` where it is longer (None: never)."""
+    """Plain SGD: w <- (1 - a decay) w - a g, with g shortened to length `clip` where it is longer (None:
+    never)."""
 
-    def __init__(self, weights: Tensor, clip: float | None = None):
+    def __init__(self, weights: Tensor, clip: float | None = None, decay: float = 0.0):
         """`weights`: flat [num_parameters]; only its shape, dtype and device are used."""
-        self.clip = clip
+        self.clip, self.decay = clip, decay
         self.state: dict[str, Tensor] = {}
 
     @property
@@ -37,8 +39,8 @@ class Optimizer:
         """`mixed` is added to `weights`, then the step made: in place, or in `out`, which it gives."""
         out = weights if out is None else out
         direction = self._direction(self._clipped(gradient))
-        if mixed or direction.dtype != weights.dtype:
-            return combine_(out, [*mixed, (1.0, weights), (-learning_rate, direction)])
+        if mixed or direction.dtype != weights.dtype or self.decay:
+            return combine_(out, [*mixed, (self._kept(learning_rate), weights), (-learning_rate, direction)])
         if out is weights:
             return weights.add_(direction, alpha=-learning_rate)
         return torch.add(weights, direction, alpha=-learning_rate, out=out)
@@ -48,7 +50,10 @@ class Optimizer:
     ) -> Tensor:
         """step() for a part of the vectors, where the optimizer is `elementwise`; gives `out`."""
         moved = ((-learning_rate * factor, part) for factor, part in gradient)
-        return combine_(out, [(1.0, weights), *moved])
+        return combine_(out, [(self._kept(learning_rate), weights), *moved])
+
+    def _kept(self, learning_rate: float) -> float:
+        return 1.0 - learning_rate * self.decay
 
     def _direction(self, gradient: Tensor) -> Tensor:
         return gradient
@@ -76,8 +81,8 @@ class Optimizer:
 class Momentum(Optimizer):
     """Heavy-ball momentum: m <- mu m + g; w <- w - a m. It stays local: it is never averaged."""
 
-    def __init__(self, weights: Tensor, clip: float | None = None, momentum: float = 0.9):
-        super().__init__(weights, clip)
+    def __init__(self, weights: Tensor, clip: float | None = None, momentum: float = 0.9, decay: float = 0.0):
+        super().__init__(weights, clip, decay)
         self.momentum = momentum
         self.state = {"momentum": torch.zeros_like(weights)}
 
@@ -97,8 +102,8 @@ class AdamW(Optimizer):
         decay: float = 0.1,
         epsilon: float = 1e-8,
     ):
-        super().__init__(weights, clip)
-        self.beta1, self.beta2, self.decay, self.epsilon = beta1, beta2, decay, epsilon
+        super().__init__(weights, clip, decay)
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         self.state = {
             "mean": torch.zeros_like(weights),
             "square": torch.zeros_like(weights),
@@ -135,6 +140,20 @@ def chosen(wanted: str | None, momentum: float, clip: float | None) -> Callable[
     name = wanted or ("momentum" if momentum else "sgd")
     options = {"momentum": momentum} if name == "momentum" else {}
     return lambda weights: make(name, weights, clip=clip, **options)
+
+
+def of(training: TrainingConfig, clip: float | None) -> Callable[[Tensor], Optimizer]:
+    """What makes the configured optimizer, clipping at `clip`."""
+    said, momentum = training.optimizer, float(training.momentum)
+    options: dict[str, Any] = {"clip": clip}
+    if said.weight_decay is not None:
+        options["decay"] = said.weight_decay
+    if said.kind == "adamw":
+        options |= {"beta1": said.beta1, "beta2": said.beta2, "epsilon": said.epsilon}
+        return lambda weights: AdamW(weights, **options)
+    if momentum or said.kind == "momentum":
+        return lambda weights: Momentum(weights, momentum=momentum or 0.9, **options)
+    return lambda weights: Optimizer(weights, **options)
 
 
 def make(name: str, weights: Tensor, **options: Any) -> Optimizer:

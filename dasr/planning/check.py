@@ -97,17 +97,19 @@ def _check_model(config: Config) -> None:
 
 
 def _build(run: Run, training: configuration.TrainingConfig) -> None:
-    from dasr.learner import optimizer
+    from dasr.learner import recipe
     from dasr.learner.learner import Budget, Learner
     from dasr.planning.timing_task import TimingTask
     from dasr.strategies import registry
+    from dasr.training import plan
     from dasr.worlds.simulated.simulation import Simulation
 
     registry.check(run.strategy, dict(run.options))
     budget = Budget(1, run.batch, run.learners)
     simulation = Simulation(CLUSTER, run.learners, samples=budget.local_batch, timing_only=True)
-    wanted = registry.find(run.strategy).optimizer
-    make_optimizer = optimizer.chosen(wanted, training.momentum, training.clip)
+    training = recipe.training_of(training, run.strategy, dict(run.training))
+    make_optimizer = recipe.optimizer_of(training, run.strategy, run.batch, run.learners)
+    rates = plan.rates(training, run.batch, run.batch)
     for world in {simulation.worlds[0], simulation.worlds[-1]}:
-        learner = Learner(world, TimingTask(PARAMETERS), make_optimizer, lambda samples: 0.1, budget)
+        learner = Learner(world, TimingTask(PARAMETERS), make_optimizer, rates, budget)
         registry.make(run.strategy, learner, **dict(run.options))

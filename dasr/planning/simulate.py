@@ -130,6 +130,7 @@ def simulate(
     schedule: Callable[[int], float] | float = 0.1,
     momentum: float = 0.0,
     clip: float | None = None,
+    make_optimizer: Callable[[Tensor], optimizer.Optimizer] | None = None,
 ) -> SimulationResult:
     """`steps` batches of `local_batch` samples a learner. Without a `task` timing only, for a model of
     `parameters`.
@@ -144,7 +145,8 @@ def simulate(
         cluster, learners, seed=seed, samples=local_batch, bytes_scale=bytes_scale, timing_only=timing_only
     )
     rate: Callable[[int], float] = schedule if callable(schedule) else lambda samples: float(schedule)
-    make_optimizer = optimizer.chosen(registry.find(strategy).optimizer, momentum, clip)
+    if make_optimizer is None:
+        make_optimizer = optimizer.chosen(registry.find(strategy).optimizer, momentum, clip)
     all_learners: list[Learner] = []
     strategies: list[Strategy] = []
     keepers: list[Snapshots] = []

@@ -54,6 +54,8 @@ class Sweep:
                 "clip": workload.clip,
                 "bytes_scale": workload.bytes_scale,
             }
+            if workload.recipe is not None:
+                extra["schedule"], extra["make_optimizer"] = workload.recipe(name, learners)
         try:
             return simulate(
                 name, learners, self.steps, self.cluster,

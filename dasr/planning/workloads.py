@@ -9,9 +9,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from dasr.learner import recipe
+from dasr.learner.optimizer import Optimizer
 from dasr.planning.simulate import MakeTask
 from dasr.tasks.task import Quadratic, Task
 from dasr.worlds.interface import World
+
+MakeOptimizer = Callable[[Tensor], Optimizer]
 
 LOSS = {"quadratic": "excess loss", "corpus": "held-out cross-entropy (nats a frame)"}
 """What `evaluate` gives, for the figure."""
@@ -27,6 +31,8 @@ class Workload:
     bytes_scale: int = 1  # parameters on the wire that each one of the task stands for
     momentum: float = 0.0
     clip: float | None = None  # longest gradient that is applied as it is
+    # (strategy, learners) -> schedule and optimizer where they depend on these, as in a real run
+    recipe: Callable[[str, int], tuple[Callable[[int], float], MakeOptimizer]] | None = None
 
 
 def quadratic(rate: float = 0.1, parameters: int = 64, dimension: int = 64) -> Workload:
@@ -71,5 +77,9 @@ def corpus(
     def evaluate(weights: Tensor) -> float:
         return held_out.score(weights)[0]
 
+    def recipe_of(strategy: str, learners: int) -> tuple[Callable[[int], float], MakeOptimizer]:
+        own = recipe.training_of(training, strategy)
+        return plan.rates(own, samples, batch), recipe.optimizer_of(own, strategy, batch, learners)
+
     rates = plan.rates(training, samples, batch)
-    return Workload(task, evaluate, rates, momentum=training.momentum, clip=training.clip)
+    return Workload(task, evaluate, rates, momentum=training.momentum, clip=training.clip, recipe=recipe_of)

@@ -21,6 +21,9 @@ class Strategy:
     # Option -> where its default is from; those of base classes count too
     sources: ClassVar[Mapping[str, str]] = {"compression": "none, as in each paper", "seed": "arbitrary"}
     optimizer: ClassVar[str | None] = None  # the one that the algorithm is defined with; None: the config's
+    # Its learning rate, where the config's is meant for another optimizer
+    learning_rate: ClassVar[float | None] = None
+    averages_gradients: ClassVar[bool] = False  # an update is made with the mean gradient of all learners
 
     def __init__(self, learner: Learner):
         self.learner = learner

@@ -30,6 +30,7 @@ class Diloco(Strategy):
 
     name = "diloco"
     optimizer = "adamw"
+    learning_rate = 4e-3  # trains the demo (docs/strategies.md); Douillard et al. 2023: 4e-4, transformers
     sources: ClassVar = {
         "period": "torchft's example; Douillard et al. 2023: 500",
         "outer_rate": "Douillard et al. 2023",

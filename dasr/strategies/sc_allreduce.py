@@ -20,6 +20,7 @@ class ScAllReduce(Strategy):
     """Gradients are averaged over all learners at every step."""
 
     name = "sc-allreduce"
+    averages_gradients = True
     sources: ClassVar = {
         "bucket_mb": "dasr, in whole layers; PyTorch's DDP: 25, on NCCL",
     }

@@ -30,6 +30,7 @@ class SyncParameterServer(Strategy):
     """Ranks 0 to `servers` - 1 host a shard each, beside their own learning."""
 
     name = "sc-ps"
+    averages_gradients = True
     sources: ClassVar = {
         "servers": "the classical single server",
     }

@@ -16,7 +16,7 @@ from dasr.config import Config, Run
 from dasr.errors import UserError
 from dasr.features.utterance_feed import Share
 from dasr.launch import identity
-from dasr.learner import optimizer
+from dasr.learner import recipe
 from dasr.learner.learner import Learner
 from dasr.models import acoustic
 from dasr.results.layout import Layout
@@ -53,7 +53,7 @@ async def train(
     `replacement`: this learner takes the place of a lost one in a running, asynchronous run.
     False if all were asked to stop before: then a checkpoint is there to go on from. Raises UserError."""
     run_dir = folder(config, run)
-    training = config.training
+    training = recipe.training_of(config.training, run.strategy, dict(run.training))
     processors = identity.computed_by(device.partition(":")[0], torch.get_num_threads())
     own = identity.of_run(config, run, processors)
     identity.check(run_dir, own)
@@ -74,7 +74,7 @@ async def train(
     learner = Learner(
         world,
         task,
-        optimizer.chosen(registry.find(run.strategy).optimizer, training.momentum, training.clip),
+        recipe.optimizer_of(training, run.strategy, run.batch, world.size),
         plan.rates(training, feed.num_samples, run.batch),
         budget,
         callbacks,

@@ -14,16 +14,22 @@ import yaml
 import dasr
 from dasr import checksums
 from dasr.config import Config, Run
+from dasr.learner import recipe
 
 
 def write_record(run_dir: Path, config: Config, run: Run) -> None:
     """Write the run's config.yaml: resolved configuration, run, code version, environment."""
     record = {
         **config.plain(),
-        "run": {**asdict(run), "options": dict(run.options), "name": run.name},
+        "run": {
+            **asdict(run),
+            "options": dict(run.options),
+            "training": dict(run.training),
+            "name": run.name,
+        },
         "resolved": {
             "model": config.model.shape.values(),
-            "training": config.training.model_dump(),
+            "training": recipe.training_of(config.training, run.strategy, dict(run.training)).model_dump(),
         },
         "code": {"version": dasr.__version__, "commit": _commit()},
         "environment": {

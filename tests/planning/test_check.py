@@ -24,9 +24,14 @@ from dasr.planning.check import check_runs
         ({"strategies": [{"strategy": "ac-ps", "servers": 0}]}, "'servers' must be at least 1"),
         ({"strategies": [{"strategy": "diloco", "fragments": 0}]}, "'fragments' must be at least 1"),
         ({"strategies": [{"strategy": "ad", "pace": 0.0}]}, "pace is 0"),
+        ({"strategies": [{"strategy": "sd", "optimizer": "adamw"}]}, "learning_rate 2 .* too high for adamw"),
+        ({"strategies": [{"strategy": "diloco", "learning_rate": 2.0}]}, "too high for adamw"),
+        ({"strategies": [{"strategy": "sd", "optimizer": "adam"}]}, "did you mean 'adamw'"),
+        ({"strategies": [{"strategy": "sd", "schedule": "cosin"}]}, "did you mean 'cosine'"),
+        ({"strategies": [{"strategy": "sd", "learning_rat": 1.0}]}, "has no option 'learning_rat'"),
     ],
 )
 def test_a_run_that_could_not_be_trained_is_refused(changes: dict[str, Any], message: str) -> None:
-    check_runs(config.complete({}))
+    check_runs(config.complete({"comparison": {"strategies": ["single", "diloco"]}}))
     with pytest.raises(UserError, match=message):
         check_runs(config.complete({"comparison": changes}))

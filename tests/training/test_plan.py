@@ -32,3 +32,11 @@ def test_a_larger_batch_is_warmed_up_to_a_rate_as_much_larger() -> None:
     assert [warmed(samples) for samples in (0, 100, 200)] == pytest.approx([0.1, 0.15, 0.2])
     constant = plan.rates(training(schedule="constant", **options), num_chunks=100, batch=64)
     assert {constant(samples) for samples in (0, 5_000)} == {0.2}
+
+
+def test_a_rate_with_which_adamw_cannot_learn_is_refused() -> None:
+    adamw = {"optimizer": {"kind": "adamw"}, "reference_batch": 32, "schedule": "constant"}
+    assert plan.rates(training(**adamw, learning_rate=0.05), 100, 32)(0) == 0.05
+    for batch, rate in ((32, 2.0), (64, 0.03)):  # 0.03 in proportion to the batch is 0.06
+        with pytest.raises(UserError, match="is too high for adamw"):
+            plan.rates(training(**adamw, learning_rate=rate), 100, batch)

@@ -112,7 +112,8 @@ class OneBit(Codec):
         packed, values = payload
         signs, begin = _signs(packed, like), 0
         for matrix in self.matrices:
-            high, low = values[begin : begin + matrix.rows].to(like.dtype).split(1, dim=1)
+            pairs = values[begin : begin + matrix.rows].to(like.dtype)
+            high, low = pairs[:, :1], pairs[:, 1:]
             matrix.of(signs).mul_((high - low) / 2).add_((high + low) / 2)
             begin += matrix.rows
         return signs
