@@ -158,9 +158,14 @@ class Dispatcher:
             if not self._job.state().ended:
                 logger.info(f"job {self._record.job_id} is still there: end it by hand")
                 sys.exit(128 + self._cancel_request.last)
-        logger.info(
-            f"job {self._record.job_id} is cancelled; the same command goes on from its last checkpoint"
-        )
+        self._show()
+        ended = Outcome.read(self._folder, self._record.token)
+        if ended and ended.saved:
+            logger.info(f"{self._run} is saved and its job has ended; the same command goes on from there")
+        else:
+            logger.info(
+                f"the job of {self._run} has ended; the same command goes on from its last checkpoint"
+            )
         sys.exit(128 + self._cancel_request.last)
 
     def _head_gone(self) -> bool:

@@ -86,6 +86,7 @@ class Outcome:
     token: str
     state: str
     reason: str = ""
+    saved: bool = False  # stopped, and what the learners had trained is in their checkpoints
 
     @staticmethod
     def path(run_folder: Path) -> Path:

@@ -7,6 +7,7 @@ from dasr import config as dasr_config
 from dasr import validation
 from dasr.corpora import kaldi, tables
 from dasr.errors import UserError
+from dasr.launch.interrupt import Interrupt
 from dasr.planning.check import check_inputs
 
 # Parsing writes nothing. The configuration is resolved once, by the process that starts the workflow; its jobs are
@@ -45,6 +46,10 @@ shell.prefix(
     f"[ -f {shlex.quote(RESOLVED)} ] || "
     f'dasr check --config - --out {shlex.quote(RESOLVED)} <<<"${IN_ENVIRONMENT}"; '
 )
+
+
+if workflow.is_main_process:
+    Interrupt().catch()
 
 
 wildcard_constraints:

@@ -20,7 +20,8 @@ rule train:
     message:
         "Training: {wildcards.run} ({log})"
     shell:
-        "dasr train {wildcards.run:q} --config {params.resolved:q} {params.launch} 2>&1 | tee -- {log:q}"
+        # -i: Ctrl-C is for the command, whose last words pass through tee.
+        "dasr train {wildcards.run:q} --config {params.resolved:q} {params.launch} 2>&1 | tee -i -- {log:q}"
 
 
 rule evaluate:
