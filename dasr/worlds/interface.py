@@ -214,5 +214,6 @@ class World(Protocol):
     def roll_call(self, yes: bool, *values: float) -> Awaitable[RollCall]:
         """Synchronise with all living learners: one activity of each calls it, with equally many values.
 
-        A learner whose activities have all ended has left, and is not waited for."""
+        A learner whose activities have all ended has left, and is not waited for. One that replaces another
+        and comes after all have said yes gets PeerLost with its own rank: they have gone on without it."""
         ...

@@ -48,7 +48,7 @@ def test_an_asynchronous_run_goes_on_without_a_killed_learner(job: RunJob, tmp_p
 
 
 def test_a_replacement_takes_the_place_of_a_killed_asynchronous_learner(job: RunJob, tmp_path: Path) -> None:
-    assert job("1:5:0:KILL", asynchronous=True, steps=300).state == "finished"  # the others still train
+    assert job("1:5:0:REPLACE", asynchronous=True).state == "finished"
     assert "replacement 1" in log(tmp_path, 1)
     assert log(tmp_path, 0).count("starts") == 1
 
@@ -65,7 +65,7 @@ def test_a_users_mistake_ends_the_run_with_the_learners_own_words(
 
 @pytest.mark.slow
 def test_a_learner_without_sign_of_life_ends_the_run_in_bounded_time(job: RunJob) -> None:
-    outcome = job("1:3:0:HANG", hang_s=5.0)
+    outcome = job("1:3:0:HANG", first_step_s=5.0)  # it has sent no heartbeat
     assert outcome.state == "failed"
     assert "hangs" in outcome.reason and "File" in outcome.reason, "it shows where the learner stood"
 

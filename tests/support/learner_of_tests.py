@@ -1,6 +1,8 @@
 """A learner for tests of the launcher: it steps, saves and dies as told. No torch, so it starts at once.
 
-usage: learner_of_tests.py FOLDER STEPS [RANK:STEP:GENERATION:KILL|HANG|MISTAKE]
+usage: learner_of_tests.py FOLDER STEPS [RANK:STEP:GENERATION:KILL|REPLACE|HANG|MISTAKE]
+
+REPLACE: as KILL, and the others go on until the replacement has come.
 """
 
 import os
@@ -15,6 +17,11 @@ saved = folder / f"saved.{rank}"
 step = int(saved.read_text()) if saved.exists() else 0
 print(f"learner {rank} starts at step {step}, replacement {os.environ['DASR_REPLACEMENT']}", flush=True)
 trouble = sys.argv[3].split(":") if len(sys.argv) > 3 else None
+
+
+replaced = folder / "replaced"
+if os.environ["DASR_REPLACEMENT"] == "1":
+    replaced.touch()
 
 
 def save() -> None:
@@ -41,12 +48,14 @@ while step < steps:
         and os.environ["DASR_REPLACEMENT"] == "0"
     ):
         match trouble[3]:
-            case "KILL":
+            case "KILL" | "REPLACE":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "MISTAKE":
                 print("dasr: error: the loss is nan at step 3", file=sys.stderr)
                 sys.exit(2)
             case "HANG":
                 time.sleep(600)
+while trouble and trouble[3] == "REPLACE" and not replaced.exists():
+    time.sleep(0.02)
 if rank == 0:
     (folder / "model.safetensors").write_text("trained")

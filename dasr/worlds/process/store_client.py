@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dasr.worlds.process.transport import Transport
 
 LAST_ROLL = "roll/last"  # the newest roll call that has been decided: where a replacement comes in
+AGREED = "roll/agreed"  # there was one in which all said yes: whoever comes later is too late
 LOOK_S = 1.0
 
 
@@ -29,6 +30,7 @@ class StoreClient:
         self._store = transport.store.clone()  # a waiting thread holds its connection
         self._signed = SignedStore(self._store, transport.secret)
         self._next = incarnation_at(transport.signed, LAST_ROLL)
+        self._came_in = False  # it has answered a roll call
         self._looked = 0.0
         self._lock = threading.Lock()
 
@@ -74,7 +76,14 @@ class StoreClient:
                 self.transport.lose(rank, self.transport.store.add(f"incarnation/{rank}", 0))
 
     def answer(self, yes: bool, values: Sequence[float]) -> int:
-        """Say yes or no to the next roll call; its number."""
+        """Say yes or no to the next roll call; its number.
+
+        Raises PeerLost where this learner replaces another and all others have said yes before it came: what
+        they ask each other by now is something else."""
+        if not self._came_in:
+            self._came_in = True
+            if self.transport.incarnation > 1 and self._signed.get(AGREED) is not None:
+                raise PeerLost(self.transport.rank)
         with self._lock:
             number = self._next
             self._next += 1
@@ -92,7 +101,7 @@ class StoreClient:
             if (decided := self._signed.get(key)) is not None:
                 unanimous, smallest, members, lives = json.loads(decided)
                 if self.transport.rank not in members:  # it was decided while this learner was on its way
-                    if self.is_lost(self.transport.rank):
+                    if unanimous or self.is_lost(self.transport.rank):
                         raise PeerLost(self.transport.rank)  # the others have gone on without it
                     said = self._signed.get(f"roll/{number}/{self.transport.rank}")
                     number = self.answer(*json.loads(said or "[]"))
@@ -132,5 +141,7 @@ class StoreClient:
         smallest = [min(column) for column in zip(*(values for _, values in answers), strict=True)]
         decided = [all(yes for yes, _ in answers), smallest, members, lives]
         self._signed.set_once(key, json.dumps(decided))
+        if decided[0]:
+            self._signed.set_once(AGREED, str(number))
         self._signed.set(LAST_ROLL, str(number + 1))
         return True

@@ -58,3 +58,38 @@ def test_a_learner_that_was_given_up_is_told_so(worlds: list[ProcessWorld]) -> N
 
     with pytest.raises(PeerLost):
         worlds[1].run(late())
+
+
+@pytest.mark.parametrize("connects", ["before", "after"])
+def test_a_replacement_that_comes_after_all_have_agreed_is_told_so_and_spoils_nothing(
+    worlds: list[ProcessWorld], connects: str
+) -> None:
+    """The others answer another question by now, with another number of values."""
+    store, signed = worlds[0].transport.store, worlds[0].transport.signed
+    if connects == "before":
+        replacement = connect(store, 1, 2)
+    signed.set("roll/0/result", json.dumps([True, [1.0], [0], [1]]))
+    if connects == "after":
+        signed.set("roll/agreed", "0")
+        signed.set("roll/last", "1")
+        replacement = connect(store, 1, 2)
+
+    async def join() -> RollCall:
+        return await replacement.roll_call(False, 2.0)
+
+    with pytest.raises(PeerLost) as lost:
+        replacement.run(join())
+    assert lost.value.rank == 1
+    assert not store.check(["roll/1/1"]), "it has answered nothing that the others ask"
+    replacement.close()
+
+
+def test_learners_that_all_say_yes_leave_word_for_those_who_come_later(worlds: list[ProcessWorld]) -> None:
+    async def ask(world: ProcessWorld, yes: bool) -> RollCall:
+        return await world.roll_call(yes)
+
+    for yes in (False, True):
+        with ThreadPoolExecutor() as threads:
+            calls = [threads.submit(world.run, ask(world, yes)) for world in worlds]
+        assert [call.result().unanimous for call in calls] == [yes, yes]
+        assert (worlds[0].transport.signed.get("roll/agreed") == "1") == yes
