@@ -53,8 +53,8 @@ logger = logging.getLogger(__name__)
 @click.option(
     "--hang-seconds",
     type=click.FloatRange(5),
-    default=600.0,
-    help="A learner that stands still so long hangs.",
+    default=180.0,
+    help="A learner that stands still so long hangs; before its first step it may for 900.",
 )
 @click.option("--startup-seconds", type=click.FloatRange(1), default=300.0, help="For all tasks to report.")
 def train(

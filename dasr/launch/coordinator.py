@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +18,17 @@ from dasr.launch.environment import check_interface
 from dasr.launch.failures import FaultPolicy, LearnerFailure, RemoteSupervisor, cause_order
 from dasr.launch.heartbeats import HeartbeatMonitor
 from dasr.launch.job_record import JobRecord, Outcome
-from dasr.launch.membership import EXIT_DONE, EXIT_MISTAKE, EXIT_SAVED, STOP, generation_prefix
+from dasr.launch.membership import (
+    EXIT_DONE,
+    EXIT_MISTAKE,
+    EXIT_SAVED,
+    STOP,
+    WHERE,
+    generation_prefix,
+    raised_key,
+    standing_key,
+)
+from dasr.launch.raised import Raised
 from dasr.launch.rendezvous import (
     Address,
     JsonConnection,
@@ -27,13 +38,16 @@ from dasr.launch.rendezvous import (
     reachable_at,
     welcome,
 )
-from dasr.worlds.process.authentication import SignedStore, derive
+from dasr.worlds.process.authentication import SignedStore, Tampered, derive
 from dasr.worlds.process.store_keys import lost_key
 
 if TYPE_CHECKING:
     from torch.distributed.distributed_c10d import Store
 
 logger = logging.getLogger(__name__)
+
+MOMENTS_S = 1.0  # in which a lost learner's end shows at the others
+ANSWER_S = 10.0  # for learners, which look once a second, to say where they stand
 
 
 @dataclass
@@ -64,6 +78,7 @@ class Coordinator:
         self._started = False
         self._opened: list[Callable[[], object]] = []
         self._last_signal = ""
+        self._raised: list[Raised] = []  # what has cost a restart or a replacement
         try:
             await self._open()
             outcome = await self._run_job()
@@ -141,7 +156,7 @@ class Coordinator:
                     event, rank, message = await self._events.get()
                 outcome = await self._handle_event(event, self.members[rank], message)
             except TimeoutError:
-                outcome = self._tick()
+                outcome = await self._tick()
             if outcome:
                 return outcome
 
@@ -152,7 +167,7 @@ class Coordinator:
         self._store: Store = PrefixStore(prefix, self._root_store)
         self._signed = SignedStore(self._store, derive(self.secret, prefix))
         self._heartbeats = HeartbeatMonitor(
-            self._store, self.policy.hang_s, self.policy.asynchronous, self._now
+            self._store, self.policy.hang_s, self.policy.first_step_s, self.policy.asynchronous, self._now
         )
         self.finished.clear()
         for member in self.members.values():
@@ -160,9 +175,10 @@ class Coordinator:
 
     def _start(self, member: RemoteSupervisor, replacement: bool) -> None:
         member.incarnation += 1
-        member.kill_reason = ""
+        member.kill_reason = member.standing = ""
         self.running.add(member.rank)
         self._heartbeats.expect(member.rank)
+        self._store.delete_key(raised_key(member.rank))  # its predecessor's
         member.connection.send(
             do="start",
             incarnation=member.incarnation,
@@ -172,7 +188,7 @@ class Coordinator:
             replacement=replacement,
         )
 
-    def _tick(self) -> Outcome | None:
+    async def _tick(self) -> Outcome | None:
         """Once a second: hung learners, deadlines, are we of the past?"""
         if self._superseded():
             self._kill_all("the run folder belongs to a newer job")
@@ -185,8 +201,34 @@ class Coordinator:
             member = self.members[hung.rank]
             member.kill_reason = hung.reason
             self._say(f"{member.name()} {hung.reason}")
-            member.connection.send(do="abort")
+            stands = await self._where_all_stand()
+            if hung.rank in stands:
+                member.standing = self._report(stands)
+                member.connection.send(do="kill")
+            else:  # its interpreter does not run: the stacks are in its log, and in its supervisor's report
+                self._say(self._report(stands))
+                member.connection.send(do="abort")
         return None
+
+    async def _where_all_stand(self) -> dict[int, list[str]]:
+        """What each learner that still runs says when it is asked, a line for each activity."""
+        self._signed.set(WHERE, question := str(self._now()))
+        asked, stands = self._now(), dict[int, list[str]]()
+        while self.running - stands.keys() and self._now() - asked < ANSWER_S:
+            await asyncio.sleep(0.1)
+            for rank in self.running - stands.keys():
+                with contextlib.suppress(Tampered, ValueError, TypeError):
+                    answered, lines = json.loads(self._signed.get(standing_key(rank)) or "[0, 0]")
+                    if answered == question:
+                        stands[rank] = lines
+        return stands
+
+    def _report(self, stands: dict[int, list[str]]) -> str:
+        lines = []
+        for rank in sorted(self.running):
+            who = self.members[rank].name()
+            lines += [f"{who}, {line}" for line in stands.get(rank, ["no answer"])]
+        return "\n".join(lines)
 
     def _superseded(self) -> bool:
         """Whether another job owns the run folder now. A file that cannot be read proves nothing."""
@@ -198,8 +240,9 @@ class Coordinator:
 
     async def _handle_event(self, event: str, member: RemoteSupervisor, message: Message) -> Outcome | None:
         if event == "signal":
-            self._last_signal = str(message["name"])
-            self._say(f"asked to stop ({self._last_signal}): saving")
+            if self._last_signal != message["name"]:  # each supervisor may report it
+                self._last_signal = str(message["name"])
+                self._say(f"asked to stop ({self._last_signal}): saving")
             self._stop_deadline = min(self._stop_deadline, self._now() + self.policy.stop_s)
             self._signed.set(STOP, self._last_signal)
             return None
@@ -212,11 +255,11 @@ class Coordinator:
         if code == EXIT_DONE:
             self.finished.add(member.rank)
         elif self._stop_deadline == float("inf"):  # nobody was asked to stop
-            return await self._on_failure(LearnerFailure.of(member, event, message))
+            return await self._on_failure(self._failure(event, member, message))
         elif code == EXIT_SAVED:
             self._saved = True
         else:
-            self._say(LearnerFailure.of(member, event, message).report)
+            self._say(self._failure(event, member, message).report)
         return None if self.running else self._all_left()
 
     def _all_left(self) -> Outcome:
@@ -225,25 +268,44 @@ class Coordinator:
             # What others may have called finished lacks these learners: they will finish it together.
             (self.run_folder / "model.safetensors").unlink(missing_ok=True)
         if self._saved or not self.finished:
-            return Outcome(self.token, "stopped", "saved and left")
+            why = "saved and left" if self._saved else "left without saving"
+            return Outcome(self.token, "stopped", why, self._saved)
         return Outcome(self.token, "finished")
+
+    def _failure(self, event: str, member: RemoteSupervisor, message: Message) -> LearnerFailure:
+        raised = None
+        with contextlib.suppress(Tampered, RuntimeError, ValueError, TypeError, KeyError):
+            told = self._signed.get(raised_key(member.rank))
+            raised = None if told is None else Raised.from_json(told)
+        return LearnerFailure.of(member, event, message, raised)
+
+    def _repeats(self, failure: LearnerFailure) -> bool:
+        """Whether its exception has ended a learner at this step or a later one: another start would end the
+        same way."""
+        raised = failure.raised
+        if raised is None:
+            return False
+        repeats = any(one.same_as(raised) and raised.step <= one.step for one in self._raised)
+        self._raised.append(raised)
+        return repeats
 
     async def _on_failure(self, failure: LearnerFailure) -> Outcome | None:
         if self.policy.asynchronous:
             return self._go_on_without(failure)
         failures = await self._failures_after(failure)
         failure = min(failures, key=cause_order)
+        repeats = self._repeats(failure)
         hopeless = (
             failure.code == EXIT_MISTAKE
             or failure.member.kill_reason
             or any(one.code is None for one in failures)
         )
-        if hopeless or self._restarts == 0:
+        if hopeless or repeats or self._restarts == 0:
             self._kill_all("another learner is lost")
-            return self._failed(failure.report)
+            return self._failed(("the same again, without progress: " if repeats else "") + failure.report)
         self._restarts -= 1
         self._say(
-            f"{failure.report}\nall start again from the last checkpoint ({self._restarts} restarts left)"
+            f"{failure.summary}\nall start again from the last checkpoint ({self._restarts} restarts left)"
         )
         self._kill_all("another learner is lost")
         self.running.clear()
@@ -252,17 +314,23 @@ class Coordinator:
         return None
 
     async def _failures_after(self, failure: LearnerFailure) -> list[LearnerFailure]:
-        """A lost learner takes the others with it within moments; wait for them."""
+        """A lost learner takes the others with it within moments; wait for them, and for who was lost."""
         failures = [failure]
-        await asyncio.sleep(1.0)
-        while not self._events.empty():
-            event, rank, message = self._events.get_nowait()
-            member = self.members[rank]
-            if event == "signal":
-                await self._handle_event(event, member, message)
-            elif event == "gone" or message["incarnation"] == member.incarnation:
-                failures.append(LearnerFailure.of(member, event, message))
-        return failures
+        began = self._now()
+        while True:
+            passed = self._now() - began
+            known = passed > MOMENTS_S and not all(one.peer_lost for one in failures)
+            if known or not self.running or passed > self.policy.silence_s:
+                return failures
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    event, rank, message = await self._events.get()
+                member = self.members[rank]
+                if event == "signal":
+                    await self._handle_event(event, member, message)
+                elif event == "gone" or message["incarnation"] == member.incarnation:
+                    self.running.discard(rank)
+                    failures.append(self._failure(event, member, message))
 
     def _go_on_without(self, failure: LearnerFailure) -> Outcome | None:
         member = failure.member
@@ -272,9 +340,10 @@ class Coordinator:
             self._kill_all("another learner found a mistake")
             return self._failed(failure.report)
         self._signed.set(lost_key(member.rank), failure.reason)
-        self._say(f"{failure.report}\nthe others go on")
-        over = bool(self.finished) or self._heartbeats.finishing(member.rank)
-        if failure.code is not None and self._replacements > 0 and self.running and not over:
+        self._say(f"{failure.summary}\nthe others go on")
+        over = bool(self.finished) or any(map(self._heartbeats.finishing, {member.rank, *self.running}))
+        hopeless = failure.code is None or failure.peer_lost or self._repeats(failure)
+        if not hopeless and self._replacements > 0 and self.running and not over:
             self._replacements -= 1
             self._store.delete_key(lost_key(member.rank))
             self._start(member, replacement=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
@@ -13,7 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from dasr.errors import UserError
-from dasr.worlds.process.authentication import verified
+from dasr.launch.raised import Raised
+from dasr.worlds.process.authentication import SignedStore, verified
+from dasr.worlds.process.standing import standing
 
 if TYPE_CHECKING:
     from torch.distributed.distributed_c10d import Store
@@ -24,9 +27,12 @@ signal all descendants of a task, and the request reaches learners through the s
 
 EXIT_DONE = 0  # the budget is spent
 EXIT_MISTAKE = 2  # a user's mistake: starting again would end the same way
+EXIT_RAISED = 70  # an exception that is not a user's mistake; it is in the store (EX_SOFTWARE)
 EXIT_SAVED = 75  # asked to stop; everything is in the checkpoint (EX_TEMPFAIL)
+EXIT_PEER_LOST = 76  # another learner, without which it cannot go on, has ended
 
 STOP = "stop"
+WHERE = "where"  # all shall say where they stand
 
 
 def exit_now(code: int) -> NoReturn:
@@ -41,6 +47,14 @@ def exit_now(code: int) -> NoReturn:
 
 def heartbeat_key(rank: int) -> str:
     return f"heartbeat/{rank}"
+
+
+def raised_key(rank: int) -> str:
+    return f"raised/{rank}"
+
+
+def standing_key(rank: int) -> str:
+    return f"standing/{rank}"
 
 
 def generation_prefix(generation: int) -> str:
@@ -113,7 +127,8 @@ class Membership:
 
 
 class HeartbeatSender:
-    """Publishes a learner's heartbeats to the store, and polls it for the request to stop.
+    """Publishes a learner's heartbeats to the store, and polls it for the requests to stop and to say where
+    its activities stand.
 
     The training thread only assigns its place (`at`); a thread publishes it, over a connection of its own. A
     learner whose training stands still goes on publishing the same place, so the coordinator sees that it
@@ -123,16 +138,26 @@ class HeartbeatSender:
     def __init__(self, membership: Membership, every_s: float = 1.0):
         self.stop_requested = False  # all shall save a checkpoint and leave
         self._place = (0, "start")
+        self._first: int | None = None  # step at which it began to train
         self._every_s = every_s
         self._store = membership.store()
         self._secret = membership.secret
+        self._rank = membership.rank
+        self._answered = ""
         self._key = heartbeat_key(membership.rank)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._publish, name="heartbeats", daemon=True)
 
     def at(self, step: int, doing: str) -> None:
         """Say what this learner does now: start, compute, wait (for others), checkpoint or finish."""
+        self._first = step if self._first is None else self._first
         self._place = (step, doing)
+
+    def tell_exception(self, error: BaseException) -> None:
+        """Leave with the coordinator what ended this learner."""
+        raised = Raised.of(error, self._place[0])
+        with contextlib.suppress(RuntimeError):  # the store is gone: the log has it
+            SignedStore(self._store, self._secret).set(raised_key(self._rank), raised.to_json())
 
     def __enter__(self) -> HeartbeatSender:
         self._thread.start()
@@ -147,14 +172,25 @@ class HeartbeatSender:
         while True:
             step, doing = self._place
             try:
-                self._store.set(self._key, json.dumps({"step": step, "doing": doing, "beat": beat}))
-                self.stop_requested = self.stop_requested or self._asked_to_stop()
+                stepped = self._first is not None and step > self._first
+                said = {"step": step, "doing": doing, "beat": beat, "stepped": stepped}
+                self._store.set(self._key, json.dumps(said))
+                self.stop_requested = self.stop_requested or self._asked(STOP) is not None
+                self._say_where()
             except Exception:  # the store is gone, so is the coordinator: the supervisor ends this process
                 return
             beat += 1
             if self._closing.wait(self._every_s):
                 return
 
-    def _asked_to_stop(self) -> bool:
-        """By the coordinator: what a stranger has written there stops nothing."""
-        return self._store.check([STOP]) and verified(self._secret, STOP, self._store.get(STOP)) is not None
+    def _say_where(self) -> None:
+        question = self._asked(WHERE)
+        if question is not None and question != self._answered:
+            self._answered = question
+            SignedStore(self._store, self._secret).set(
+                standing_key(self._rank), json.dumps([question, standing()])
+            )
+
+    def _asked(self, key: str) -> str | None:
+        """What the coordinator has written there; what a stranger has written asks for nothing."""
+        return verified(self._secret, key, self._store.get(key)) if self._store.check([key]) else None

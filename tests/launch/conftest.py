@@ -82,7 +82,12 @@ def job(tmp_path: Path, signals: list[signal.Signals]) -> RunJob:
         present: Sequence[int] | None = None,
         **policy: Any,
     ) -> Outcome:
-        plan = work(tmp_path, steps, FaultPolicy(**{"asynchronous": False, "hang_s": 60, **policy}), trouble)
+        plan = work(
+            tmp_path,
+            steps,
+            FaultPolicy(**{"asynchronous": False, "hang_s": 60, "first_step_s": 60, **policy}),
+            trouble,
+        )
 
         async def together() -> None:
             ranks = range(learners) if present is None else present
