@@ -83,7 +83,7 @@ def decode(
     word_times = times.word_times(system)
     jobs = jobs or _here()
     torch.set_num_threads(max(1, jobs // 2))  # the search runs beside it, and idle threads of torch's spin
-    model = acoustic.load(layout.run(run), device)
+    model = acoustic.load(layout.run(run), device, config.model.kind)
     for one_split in sorted(split):  # dev before test
         scales = [
             scoring.scales_to_try(results, run, name, one_split, section.acoustic_scales) for name in lm

@@ -20,6 +20,7 @@ from dasr.errors import UserError
 from dasr.files import atomic
 from dasr.models import frontend, registry
 from dasr.models.network import Network, shorter
+from dasr.plugins import FILE as FROM_FILE
 
 MODEL_FILE = "model.safetensors"
 WINDOW_FRAMES = 42  # in which an utterance is scored
@@ -233,8 +234,11 @@ def _checksum(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str
     return checksums.of_bytes([*said, *itertools.chain.from_iterable(named)])
 
 
-def load(run_dir: Path | str, device: str = "cpu") -> AcousticModel:
-    """The consensus model of a run's folder, for log_posteriors(). Raises UserError if there is none."""
+def load(run_dir: Path | str, device: str = "cpu", own_kind: str = "") -> AcousticModel:
+    """The consensus model of a run's folder, for log_posteriors(). Raises UserError if there is none.
+
+    `own_kind`: what the user's configuration names. A Python file that only the model's file names is not
+    loaded: the model may come from elsewhere."""
     path = Path(run_dir) / MODEL_FILE
     try:
         with safe_open(path, framework="pt", device=device) as stored:
@@ -242,10 +246,14 @@ def load(run_dir: Path | str, device: str = "cpu") -> AcousticModel:
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
             if stored.metadata()["checksum"] != _checksum(tensors, stored.metadata()):
                 raise ValueError("it does not have the checksum that was written with it")
+        config = ModelConfig(**shape["config"])
+        if FROM_FILE in config.kind and config.kind != own_kind:
+            raise ValueError(f"it is of the kind '{config.kind}', which model.kind does not name")
+        model = AcousticModel(config, shape["feature_dim"], shape["num_outputs"])
+        model.load_state_dict(tensors)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: the run has not been trained to its end") from None
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-        raise UserError(f"{path} is not an acoustic model of dasr ({error}): train the run again") from None
-    model = AcousticModel(ModelConfig(**shape["config"]), shape["feature_dim"], shape["num_outputs"])
-    model.load_state_dict(tensors)
+    except (SafetensorError, UserError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise UserError(f"{path} is not an acoustic model of dasr ({why}): train the run again") from None
     return model.to(device).eval()

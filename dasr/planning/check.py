@@ -15,7 +15,7 @@ from dasr import config as configuration
 from dasr import models, plugins
 from dasr.config import Config, Run
 from dasr.errors import UserError
-from dasr.files import check_links, write_text
+from dasr.files import write_text
 from dasr.strategies.ids import check_id
 from dasr.worlds.simulated import presets
 from dasr.worlds.simulated.clusters import Cluster, Compute
@@ -45,9 +45,7 @@ def check(config_path: str, out: Path | None) -> None:
 
 
 def check_inputs(config: Config) -> None:
-    """Raise UserError for a strategy, a cluster or a folder that does not exist, for runs of one name, and
-    for links that lead out of the results."""
-    check_links(config.results)
+    """Raise UserError for a strategy, a cluster or a folder that does not exist, and for runs of one name."""
     for run in configuration.runs(config):
         try:
             check_id(run.strategy)

@@ -1,9 +1,13 @@
 """Models on disk, and log-posteriors for decoding."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from dasr.config import ModelConfig
 from dasr.errors import UserError
@@ -44,3 +48,45 @@ def test_a_missing_or_damaged_model_is_one_clear_line(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UserError, match="not an acoustic model of dasr"):
         acoustic.load(tmp_path)
+
+
+def relabelled(folder: Path, shape: dict[str, Any]) -> None:
+    """A model whose checksum is right and whose shape is `shape`."""
+    path = folder / acoustic.MODEL_FILE
+    acoustic.save(AcousticModel(CONFIG, 4, 9), path)
+    with safe_open(path, framework="pt") as stored:
+        metadata = stored.metadata()
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    kept = json.loads(metadata["acoustic_model"])
+    kept["config"] |= shape.pop("config", {})
+    metadata["acoustic_model"] = json.dumps({**kept, **shape})
+    metadata["checksum"] = acoustic._checksum(tensors, metadata)
+    save_file(tensors, path, metadata)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"config": {"cells": -1}},
+        {"config": {"unknown": 1}},
+        {"config": {"kind": "nothing"}},
+        {"config": {"cells": 7}},
+        {"feature_dim": "4"},
+        {"num_outputs": 10},
+        {"num_outputs": None},
+    ],
+)
+def test_a_foreign_model_whose_shape_does_not_fit_is_one_line(tmp_path: Path, shape: dict[str, Any]) -> None:
+    relabelled(tmp_path, shape)
+    with pytest.raises(UserError, match=r"model\.safetensors is not an acoustic model of dasr") as told:
+        acoustic.load(tmp_path)
+    assert "\n" not in str(told.value)
+
+
+def test_a_python_file_that_only_the_model_names_is_not_run(tmp_path: Path) -> None:
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    kind = f"{tmp_path}/evil.py:Net"
+    relabelled(tmp_path, {"config": {"kind": kind, "options": {}}})
+    with pytest.raises(UserError, match=r"which model\.kind does not name"):
+        acoustic.load(tmp_path, own_kind="blstm")
+    assert not (tmp_path / "ran").exists()

@@ -63,7 +63,7 @@ def test_the_example_learns_in_processes_and_in_virtual_time_with_the_same_bits(
     check.check_runs(config)
     assert run_processes(2, functools.partial(one_run, text=config.text())) == [True, True]
     run_dir = Path(config.results) / "runs" / RUN
-    model = acoustic.load(run_dir)
+    model = acoustic.load(run_dir, own_kind=config.model.kind)
     assert model.options == {"width": 128, "dropout": 0.1}
     assert model.log_posteriors(torch.randn(21, 6)).shape == (21, 5)
 

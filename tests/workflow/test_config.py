@@ -76,6 +76,18 @@ def test_what_is_wrong_is_said_by_a_dry_run(tmp_path: Path, sections: dict[str, 
     assert "Traceback" not in run.stdout + run.stderr
 
 
+def test_links_that_lead_out_of_the_results_stop_the_workflow(tmp_path: Path) -> None:
+    """Rules would write their logs through them, and Snakemake remove outputs."""
+    project, precious = configure(tmp_path / "project"), tmp_path / "precious"
+    precious.write_text("data")
+    (project.folder / "results" / "logs").mkdir(parents=True)
+    (project.folder / "results" / "logs" / "corpus.log").symlink_to(precious)
+    run = project.snakemake("--until", "corpus", check=False)
+    says = "results/logs/corpus.log is a link that leads out of results: remove it"
+    assert run.returncode != 0 and says in run.stdout + run.stderr
+    assert precious.read_text() == "data"
+
+
 def test_a_key_given_twice_is_refused_with_its_line(tmp_path: Path) -> None:
     project = configure(tmp_path)
     (tmp_path / "config.yaml").write_text("training:\n  epochs: 1\n  epochs: 2\n")

@@ -7,6 +7,7 @@ from dasr import config as dasr_config
 from dasr import validation
 from dasr.corpora import kaldi, tables
 from dasr.errors import UserError
+from dasr.files import check_links
 from dasr.launch.interrupt import Interrupt
 from dasr.planning.check import check_inputs
 
@@ -25,6 +26,7 @@ try:
         _where = " + ".join(map(str, workflow.configfiles)) or "config.yaml"
         _resolved = dasr_config.complete(config, _where)
         check_inputs(_resolved)
+        check_links(_resolved.results)  # rules write logs, Snakemake removes outputs
     RUNS = [run.name for run in dasr_config.runs(_resolved)]
 except UserError as error:
     raise WorkflowError(str(error)) from None
