@@ -6,15 +6,13 @@ INSTALLED := .venv/installed
 TESTABLE := .venv/testable
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 COMPILE := .venv-lock/bin/uv pip compile --quiet $(UPGRADE) pyproject.toml
-# The lock of Snakemake outlives a killed run; `make run` holds one that the kernel releases.
-SNAKEMAKE := env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
+WITH_BIN := env PATH="$(CURDIR)/$(BIN):$$PATH"
+SNAKEMAKE := $(WITH_BIN) $(BIN)/snakemake
 
 .PHONY: run test test-slurm unit coverage check docs clean slurm-up slurm-down slurm-run soak bench-gpu bench-cpu lock help
 
 run: $(INSTALLED)  ## the whole comparison on the embedded corpus (AN4), on this machine
-	@mkdir -p .snakemake; flock --nonblock --conflict-exit-code 3 .snakemake/running \
-	  $(SNAKEMAKE) --profile local --nolock --quiet reason; status=$$?; \
-	  [ $$status != 3 ] || echo "dasr: error: another \`make run\` is at work in this folder"; exit $$status
+	@$(WITH_BIN) $(BIN)/python -m dasr.project.run_workflow --profile local --nolock --quiet reason
 	@$(BIN)/dasr compare --show
 
 test: $(TESTABLE) check  ## formatting, types, unit tests, the workflow end to end, and a real Slurm where it can run

@@ -3,13 +3,11 @@
 import getpass
 import importlib
 import os
-import sys
-from typing import NoReturn
 
 import click
 
 from dasr import __version__, log
-from dasr.errors import UserError, nearest, of_system
+from dasr.errors import UserError, fail, nearest, of_system
 
 # Where each command lives. Imported only when it is called: `dasr --help` must not wait for torch.
 COMMANDS = {
@@ -94,17 +92,12 @@ def main() -> None:
         log.configure()
         dasr()
     except UserError as error:
-        _fail(error)
+        fail(error)
     except OSError as error:
         told = of_system(error)
         if told is None:
             raise
-        _fail(told)
-
-
-def _fail(error: UserError) -> NoReturn:
-    print(f"dasr: error: {error}", file=sys.stderr)
-    sys.exit(2)
+        fail(told)
 
 
 def _name_user() -> None:

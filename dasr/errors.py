@@ -2,11 +2,19 @@
 
 import difflib
 import errno
+import sys
 from collections.abc import Iterable
+from typing import NoReturn
 
 
 class UserError(Exception):
     """A user's mistake or bad input. The command line prints it as one line and exits with status 2."""
+
+
+def fail(error: UserError) -> NoReturn:
+    """End the program: one line on stderr, exit status 2."""
+    print(f"dasr: error: {error}", file=sys.stderr)
+    sys.exit(2)
 
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
