@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import commandline, records
@@ -37,18 +38,11 @@ def train(spec: str, seed: int, given: argparse.Namespace) -> records.Row:
     began = time.perf_counter()
     result = simulate(
         "sc-allreduce",
-        LEARNERS,
-        budget.steps,
+        budget,
         Cluster(name="free", compute=Compute(fixed_s=1.0)),
         options={"compression": spec},
-        local_batch=budget.local_batch,
         seed=seed,
-        task=workload.task,
-        evaluate=workload.evaluate,
-        schedule=workload.schedule,
-        momentum=workload.momentum,
-        clip=workload.clip,
-        points=1,
+        workload=replace(workload, points=1),
     )
     return {
         "compression": spec,

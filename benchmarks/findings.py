@@ -17,16 +17,16 @@ import json
 import multiprocessing
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks import commandline, records, report
 from dasr import config as configuration
 from dasr.errors import UserError
-from dasr.planning.simulate import simulate
+from dasr.planning.simulate import MakeOptimizer, Recipe, simulate
 from dasr.planning.workloads import corpus
 from dasr.tasks.data import AlignedShards
 from dasr.training import plan
@@ -94,6 +94,16 @@ def run(given: argparse.Namespace) -> None:
             print(f"{number}/{len(todo)} {place}: {came}, {record['wall_s']} s", flush=True)
 
 
+def scaled(recipe: Recipe, factor: float) -> Recipe:
+    """With `factor` times the learning rate."""
+
+    def changed(strategy: str, learners: int) -> tuple[Callable[[int], float], MakeOptimizer]:
+        rate, make_optimizer = recipe(strategy, learners)
+        return lambda samples: factor * rate(samples), make_optimizer
+
+    return changed
+
+
 def record_of(one: Trial, given: argparse.Namespace) -> dict[str, Any]:
     """Train it."""
     config = configuration.load(given.config)
@@ -108,18 +118,11 @@ def record_of(one: Trial, given: argparse.Namespace) -> dict[str, Any]:
     try:
         result = simulate(
             one.strategy,
-            one.learners,
-            budget.steps,
+            budget,
             EQUAL,
             options=dict(one.options),
-            local_batch=budget.local_batch,
             seed=one.seed,
-            task=workload.task,
-            evaluate=workload.evaluate,
-            schedule=lambda samples: factor * workload.schedule(samples),
-            momentum=workload.momentum,
-            clip=workload.clip,
-            points=given.points,
+            workload=replace(workload, recipe=scaled(workload.recipe, factor), points=given.points),
         )
         record |= {"curve": result.curve, "staleness_mean": result.staleness_mean}
     except UserError as error:  # the loss is not finite

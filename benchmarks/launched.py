@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import rendezvous
 
 
-def launched(device: str) -> tuple[Any, int, int, torch.device]:
-    """(a store of the run, rank, size, this process's own device, which it has made the current one)."""
+class Launched(NamedTuple):
+    """One process of a benchmark: a store of the run, rank, size, its own device."""
+
+    store: Any
+    rank: int
+    size: int
+    device: torch.device
+
+
+def launched(device: str) -> Launched:
+    """This process, which has made its device the current one."""
     if "MASTER_PORT" in os.environ:  # another port, next to that one, say, may be in use
         store, rank, size = next(iter(rendezvous("env://")))
     else:
@@ -19,4 +28,4 @@ def launched(device: str) -> tuple[Any, int, int, torch.device]:
     own = torch.device(device, rank) if device == "cuda" else torch.device(device)
     if own.type == "cuda":
         torch.cuda.set_device(own)
-    return store, rank, size, own
+    return Launched(store, rank, size, own)

@@ -12,10 +12,15 @@ import time
 import torch
 
 from benchmarks import commandline, records
+from dasr.learner.learner import Budget
 from dasr.planning.simulate import simulate
 from dasr.worlds.simulated import presets
 
 CASES = [("ad", 1024, 1000, 60.0), ("ad", 4096, 200, 120.0)]
+
+
+def budget(steps: int, learners: int) -> Budget:
+    return Budget(steps, 128 * learners, learners)
 
 
 def main() -> None:
@@ -25,12 +30,12 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cluster = presets.load(arguments.cluster)
-    simulate("ad", 8, 8, cluster)  # imports
+    simulate("ad", budget(8, 8), cluster)  # imports
     lines = []
     for strategy, learners, all_steps, bar in CASES:
         steps = max(1, round(arguments.fraction * all_steps))
         wall, processor = time.perf_counter(), time.process_time()
-        result = simulate(strategy, learners, steps, cluster)
+        result = simulate(strategy, budget(steps, learners), cluster)
         wall, processor = time.perf_counter() - wall, time.process_time() - processor
         line = {
             "strategy": strategy,

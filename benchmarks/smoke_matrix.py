@@ -14,9 +14,12 @@ seen with 16 bits on CPUs (--narrow).
 
 from __future__ import annotations
 
+import argparse
 import functools
 import gc
+import io
 import json
+import sys
 import time
 from pathlib import Path
 from statistics import mean
@@ -71,18 +74,32 @@ class HeldOut:
         return total / count
 
 
-def cases() -> list[tuple[str, dict[str, Any]]]:
-    """All strategies as they come; some with every compression; `ad` that mixes less, as it does on GPUs."""
+def cases(only: set[str]) -> list[tuple[str, str, dict[str, Any]]]:
+    """(label, strategy, options): all strategies as they come; some with every compression; `ad` that mixes
+    less, as it does on GPUs. `only`: strategies or labels, if there are any."""
     found: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in registry.names() if name != "single"]
     found.append(("ad", {"pace": 4.0}))
     for name in ("sc-allreduce", "sd", "ad"):
         found += [(name, {"compression": codec}) for codec in CODECS if codec != "fp32"]
-    return found
+    labelled = [(" ".join([name, *map(str, options.values())]), name, options) for name, options in found]
+    return [case for case in labelled if not only or only & {*case[:2]}]
 
 
 def losses_of(record: records.Record) -> dict[str, dict[str, float]]:
     """Held-out losses of a smoke matrix: case -> seed -> loss."""
     return {row["case"]: row["loss"] for row in record.rows}
+
+
+def slowed(task: Any, factor: float, least_s: float) -> Any:
+    """The task, or one whose gradients last `factor` times as long, and at least `least_s`."""
+    return Slowed(task, factor, least_s) if factor > 1 or least_s else task
+
+
+def compare(label: str, losses: dict[str, float], known: dict[str, float]) -> None:
+    """Print the mean loss beside the reference's, over the seeds that both have."""
+    if both := losses.keys() & known.keys():
+        here, there = (mean(found[seed] for seed in both) for found in (losses, known))
+        print(f"{label:28} mean {here:.5f} ({there:.5f})  {100 * (here / there - 1):+.3f} %", flush=True)
 
 
 async def consensus(world: ProcessWorld, learner: Learner, run: Any) -> tuple[Tensor, list[int]]:
@@ -97,7 +114,8 @@ async def consensus(world: ProcessWorld, learner: Learner, run: Any) -> tuple[Te
     return await world.all_reduce(learner.copy(), members), [int(one) for (one,) in steps]
 
 
-def main() -> None:
+def arguments() -> argparse.Namespace:
+    """What was typed, with the shards in lists."""
     parser = commandline.parser(__doc__)
     parser.add_argument("--features", type=Path, required=True, help="folder of feature shards")
     parser.add_argument("--alignments", type=Path, required=True, help="folder of alignment shards")
@@ -123,12 +141,18 @@ def main() -> None:
     args = parser.parse_args()
     if args.slow > 1 and args.device == "cpu" and not args.narrow:
         parser.error("on CPUs --slow needs --narrow")
-    features = sorted(manifest.parent for manifest in args.features.glob("*/manifest.json"))
-    if len(features) < 2:
+    args.shards = sorted(manifest.parent for manifest in args.features.glob("*/manifest.json"))
+    if len(args.shards) < 2:
         parser.error(f"{args.features}: two feature shards are needed at least, the last one is held out")
-    alignments = [args.alignments / p.name for p in features]
-    if lacking := [folder for folder in alignments if not (folder / "manifest.json").exists()]:
+    args.labels = [args.alignments / shard.name for shard in args.shards]
+    if lacking := [folder for folder in args.labels if not (folder / "manifest.json").exists()]:
         raise UserError(f"{lacking[0]}: no alignments; they are needed for each shard of {args.features}")
+    return args
+
+
+def main() -> None:
+    args = arguments()
+    features, alignments = args.shards, args.labels
     store, rank, size, device = launched(args.device)
     pdfs = json.loads((alignments[0] / "manifest.json").read_text())["num_pdfs"]
 
@@ -138,6 +162,7 @@ def main() -> None:
     heldout = HeldOut(Feed(features[-1:], alignments[-1:], CHUNK, 256, 0, 1, 0), model(), str(device))
     known = losses_of(records.read(args.reference)) if args.reference else {}
     losses: dict[str, dict[str, float]] = {}  # label -> seed -> loss
+    say = functools.partial(print, flush=True, file=sys.stdout if rank == 0 else io.StringIO())
 
     def play(case: str, name: str, options: dict[str, Any], budget: int, seed: int) -> tuple[Tensor, str]:
         """A run of `budget` steps from the start: (consensus, what to tell of it)."""
@@ -150,9 +175,9 @@ def main() -> None:
         narrow = device.type == "cuda" or args.narrow
         kind = functools.partial(CapturedTask, dtype=torch.bfloat16) if narrow else AutogradTask
         task: Any = kind(model(), feed, seed, rank, str(device))
-        slow = args.slow if rank == size - 1 else 1.0
-        if narrow and (args.least_ms or slow > 1):
-            task = Slowed(task, slow, args.least_ms / 1e3)
+        if narrow:
+            slow = args.slow if rank == size - 1 else 1.0
+            task = slowed(task, slow, args.least_ms / 1e3)
         learner = Learner(
             world,
             task,
@@ -170,10 +195,7 @@ def main() -> None:
             feed.close()
             world.close()
 
-    for number, (name, options) in enumerate(cases()):
-        label = " ".join([name, *map(str, options.values())])
-        if args.only and not {name, label} & set(args.only):
-            continue
+    for number, (label, name, options) in enumerate(cases(set(args.only))):
         losses[label] = {}
         try:
             if device.type == "cuda":  # who compiles a kernel first would fall behind for the whole run
@@ -181,19 +203,17 @@ def main() -> None:
             for seed in args.seeds:
                 weights, told = play(f"{number} {seed}", name, options, args.steps, seed)
                 losses[label][str(seed)] = loss = heldout.loss(weights)
-                if rank == 0:
-                    print(f"{label:28} seed {seed}  loss {loss:8.5f}  {told}", flush=True)
+                say(f"{label:28} seed {seed}  loss {loss:8.5f}  {told}")
         except Exception as error:
             print(f"{label}: learner {rank}: {error!r}"[:300], flush=True)
             continue
-        both = losses[label].keys() & known.get(label, {}).keys()
-        if rank == 0 and both:
-            here, there = (mean(found[label][seed] for seed in both) for found in (losses, known))
-            print(f"{label:28} mean {here:.5f} ({there:.5f})  {100 * (here / there - 1):+.3f} %", flush=True)
+        if rank == 0:
+            compare(label, losses[label], known.get(label, {}))
     if rank == 0:
-        rows = [{"case": label, "loss": found} for label, found in losses.items()]
-        for row in rows:
-            row["reference_loss"] = known.get(str(row["case"]), {})
+        rows = [
+            {"case": label, "loss": found, "reference_loss": known.get(label, {})}
+            for label, found in losses.items()
+        ]
         settings = {"steps": args.steps, "batch": args.batch, "rate": args.rate, "device": args.device}
         gpus = size if device.type == "cuda" else 0
         commandline.keep(records.make("smoke-matrix", rows, settings, gpus), args.record)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import commandline, records
+from dasr.learner.learner import Budget
 from dasr.planning.simulate import simulate
 from dasr.progress import progress
 from dasr.worlds.simulated import presets
@@ -41,7 +42,7 @@ def measure(cluster: str, steps: int) -> list[records.Row]:
             # h-ad: four nodes of two; a slow learner slows its node
             per_node = 2 if strategy == "h-ad" else 1
             slow = replace(plain, learners_per_node=per_node, slow=(Slow(3, factor),))
-            result = simulate(strategy, LEARNERS, steps, slow, options=options)
+            result = simulate(strategy, Budget(steps, 128 * LEARNERS, LEARNERS), slow, options=options)
             own = LEARNERS - 1 + 1 / factor
             rows.append(
                 {

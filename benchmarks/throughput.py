@@ -22,7 +22,7 @@ import torch.distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore
 
 from benchmarks import commandline, records
-from benchmarks.launched import launched
+from benchmarks.launched import Launched, launched
 from benchmarks.throughput_rows import (
     CHUNK,
     SHAPES,
@@ -84,7 +84,8 @@ def main() -> None:
         "--profile", type=Path, help="write a trace of the last strategy (chrome://tracing) here"
     )
     args = parser.parse_args()
-    store, rank, size, device = launched(args.device)
+    process = launched(args.device)
+    store, rank, size, device = process
     if rank < size - 1:
         args.slow = 1.0
     if size > 1:
@@ -97,7 +98,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix=f"throughput-{rank}-") as folder:
         data = _shards(args, Path(folder))
         for batch in args.batch:
-            rows += measure(args, store, rank, size, device, batch, strategies, data)
+            rows += measure(args, process, batch, strategies, data)
     if rank == 0:
         show(rows)
         settings = {"learners": size, "preset": args.preset, "steps": args.steps, "warm_up": args.warm_up}
@@ -124,15 +125,13 @@ def _shards(args: argparse.Namespace, folder: Path) -> tuple[list[Path], list[Pa
 
 def measure(
     args: argparse.Namespace,
-    store: Any,
-    rank: int,
-    size: int,
-    device: torch.device,
+    process: Launched,
     batch: int,
     names: list[str],
     data: tuple[list[Path], list[Path]],
 ) -> list[dict[str, Any]]:
     """All rows of one batch size, as the module says."""
+    store, rank, size, device = process
     margin = SHAPES[args.preset][0].margin
 
     def feed() -> Feed:

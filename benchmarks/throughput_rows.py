@@ -22,7 +22,7 @@ from dasr.files import write_json
 from dasr.learner import optimizer
 from dasr.learner.learner import Budget, Learner
 from dasr.models.acoustic import AcousticModel
-from dasr.planning.simulate import simulate
+from dasr.planning.simulate import Workload, simulate
 from dasr.strategies import registry
 from dasr.tasks.captured_task import CapturedTask
 from dasr.worlds.process.world import ProcessWorld
@@ -122,7 +122,8 @@ def prediction(
     cluster = replace(presets.load(args.cluster), compute=compute)
     shape, dim, pdfs, _ = SHAPES[args.preset]
     count = sum(parameter.numel() for parameter in AcousticModel(shape, dim, pdfs).parameters())
-    result = simulate(name, size, args.steps, cluster, options=options, local_batch=share, parameters=count)
+    budget, workload = Budget(args.steps, share * size, size), Workload(parameters=count)
+    result = simulate(name, budget, cluster, options=options, workload=workload)
     predicted = 1e3 * result.step_seconds
     return {"predicted_ms": predicted, "error_percent": 100 * (predicted / measured_ms - 1)}
 

@@ -1,7 +1,7 @@
 """Run one strategy on virtual learners: how fast it would be, what it sends, and (with a task) how it
 converges.
 
-    result = simulate("ad", learners=64, steps=100, cluster=presets.load("ethernet-25g"))
+    result = simulate("ad", Budget(steps=100, batch=8192, learners=64), presets.load("ethernet-25g"))
     result.speedup, result.wait_fraction, result.mb_sent_per_learner
 """
 
@@ -28,8 +28,35 @@ from dasr.worlds.simulated.simulation import Simulation
 
 SWB2000 = 43_154_944  # parameters of the paper's model
 
+MakeOptimizer = Callable[[Tensor], optimizer.Optimizer]
 MakeTask = Callable[[World, int, int], Task]
 """(world, samples a step of all learners, seed) -> that learner's task."""
+
+Recipe = Callable[[str, int], tuple[Callable[[int], float], MakeOptimizer]]
+"""(strategy, learners) -> the learning rate over samples, and what makes a learner's optimizer."""
+
+
+def plain_sgd(rate: float) -> Recipe:
+    """SGD at a constant rate, or the optimizer that the strategy is defined with."""
+    return lambda strategy, learners: (
+        lambda samples: rate,
+        optimizer.chosen(registry.find(strategy).optimizer, 0.0, None),
+    )
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What virtual learners train. Without a `task`, timing only, for a model of `parameters`."""
+
+    task: MakeTask | None = None
+    parameters: int = SWB2000
+    bytes_scale: int = 1  # parameters on the wire that each one of the task stands for
+    evaluate: Callable[[Tensor], float] | None = None  # the loss of a model, taken outside virtual time
+    points: int = 20  # counts of samples at which it is taken: of the consensus model and of each learner's
+    recipe: Recipe = plain_sgd(0.1)
+
+
+TIMING = Workload()
 
 
 @dataclass
@@ -115,62 +142,54 @@ class Snapshots:
 
 def simulate(
     strategy: str,
-    learners: int,
-    steps: int,
+    budget: Budget,
     cluster: Cluster,
     *,
     options: Mapping[str, Any] | None = None,
-    local_batch: int = 128,
     seed: int = 0,
-    parameters: int = SWB2000,
-    task: MakeTask | None = None,
-    evaluate: Callable[[Tensor], float] | None = None,
-    bytes_scale: int = 1,
-    points: int = 20,
-    schedule: Callable[[int], float] | float = 0.1,
-    momentum: float = 0.0,
-    clip: float | None = None,
-    make_optimizer: Callable[[Tensor], optimizer.Optimizer] | None = None,
+    workload: Workload = TIMING,
 ) -> SimulationResult:
-    """`steps` batches of `local_batch` samples a learner. Without a `task` timing only, for a model of
-    `parameters`.
-
-    `bytes_scale`: parameters that each one of the task stands for on the wire. `evaluate(weights)`: the loss
-    of a model, taken outside virtual time at `points` counts of samples, of the consensus model and of each
-    learner's. Raises UserError, and the errors of `Simulation.run`."""
+    """Spend `budget` on `workload`. Raises UserError, and the errors of `Simulation.run`."""
     registry.check(strategy, options or {})
-    budget = Budget(steps, local_batch * learners, learners)
-    timing_only = task is None
     simulation = Simulation(
-        cluster, learners, seed=seed, samples=local_batch, bytes_scale=bytes_scale, timing_only=timing_only
+        cluster,
+        budget.learners,
+        seed=seed,
+        samples=budget.local_batch,
+        bytes_scale=workload.bytes_scale,
+        timing_only=workload.task is None,
     )
-    rate: Callable[[int], float] = schedule if callable(schedule) else lambda samples: float(schedule)
-    if make_optimizer is None:
-        make_optimizer = optimizer.chosen(registry.find(strategy).optimizer, momentum, clip)
+    schedule, make_optimizer = workload.recipe(strategy, budget.learners)
     all_learners: list[Learner] = []
     strategies: list[Strategy] = []
     keepers: list[Snapshots] = []
     for world in simulation.worlds:
-        work = TimingTask(parameters) if task is None else task(world, budget.batch, seed)
-        keeper = Snapshots(world, budget, points) if evaluate is not None else None
-        learner = Learner(world, work, make_optimizer, rate, budget, keeper)
+        task = _task(workload, world, budget, seed)
+        keeper = None if workload.evaluate is None else Snapshots(world, budget, workload.points)
+        learner = Learner(world, task, make_optimizer, schedule, budget, keeper)
         all_learners.append(learner)
         strategies.append(registry.make(strategy, learner, **dict(options or {})))
         keepers += [keeper] if keeper else []
     simulation.run(lambda world: strategies[world.rank].run())
     result = _result(simulation, strategy, dict(options or {}), budget, all_learners)
-    if evaluate is not None:
-        alive = [rank for rank in range(learners) if rank not in simulation.deaths]
+    if workload.evaluate is not None:
+        alive = [rank for rank in range(budget.learners) if rank not in simulation.deaths]
         for rank in alive:
             last = Snapshot(budget.samples, simulation.now, all_learners[rank].weights)
             keepers[rank].taken.append(last)
-        result.curve = curve([keepers[rank].taken for rank in alive], evaluate)
-    if task is not None:
+        result.curve = curve([keepers[rank].taken for rank in alive], workload.evaluate)
+    if workload.task is not None:
         digest = hashlib.sha256()
         for learner in all_learners:
             digest.update(learner.weights.cpu().numpy().tobytes())
         result.weights_sha256 = digest.hexdigest()
     return result
+
+
+def _task(workload: Workload, world: World, budget: Budget, seed: int) -> Task:
+    if workload.task is None:
+        return TimingTask(workload.parameters)
+    return workload.task(world, budget.batch, seed)
 
 
 def curve(taken: list[list[Snapshot]], evaluate: Callable[[Tensor], float]) -> list[dict[str, float]]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dasr.errors import UserError
+from dasr.learner.learner import Budget
 from dasr.planning import workloads
-from dasr.planning.simulate import SimulationResult, simulate
+from dasr.planning.simulate import SimulationResult, Workload, simulate
 from dasr.workers import workers
 from dasr.worlds.simulated.clusters import Cluster
 from dasr.worlds.simulated.scheduler import SimulationError
@@ -41,26 +42,18 @@ class Sweep:
     def one(self, point: Point) -> SimulationResult:
         """One simulation. Raises UserError where its strategy cannot go on."""
         name, learners, seed = point
-        workload = None
-        if self.task == "quadratic":
-            workload = workloads.quadratic(self.learning_rate, self.parameters)
-        elif self.task == "corpus":
-            workload = workloads.corpus(self.config, self.local_batch * learners, seed)
-        extra: dict[str, Any] = {}
-        if workload is not None:
-            extra = {"task": workload.task, "evaluate": workload.evaluate, "schedule": workload.schedule}
-            extra |= {
-                "momentum": workload.momentum,
-                "clip": workload.clip,
-                "bytes_scale": workload.bytes_scale,
-            }
-            if workload.recipe is not None:
-                extra["schedule"], extra["make_optimizer"] = workload.recipe(name, learners)
+        budget = Budget(self.steps, self.local_batch * learners, learners)
         try:
-            return simulate(
-                name, learners, self.steps, self.cluster,
-                options=self.options, local_batch=self.local_batch, seed=seed,
-                parameters=self.parameters, **extra,
-            )  # fmt: skip
+            workload = self._workload(budget, seed)
+            return simulate(name, budget, self.cluster, options=self.options, seed=seed, workload=workload)
         except SimulationError as error:
             raise UserError(f"{name} with {learners} learners: {error}") from None
+
+    def _workload(self, budget: Budget, seed: int) -> Workload:
+        match self.task:
+            case "quadratic":
+                return workloads.quadratic(self.learning_rate, self.parameters)
+            case "corpus":
+                return workloads.corpus(self.config, budget.batch, seed)
+            case _:
+                return Workload(parameters=self.parameters)

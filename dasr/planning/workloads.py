@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from dasr.learner import recipe
-from dasr.learner.optimizer import Optimizer
-from dasr.planning.simulate import MakeTask
+from dasr.planning.simulate import MakeOptimizer, Workload, plain_sgd
 from dasr.tasks.task import Quadratic, Task
 from dasr.worlds.interface import World
 
-MakeOptimizer = Callable[[Tensor], Optimizer]
-
 LOSS = {"quadratic": "excess loss", "corpus": "held-out cross-entropy (nats a frame)"}
 """What `evaluate` gives, for the figure."""
-
-
-@dataclass(frozen=True)
-class Workload:
-    """A task for each learner, the loss of a model outside virtual time, the learning rate over samples."""
-
-    task: MakeTask
-    evaluate: Callable[[Tensor], float]
-    schedule: Callable[[int], float]
-    bytes_scale: int = 1  # parameters on the wire that each one of the task stands for
-    momentum: float = 0.0
-    clip: float | None = None  # longest gradient that is applied as it is
-    # (strategy, learners) -> schedule and optimizer where they depend on these, as in a real run
-    recipe: Callable[[str, int], tuple[Callable[[int], float], MakeOptimizer]] | None = None
 
 
 def quadratic(rate: float = 0.1, parameters: int = 64, dimension: int = 64) -> Workload:
@@ -48,7 +30,7 @@ def quadratic(rate: float = 0.1, parameters: int = 64, dimension: int = 64) -> W
         return float(weights.square().sum() / 2)
 
     scale = max(1, round(parameters / dimension))
-    return Workload(task, evaluate, lambda samples: rate, scale)
+    return Workload(task, bytes_scale=scale, evaluate=evaluate, recipe=plain_sgd(rate))
 
 
 def corpus(
@@ -81,5 +63,4 @@ def corpus(
         own = recipe.training_of(training, strategy)
         return plan.rates(own, samples, batch), recipe.optimizer_of(own, strategy, batch, learners)
 
-    rates = plan.rates(training, samples, batch)
-    return Workload(task, evaluate, rates, momentum=training.momentum, clip=training.clip, recipe=recipe_of)
+    return Workload(task, evaluate=evaluate, recipe=recipe_of)

@@ -1,5 +1,6 @@
 """A learner's weights: deferred additions, symmetric memory, prefetching, read-only views."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -113,17 +114,14 @@ def test_weights_taken_ahead_are_taken_again_only_if_they_changed(then: str) -> 
 
         elementwise(1 if then == "a part only" else 2)
         learner.update()
-        match then:
-            case "add":
-                learner.add([(1.0, torch.ones(6, dtype=torch.float64))])
-            case "update":
-                learner.update()
-            case "load":
-                learner.load_state_dict(state)
-            case "copy_":
-                learner.weights.copy_(torch.ones(6))
-            case "updating again":
-                elementwise(0)
+        changes: dict[str, Callable[[], object]] = {
+            "add": lambda: learner.add([(1.0, torch.ones(6, dtype=torch.float64))]),
+            "update": learner.update,
+            "load": lambda: learner.load_state_dict(state),
+            "copy_": lambda: learner.weights.copy_(torch.ones(6)),
+            "updating again": lambda: elementwise(0),
+        }
+        changes.get(then, lambda: None)()
         task.taken.clear()
         if then == "update":
             learner.prefetch_weights(slice(0, 6))  # nothing was updated by parts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +73,8 @@ def test_the_example_learns_in_processes_and_in_virtual_time_with_the_same_bits(
     data, training = AlignedShards.of(config, "train"), config.training
     chunks = data.feed(data.model(config), 8, 6, 0, 2, 0).num_chunks
     budget = plan.budget(training, chunks, 12, 2)
-    workload = workloads.corpus(path, 12, 0)
-    simulated = simulate(
-        "sc-allreduce", 2, budget.steps, presets.load("ideal"), local_batch=budget.local_batch,
-        task=workload.task, schedule=workload.schedule, clip=workload.clip,
-    )  # fmt: skip
+    workload = replace(workloads.corpus(path, 12, 0), evaluate=None)
+    simulated = simulate("sc-allreduce", budget, presets.load("ideal"), workload=workload)
     last = snapshots.read(run_dir, 2)
     real = hashlib.sha256(b"".join(one.weights.numpy().tobytes() for one in last))
     assert simulated.weights_sha256 == real.hexdigest()

@@ -9,6 +9,7 @@ import pytest
 from dasr import config as configuration
 from dasr.config import Config
 from dasr.errors import UserError
+from dasr.learner.learner import Budget
 from dasr.planning.check import check_inputs, check_runs
 from dasr.planning.simulate import simulate
 from dasr.strategies import registry
@@ -52,4 +53,4 @@ def test_an_odd_option_of_a_strategy_is_refused_or_the_run_goes_through(name: st
             if config is not None:
                 (run,) = configuration.runs(config)
                 options = dict(run.options)
-                simulate(name, run.learners, STEPS, CLUSTER, options=options, local_batch=1)
+                simulate(name, Budget(STEPS, run.learners, run.learners), CLUSTER, options=options)

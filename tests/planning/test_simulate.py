@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dasr.planning.simulate import simulate
+from dasr.learner.learner import Budget
+from dasr.planning.simulate import Workload, simulate
 from dasr.worlds.simulated import clusters
 from dasr.worlds.simulated.clusters import Compute, Slow
 
@@ -13,7 +14,8 @@ def test_one_learner_ten_times_slower_costs_ad_its_own_share_and_all_reduce_ever
     cluster = clusters.Cluster(
         compute=Compute(fixed_s=1.0), slow=(Slow(3, 10.0),), between=clusters.Link(100, 20)
     )
-    ad = simulate("ad", 8, 400, cluster, parameters=1_000_000)
-    together = simulate("sc-allreduce", 8, 40, cluster, parameters=1_000_000)
+    workload = Workload(parameters=1_000_000)
+    ad = simulate("ad", Budget(400, 8, 8), cluster, workload=workload)
+    together = simulate("sc-allreduce", Budget(40, 8, 8), cluster, workload=workload)
     assert ad.speedup >= 0.85 * (7 + 0.1)
     assert together.speedup == pytest.approx(8 * 0.1, rel=0.01)

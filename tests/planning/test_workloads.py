@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from dasr.learner import recipe
 from dasr.planning import workloads
 from dasr.tasks.data import AlignedShards
 from dasr.tasks.task import Quadratic
@@ -17,8 +18,10 @@ from tests.support.aligned_corpus import small_config
 
 def test_the_quadratic_has_its_excess_loss_and_counts_as_large_as_the_model() -> None:
     workload = workloads.quadratic(rate=0.3, parameters=640, dimension=64)
+    assert workload.task is not None and workload.evaluate is not None
     assert workload.evaluate(torch.full((64,), 2.0)) == pytest.approx(128.0)
-    assert (workload.schedule(0), workload.schedule(10_000), workload.bytes_scale) == (0.3, 0.3, 10)
+    rate, _ = workload.recipe("sd", 2)
+    assert (rate(0), rate(10_000), workload.bytes_scale) == (0.3, 0.3, 10)
     world = Simulation(presets.load("ideal"), 2).worlds[1]
     task = workload.task(world, 8, 5)
     assert isinstance(task, Quadratic) and task.num_parameters == 64
@@ -32,5 +35,7 @@ def test_the_corpus_starts_at_the_entropy_of_a_model_that_knows_nothing(corpus: 
     model = AlignedShards.of(config, "train").model(config)
     zeros = torch.zeros(sum(parameter.numel() for parameter in model.parameters()))
     states = AlignedShards.of(config, "train").num_pdfs
+    assert workload.evaluate is not None
     assert workload.evaluate(zeros) == pytest.approx(float(torch.tensor(float(states)).log()), rel=1e-5)
-    assert workload.clip == config.training.clip and workload.momentum == config.training.momentum
+    _, make_optimizer = workload.recipe("sc-allreduce", 2)
+    assert make_optimizer(zeros).clip == recipe.clip_of(config.training, "sc-allreduce", 12, 2)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dasr.learner.learner import Budget
 from dasr.planning.simulate import simulate
 from dasr.strategies import registry
 from dasr.strategies.h_ad import leaders
@@ -70,8 +71,9 @@ def test_with_one_of_eight_learners_ten_times_slower_ad_keeps_its_speed_and_all_
 ) -> None:
     cluster = replace(presets.load("paper"), learners_per_node=1, slow=(Slow(3, 10.0),))
     own_speeds = 7 + 1 / 10
-    assert simulate("ad", 8, 150, cluster, options={"mixing": mixing}).speedup >= 0.85 * own_speeds
-    assert 0.09 * 8 <= simulate("sc-allreduce", 8, 50, cluster).speedup <= 0.1 * 8
+    ad = simulate("ad", Budget(150, 8 * 128, 8), cluster, options={"mixing": mixing})
+    assert ad.speedup >= 0.85 * own_speeds
+    assert 0.09 * 8 <= simulate("sc-allreduce", Budget(50, 8 * 128, 8), cluster).speedup <= 0.1 * 8
 
 
 MIXINGS: list[tuple[str, dict[str, Any]]] = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from dasr import config as configuration
 from dasr.config import Config
 from dasr.errors import UserError
 from dasr.features.utterance_feed import Share, UtteranceBatch, UtteranceFeed
+from dasr.learner.learner import Budget
 from dasr.models import acoustic
 from dasr.planning import workloads
 from dasr.planning.simulate import simulate
@@ -182,11 +184,8 @@ def test_ctc_learns_in_processes_and_in_virtual_time_with_the_same_bits(
     path.write_text(config.text())
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    workload = workloads.corpus(path, 6, 0)
-    simulated = simulate(
-        "sc-allreduce", 2, 90, presets.load("ideal"), local_batch=3, task=workload.task,
-        schedule=workload.schedule, clip=workload.clip,
-    )  # fmt: skip
+    workload = replace(workloads.corpus(path, 6, 0), evaluate=None)
+    simulated = simulate("sc-allreduce", Budget(90, 6, 2), presets.load("ideal"), workload=workload)
     torch.set_num_threads(threads)
     real = hashlib.sha256(b"".join(one.weights.numpy().tobytes() for one in last))
     assert simulated.weights_sha256 == real.hexdigest()

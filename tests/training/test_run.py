@@ -4,6 +4,7 @@ import functools
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,9 +111,12 @@ def test_a_simulated_run_of_the_corpus_ends_with_the_bits_of_the_real_one(
     budget = plan.budget(training, chunks, 12, 2)
     name, *option = strategy.split("-tau=")
     simulated = simulate(
-        name, 2, budget.steps, presets.load("ideal"), options={"tau": int(option[0])} if option else {},
-        local_batch=budget.local_batch, task=workload.task, schedule=workload.schedule, clip=workload.clip,
-    )  # fmt: skip
+        name,
+        budget,
+        presets.load("ideal"),
+        options={"tau": int(option[0])} if option else {},
+        workload=replace(workload, evaluate=None),
+    )
     last = snapshots.read(lived / "undisturbed" / "runs" / f"{strategy}-L2-B12-S0", 3)
     real = hashlib.sha256(b"".join(one.weights.numpy().tobytes() for one in last))
     assert simulated.weights_sha256 == real.hexdigest()

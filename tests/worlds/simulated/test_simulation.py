@@ -186,6 +186,7 @@ import dataclasses, hashlib, torch
 from dasr.strategies import registry
 from dasr.worlds.simulated.clusters import Slow
 from dasr.worlds.simulated.presets import PRESETS
+from dasr.learner.learner import Budget
 from dasr.planning.simulate import simulate
 from dasr.planning.workloads import quadratic
 digest = hashlib.sha256()
@@ -193,8 +194,7 @@ cluster = dataclasses.replace(PRESETS["ethernet-1g"], slow=(Slow(1, 3.0),))
 for strategy in registry.names():
     work = quadratic(dimension=8)
     learners = 1 if strategy == "single" else 5
-    given = {"local_batch": 2, "seed": 3, "task": work.task, "evaluate": work.evaluate}
-    result = simulate(strategy, learners, 12, cluster, **given)
+    result = simulate(strategy, Budget(12, 2 * learners, learners), cluster, seed=3, workload=work)
     digest.update(repr(result.record()).encode())
     digest.update(repr(result.curve).encode())
 print(digest.hexdigest())
