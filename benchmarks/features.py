@@ -23,12 +23,12 @@ import torch
 
 from benchmarks import commandline, records
 from dasr.errors import UserError
-from dasr.features.frontend import Frontend, FrontendConfig
+from dasr.features.mel import MelConfig, MelFeatures
 
 AN4 = Path(__file__).resolve().parent.parent / "corpora" / "an4"
 
 
-def kaldi(wave: np.ndarray, config: FrontendConfig) -> Any:
+def kaldi(wave: np.ndarray, config: MelConfig) -> Any:
     """kaldi-native-fbank's computer, all frames computed (fetching them one by one is not counted)."""
     options = knf.FbankOptions() if config.kind == "fbank" else knf.MfccOptions()
     options.frame_opts.dither = 0
@@ -48,10 +48,10 @@ def best(work: Callable[[], object], repeat: int) -> float:
     return min(times)
 
 
-def measure(config: FrontendConfig, waves: list[np.ndarray], repeat: int) -> dict[str, object]:
+def measure(config: MelConfig, waves: list[np.ndarray], repeat: int) -> dict[str, object]:
     seconds = sum(map(len, waves)) / config.sample_rate
     tensors = [torch.from_numpy(wave) for wave in waves]
-    ours, theirs = Frontend(config), [kaldi(wave, config) for wave in waves[:130]]
+    ours, theirs = MelFeatures(config), [kaldi(wave, config) for wave in waves[:130]]
     error = 0.0
     for frames, computer in zip(ours(tensors[:130]), theirs, strict=True):
         expected = np.stack([computer.get_frame(i) for i in range(computer.num_frames_ready)])
@@ -80,7 +80,7 @@ def main() -> None:
     once = [soundfile.read(file, dtype="int16")[0].astype(np.float32) for file in files]
     times = max(1, round(arguments.seconds * 16000 / sum(map(len, once))))
     rows = []
-    for config in (FrontendConfig("fbank", 40), FrontendConfig("mfcc", 23)):
+    for config in (MelConfig("fbank", 40), MelConfig("mfcc", 23)):
         rows.append(measure(config, once * times, arguments.repeat))
         print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
     commandline.keep(records.make("features", rows), arguments.record)

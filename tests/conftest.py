@@ -25,3 +25,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results folder of `aligned_corpus`."""
     return aligned_corpus.make(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results folder of `small_corpus`."""
+    from tests.support import small_corpus
+
+    return small_corpus.make(tmp_path_factory.mktemp("small"))

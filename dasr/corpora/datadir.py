@@ -1,8 +1,8 @@
 """The Kaldi data directory: read with every check that a user's data needs, and written.
 
 Files: `wav.scp` (recording, audio), `segments` (utterance, recording, begin, end; optional), `text`,
-`utt2spk`, `utt2dur` (optional), `feats.scp` (optional). Whatever concerns one utterance only sets that
-utterance aside.
+`utt2spk`, `utt2dur` (optional), `feats.scp` (optional). A fault of one utterance rejects that
+utterance only.
 """
 
 from __future__ import annotations

@@ -50,6 +50,12 @@ class Lexicon:
         probabilities = found if weighted else {}
         return cls(tuple(found), probabilities=probabilities)._with_neighbours(path.parent)
 
+    @classmethod
+    def of_lang(cls, folder: Path) -> Lexicon:
+        """The lexicon of a lang folder that `dasr corpus` wrote. Raises UserError naming the line."""
+        weighted = folder / "lexiconp.txt"
+        return cls.read(weighted if weighted.is_file() else folder / "lexicon.txt")
+
     def _with_neighbours(self, folder: Path) -> Lexicon:
         """With what the files beside the lexicon say of silence and of unknown words. Raises UserError."""
         silence = _words_of(folder / "optional_silence.txt") or [self.silence]

@@ -36,8 +36,8 @@ class Rejects:
             yield {"utterance": utterance, "reason": reason, "stage": self.stage}
 
     def check(self, what: str, total: int, fraction: float, advice: str = "") -> None:
-        """Raise UserError if more than `fraction` of `total` (good and bad) utterances of `what` were set
-        aside. `advice`: what helps.
+        """Raise UserError if more than `fraction` of `total` (good and bad) utterances of `what` were
+        rejected. `advice`: what helps.
 
         The allowed number is rounded up, so that one bad file never stops a small shard unless the fraction
         is 0.

@@ -146,7 +146,7 @@ def score(results: Path, run: str, lm: str) -> dict[str, Any]:
             f"{folder}: dev and test were decoded at different acoustic scales: decode both again"
         )
     said = test[scale]
-    references, aside = read_references(results, "test", said)
+    references, rejected = read_references(results, "test", said)
     words = {u: one.words for u, one in said.items()}
     errors = count_errors(references, words)
     low, high = interval(references, words)
@@ -163,7 +163,7 @@ def score(results: Path, run: str, lm: str) -> dict[str, Any]:
         **asdict(errors),
         "utterances": len(references),
         "no_path": sum(one.cost is None for one in said.values()),
-        "set_aside": aside,
+        "rejected": rejected,
         "dev_wer": dev_errors[scale].wer,
         "dev_wer_by_scale": {str(one): errors.wer for one, errors in dev_errors.items()},
     }

@@ -26,8 +26,8 @@ def read_references(
     Raises UserError where an utterance is missing for any other reason: a score over part of a set is no
     score."""
     references = read_table(Layout(results).text(split))
-    aside = {one.utterance for one in by_features(results, split)}
-    missing = sorted(set(references) - set(decoded) - aside)
+    rejected = {one.utterance for one in by_features(results, split)}
+    missing = sorted(set(references) - set(decoded) - rejected)
     if missing:
         raise UserError(
             f"{len(missing)} utterances of {split} were not decoded (the first: {missing[0]}): decode again"
@@ -37,4 +37,4 @@ def read_references(
         raise UserError(
             f"{len(unknown)} decoded utterances have no transcript in {split}/text (the first: {unknown[0]})"
         )
-    return {u: references[u] for u in sorted(decoded)}, sorted(aside & set(references))
+    return {u: references[u] for u in sorted(decoded)}, sorted(rejected & set(references))

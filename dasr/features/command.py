@@ -16,7 +16,7 @@ from dasr.corpora.datadir import Entry, read_data_dir
 from dasr.corpora.rejects import Rejects
 from dasr.errors import UserError
 from dasr.features.audio import AudioReader, BadAudio
-from dasr.features.frontend import Frontend, FrontendConfig, Kind
+from dasr.features.mel import Kind, MelConfig, MelFeatures
 from dasr.features.store import Utterance, write_shard
 from dasr.progress import progress
 from dasr.results.layout import Layout
@@ -59,13 +59,13 @@ def make(config: Config, kind: Kind, split: str, shard: str) -> dict[str, Any]:
     folder = layout.data_shard(split, shard)
     entries = read_data_dir(folder, rejects, corpus.allow_pipes)
     bins = config.features.bins if kind == "fbank" else MFCC_BINS
-    settings = FrontendConfig(kind, bins, corpus.sample_rate)
+    settings = MelConfig(kind, bins, corpus.sample_rate)
     imported = importable(entries, settings)
     if imported:
         found = list(import_features(entries, rejects))
     else:
         reader = AudioReader(corpus.sample_rate, corpus.resample, corpus.allow_pipes)
-        found = list(extract(entries, Frontend(settings), reader, rejects, f"{kind} {shard}"))
+        found = list(extract(entries, MelFeatures(settings), reader, rejects, f"{kind} {shard}"))
     rejects.check(f"{kind} features of {split}/{shard}", len(found) + len(rejects), corpus.max_bad_fraction)
     about = {
         "split": split,
@@ -77,7 +77,7 @@ def make(config: Config, kind: Kind, split: str, shard: str) -> dict[str, Any]:
     return write_shard(layout.feature_shard(kind, split, shard), found, kind, about)
 
 
-def importable(entries: Sequence[Entry], settings: FrontendConfig) -> bool:
+def importable(entries: Sequence[Entry], settings: MelConfig) -> bool:
     """Whether feats.scp holds this kind: 13 dimensions are MFCCs, anything else goes where fbank would.
 
     Raises UserError if it does not and there is no audio either.
@@ -104,14 +104,14 @@ def _dimension(places: Sequence[str]) -> int:
 
 
 def extract(
-    entries: Sequence[Entry], frontend: Frontend, reader: AudioReader, rejects: Rejects, what: str
+    entries: Sequence[Entry], extractor: MelFeatures, reader: AudioReader, rejects: Rejects, what: str
 ) -> Iterator[Utterance]:
     """Features from audio, in the order of `entries`; what cannot be used goes to `rejects`."""
 
     def read(entry: Entry) -> Any:
         try:
             wave = reader(entry)
-            if frontend.config.num_frames(len(wave)) == 0:
+            if extractor.config.num_frames(len(wave)) == 0:
                 raise BadAudio(f"too short for one frame: {len(wave)} samples")
             return wave
         except BadAudio as error:
@@ -128,7 +128,7 @@ def extract(
             rejects.update(
                 (e.utterance, str(w)) for e, w in zip(batch, waves, strict=True) if isinstance(w, BadAudio)
             )
-            for (entry, _), found in zip(good, frontend([wave for _, wave in good]), strict=True):
+            for (entry, _), found in zip(good, extractor([wave for _, wave in good]), strict=True):
                 yield from checked(Utterance(entry.utterance, entry.speaker, found.numpy()), rejects)
 
 

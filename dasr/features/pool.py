@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dasr.errors import UserError
-from dasr.features.alignment import read_labels, set_aside
+from dasr.features.labels import read_labels, rejected_in
 from dasr.features.order import Order, PoolPlan
 from dasr.features.store import Shard
 
@@ -71,7 +71,7 @@ class Source:
 
     def table(self, index: int, shard: Shard) -> Chunks:
         """The chunk table of one shard, without the utterances that the alignment rejected."""
-        rejected = set_aside(self.alignments[index]) if self.alignments is not None else set()
+        rejected = rejected_in(self.alignments[index]) if self.alignments is not None else set()
         used = np.array([name not in rejected for name in shard.utterances], bool)
         return chunk_table(shard.offsets, shard.speaker_of, used, self.chunk_frames)
 

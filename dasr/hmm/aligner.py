@@ -26,8 +26,8 @@ from threadpoolctl import threadpool_limits
 
 from dasr.errors import UserError
 from dasr.hmm.fmllr import adapted, fmllr, identity
-from dasr.hmm.frontend import Frontend
 from dasr.hmm.gmm import Gmm, extended
+from dasr.hmm.gmm_input import GmmInput
 from dasr.hmm.material import AlignmentData
 from dasr.hmm.topology import Transitions
 from dasr.workers import workers
@@ -41,18 +41,18 @@ Ids = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class GmmAcousticModel:
-    """A GMM acoustic model: frontend, mixtures, transitions, and the fMLLR map of each of a material's
+    """A GMM acoustic model: its input, mixtures, transitions, and the fMLLR map of each of a material's
     speakers.
     """
 
-    frontend: Frontend
+    gmm_input: GmmInput
     gmm: Gmm
     transitions: Transitions
     maps: NDArray[np.float32] | None = None  # [speakers, dim, dim + 1]
 
     def features(self, material: AlignmentData, index: int) -> NDArray[np.float32]:
         """What the GMM sees of one utterance, [num_frames, dim]."""
-        frames = self.frontend(material.of(index))
+        frames = self.gmm_input(material.of(index))
         return frames if self.maps is None else adapted(frames, self.maps[material.speaker_of[index]])
 
 
@@ -203,7 +203,7 @@ def speaker_maps(
 ) -> NDArray[np.float32]:
     """fMLLR maps under `model` along an alignment, from the maps that it has."""
     lengths = np.diff(material.offsets)
-    frames = np.concatenate([model.frontend(material.of(n)) for n in range(len(lengths))])
+    frames = np.concatenate([model.gmm_input(material.of(n)) for n in range(len(lengths))])
     pdfs = np.concatenate([
         np.full(length, -1, np.int32) if ids is None else model.transitions.pdf_of[ids]
         for ids, length in zip(aligned, lengths, strict=True)

@@ -16,7 +16,7 @@ from typing import Any
 import kaldifst
 
 from dasr.corpora.arpa import NEVER, Gram, read_arpa
-from dasr.hmm.lexicon import BACKOFF, BEGIN, END, EPSILON
+from dasr.hmm.lexicon_transducer import BACKOFF, BEGIN, END, EPSILON
 
 logger = logging.getLogger(__name__)
 

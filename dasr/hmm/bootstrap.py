@@ -22,9 +22,9 @@ from dasr.errors import UserError
 from dasr.hmm import transforms
 from dasr.hmm.aligner import Aligner, Beams, GmmAcousticModel, Ids, adapt_and_align, speaker_maps
 from dasr.hmm.contexts import converted, frame_events
-from dasr.hmm.frontend import Frontend, spliced
 from dasr.hmm.gmm import Gmm, SortedFrames, accumulate, maximise, split
-from dasr.hmm.lexicon import Lexicon
+from dasr.hmm.gmm_input import GmmInput, spliced
+from dasr.hmm.lexicon_transducer import LexiconTransducer
 from dasr.hmm.material import AlignmentData
 from dasr.hmm.topology import Transitions, bakis, parse_topology
 from dasr.hmm.tree import TreeBuilder, cluster_phones, gather
@@ -42,7 +42,7 @@ class Bootstrap:
     """Holds what every stage needs: the material, its aligner, and the newest alignment."""
 
     def __init__(
-        self, material: AlignmentData, lexicon: Lexicon, aligner: Aligner, config: HmmConfig
+        self, material: AlignmentData, lexicon: LexiconTransducer, aligner: Aligner, config: HmmConfig
     ) -> None:
         self.material, self.lexicon, self.aligner, self.config = material, lexicon, aligner, config
         self.phones = list(range(1, len(lexicon.phones) + 1))
@@ -52,27 +52,27 @@ class Bootstrap:
 
     def train(self) -> tuple[GmmAcousticModel, GmmAcousticModel]:
         """(model for the first pass, whose features are not adapted; speaker-adapted model)."""
-        model = self.triphones("triphones", self.monophones(), Frontend())
-        model = self.triphones("triphones, LDA+MLLT", model, Frontend(self.lda(model)))
+        model = self.triphones("triphones", self.monophones(), GmmInput())
+        model = self.triphones("triphones, LDA+MLLT", model, GmmInput(self.lda(model)))
         maps = speaker_maps(model, self.material, self.ids)
-        model = self.triphones("triphones, speaker-adapted", model, model.frontend, maps)
+        model = self.triphones("triphones, speaker-adapted", model, model.gmm_input, maps)
         first = self.unadapted(model)
         self.ids = adapt_and_align(self.aligner, self.material, first, model)[1]
         return first, model
 
     def monophones(self) -> GmmAcousticModel:
-        frontend = Frontend()
+        gmm_input = GmmInput()
         tree = kaldi_hmm_gmm.monophone_context_dependency(
             self.phones, parse_topology(self.topology).get_phone_to_num_pdf_classes()
         )
         data = bytes(np.array(tree.__getstate__()[0], np.int8).tobytes())
         transitions = Transitions(data, self.topology)
-        parts = [frontend(self.material.of(n)) for n in range(len(self.material.utterances))]
+        parts = [gmm_input(self.material.of(n)) for n in range(len(self.material.utterances))]
         frames = np.concatenate(parts)
         self.ids = self.aligner.align_equally(transitions, SEED)
         flat = np.ones((transitions.num_pdfs, 1))
         gmm = Gmm.single(flat * frames.mean(0, dtype=np.float64), flat * frames.var(0, dtype=np.float64))
-        model = GmmAcousticModel(frontend, gmm, transitions)
+        model = GmmAcousticModel(gmm_input, gmm, transitions)
         rounds = self.config.monophone_iterations
         realign = {n for n in range(2, rounds) if n <= 10 or n % 2 == 0}
         return self.em("monophones", model, frames, rounds, realign, MONOPHONE_GAUSSIANS)
@@ -81,20 +81,20 @@ class Bootstrap:
         self,
         name: str,
         previous: GmmAcousticModel,
-        frontend: Frontend,
+        gmm_input: GmmInput,
         maps: NDArray[np.float32] | None = None,
     ) -> GmmAcousticModel:
-        """A new tree on the features of `frontend` and `maps` along the newest alignment, and its GMM."""
-        frames = self.features(replace(previous, frontend=frontend, maps=maps))
+        """A new tree on the features of `gmm_input` and `maps` along the newest alignment, and its GMM."""
+        frames = self.features(replace(previous, gmm_input=gmm_input, maps=maps))
         events, kept = frame_events(previous.transitions, self.ids, self.material.offsets)
         statistics = gather(frames[kept], events[kept])
-        silence = frozenset([self.lexicon.phone_ids[self.lexicon.silence]])
+        silence = frozenset([self.lexicon.phone_ids[self.lexicon.lexicon.silence]])
         builder = TreeBuilder(statistics, cluster_phones(statistics), silence)
         tree = builder.build(self.phones, self.config.leaves)
         transitions = Transitions(tree.kaldi(), self.topology)
         self.ids = converted(self.ids, previous.transitions, transitions, events, self.material.offsets)
         order = SortedFrames.sort(frames, self.pdfs(transitions), transitions.num_pdfs)
-        model = GmmAcousticModel(frontend, _one_gaussian(frames, order), transitions, maps)
+        model = GmmAcousticModel(gmm_input, _one_gaussian(frames, order), transitions, maps)
         rounds = self.config.triphone_iterations
         realign = set(range(REALIGN_EVERY, rounds, REALIGN_EVERY))
         return self.em(name, model, frames, rounds, realign, self.config.gaussians)
@@ -121,7 +121,7 @@ class Bootstrap:
                 f"{name}: iteration {n}/{rounds}", model.gmm, statistics.log_likelihood / order.bounds[-1]
             )
             model = replace(model, gmm=maximise(model.gmm, statistics))
-            if model.frontend.matrix is not None and n in TRANSFORM_AT:
+            if model.gmm_input.matrix is not None and n in TRANSFORM_AT:
                 if model.maps is None:
                     model = self.apply_mllt(model, order)
                 else:
@@ -141,11 +141,11 @@ class Bootstrap:
 
     def apply_mllt(self, model: GmmAcousticModel, order: SortedFrames) -> GmmAcousticModel:
         """The model with its feature space apply_mllt by one MLLT estimate."""
-        assert model.frontend.matrix is not None
+        assert model.gmm_input.matrix is not None
         turn = transforms.mllt(*transforms.mllt_statistics(model.gmm, order))
         gmm = Gmm(model.gmm.weights, model.gmm.means @ turn.T, model.gmm.variances, model.gmm.starts)
-        matrix = (turn @ model.frontend.matrix).astype(np.float32)
-        return replace(model, frontend=Frontend(matrix), gmm=gmm)
+        matrix = (turn @ model.gmm_input.matrix).astype(np.float32)
+        return replace(model, gmm_input=GmmInput(matrix), gmm=gmm)
 
     def lda(self, model: GmmAcousticModel) -> NDArray[np.float32]:
         material = self.material

@@ -41,12 +41,13 @@ def hmm(config_file: Path, jobs: int) -> None:
     Reads the MFCC shards of train; writes an HMM system in Kaldi's formats. With hmm.import_from, takes
     Kaldi's instead.
     """
+    from dasr.corpora.language import Lexicon
     from dasr.corpora.rejects import Rejects
     from dasr.hmm import importing, material, system
     from dasr.hmm.aligner import aligner
+    from dasr.hmm.alignment import pdf_counts
     from dasr.hmm.bootstrap import Bootstrap
-    from dasr.hmm.labels import pdf_counts
-    from dasr.hmm.lexicon import Lexicon
+    from dasr.hmm.lexicon_transducer import LexiconTransducer
 
     config = configuration.load(config_file)
     layout = Layout.of(config)
@@ -56,9 +57,10 @@ def hmm(config_file: Path, jobs: int) -> None:
             num_pdfs = importing.import_system(source, folder)
         else:
             settings = config.hmm
-            lexicon = Lexicon.read(layout.lexicon)
-            system.write_lang(folder, lexicon)
-            words = {word: lexicon.word_ids[word] for word in lexicon.words}
+            lexicon = Lexicon.of_lang(layout.lang)
+            transducer = LexiconTransducer(lexicon)
+            system.write_lang(folder, transducer)
+            words = {word: transducer.word_ids[word] for word in transducer.words}
             text = layout.text("train")
             unknown = words.get(lexicon.unknown or "")
             everything = material.listing(_shards(config, "train"), text, words, rejects, unknown)
@@ -70,10 +72,10 @@ def hmm(config_file: Path, jobs: int) -> None:
                 click.echo(f"{what}: {number} words are aligned as {lexicon.unknown}", err=True)
             usable = everything.usable().lasting(3600 * settings.hours).read()
             with aligner(usable, folder / "L.fst", jobs) as pool:
-                bootstrap = Bootstrap(usable, lexicon, pool, settings)
+                bootstrap = Bootstrap(usable, transducer, pool, settings)
                 first, model = bootstrap.train()
             counts = pdf_counts(bootstrap.ids, model.transitions)
-            system.write_system(folder, lexicon, first, model, counts)
+            system.write_system(folder, transducer, first, model, counts)
             num_pdfs = model.gmm.num_pdfs
         about = {"num_pdfs": num_pdfs, "hmm": config.hmm.model_dump(), "rejected": list(rejects.rows())}
         checksums.write_manifest(folder, {**about, checksums.FILES: checksums.of_folder(folder)})
@@ -88,8 +90,9 @@ def hmm(config_file: Path, jobs: int) -> None:
 def align(split: str, shard: int, config_file: Path, jobs: int) -> None:
     """Align one shard: a tied-state label for every frame, -1 in rejected utterances."""
     from dasr.corpora.rejects import Rejects
+    from dasr.features.labels import write_labels
     from dasr.features.store import Shard
-    from dasr.hmm import labels, material
+    from dasr.hmm import alignment, material
     from dasr.hmm.system import HmmSystem
 
     config = configuration.load(config_file)
@@ -102,7 +105,9 @@ def align(split: str, shard: int, config_file: Path, jobs: int) -> None:
     if source := _import_from(config):
         features = Shard.open(shards[shard])
         utterances, offsets = features.utterances, features.offsets
-        aligned = labels.imported(utterances, offsets[1:] - offsets[:-1], source, system.transitions, rejects)
+        aligned = alignment.imported(
+            utterances, offsets[1:] - offsets[:-1], source, system.transitions, rejects
+        )
     else:
         text = layout.text(split)
         given = material.listing([shards[shard]], text, system.words, rejects, system.unknown).read()
@@ -110,14 +115,15 @@ def align(split: str, shard: int, config_file: Path, jobs: int) -> None:
             "align", {name: why for name, why in rejects.reasons.items() if name in set(given.utterances)}
         )
         utterances, offsets = list(given.utterances), given.offsets
-        aligned = labels.align(given, system, jobs, rejects)
+        aligned = alignment.align(given, system, jobs, rejects)
     for row in rejects.rows():
-        click.echo(f"set aside {row['utterance']}: {row['reason']}", err=True)
+        click.echo(f"rejected {row['utterance']}: {row['reason']}", err=True)
     fraction = config.corpus.max_bad_fraction
     rejects.check(f"{split} shard {shard:04d}", len(utterances), fraction, material.advice(rejects))
     target = layout.alignment(split, shard)
-    about = {"kind": "labels", "split": split, "shard": shard}
-    labels.write_labels(target, offsets, aligned, system.transitions, utterances, about, rejects)
+    about = {"kind": "labels", "split": split, "shard": shard, "rejected": list(rejects.rows())}
+    labels = alignment.labels_of(aligned, offsets, system.transitions)
+    write_labels(target, labels, offsets, utterances, system.num_pdfs, about)
     click.echo(
         f"{target}: {len(utterances) - len(rejects)} of {len(utterances)} utterances aligned", err=True
     )
@@ -134,7 +140,7 @@ def lm(config_file: Path) -> None:
 
     config = configuration.load(config_file)
     layout = Layout.of(config)
-    vocabulary = Lexicon.read(layout.lexicon).spoken
+    vocabulary = Lexicon.of_lang(layout.lang).spoken
     text = layout.text("train")
     sentences = [tables.fields(line) for line in tables.read_table(text, Rejects("lm")).values()]
     model = ngram.estimate(sentences, vocabulary, config.decoding.ngram_order)

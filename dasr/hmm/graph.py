@@ -19,7 +19,7 @@ import kaldifst
 
 from dasr.errors import UserError
 from dasr.hmm.arpa import grammar as read_grammar
-from dasr.hmm.lexicon import BACKOFF
+from dasr.hmm.lexicon_transducer import BACKOFF
 from dasr.hmm.system import HmmSystem, read_symbols
 from dasr.hmm.topology import Transitions
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from dasr.errors import UserError
 from dasr.files import write_text
+from dasr.hmm.alignment import checked_ids, pdf_counts, read_kaldi
 from dasr.hmm.kaldi_io import vector_text
-from dasr.hmm.labels import checked_ids, pdf_counts, read_kaldi
 from dasr.hmm.model_file import read_model, read_tree
 
 LANG_FILES = ("phones.txt", "words.txt", "L.fst", "L_disambig.fst")

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dasr.errors import UserError
-from dasr.hmm.lexicon import BEGIN, END
+from dasr.hmm.lexicon_transducer import BEGIN, END
 
 Gram = tuple[str, ...]
 NEVER = -99.0  # log10 of zero in an ARPA file

@@ -24,9 +24,9 @@ from dasr.corpora import tables
 from dasr.errors import UserError
 from dasr.files import write_text
 from dasr.hmm.aligner import GmmAcousticModel
-from dasr.hmm.frontend import Frontend
+from dasr.hmm.gmm_input import GmmInput
 from dasr.hmm.kaldi_io import HEADER, Reader, Writer, read_vector_text, vector_text
-from dasr.hmm.lexicon import BACKOFF, BEGIN, END, EPSILON, Lexicon, symbol_table_text
+from dasr.hmm.lexicon_transducer import BACKOFF, BEGIN, END, EPSILON, LexiconTransducer, symbol_table_text
 from dasr.hmm.model_file import ModelFile, read_model, read_tree, write_model
 from dasr.hmm.topology import Transitions
 
@@ -110,14 +110,14 @@ class HmmSystem:
 
     @cached_property
     def acoustics(self) -> GmmAcousticModel:
-        """The GMM with its frontend. Raises UserError if `final.mdl` has none."""
+        """The GMM with its input. Raises UserError if `final.mdl` has none."""
         if self._model.gmm is None:
             raise UserError(
                 f"{self.folder}/final.mdl holds no GMM: give a folder with alignments as hmm.import_from"
             )
         matrix = self.folder / "final.mat"
-        frontend = Frontend(Reader(matrix).matrix()) if matrix.exists() else Frontend()
-        return GmmAcousticModel(frontend, self._model.gmm, self.transitions)
+        gmm_input = GmmInput(Reader(matrix).matrix()) if matrix.exists() else GmmInput()
+        return GmmAcousticModel(gmm_input, self._model.gmm, self.transitions)
 
     @cached_property
     def speaker_independent(self) -> GmmAcousticModel | None:
@@ -130,31 +130,32 @@ class HmmSystem:
         first = read_model(path, read_tree(self.folder / "tree"))
         if first.gmm is None:
             raise UserError(f"{path} holds no GMM")
-        return GmmAcousticModel(self.acoustics.frontend, first.gmm, first.transitions)
+        return GmmAcousticModel(self.acoustics.gmm_input, first.gmm, first.transitions)
 
     @property
     def lexicon_fst(self) -> Path:
         return self.folder / "L.fst"
 
 
-def write_lang(folder: Path, lexicon: Lexicon) -> None:
+def write_lang(folder: Path, transducer: LexiconTransducer) -> None:
     """Symbol tables, lexicon and its transducers, and the parts of Kaldi's `phones/` that its tools ask
     for.
     """
+    lexicon = transducer.lexicon
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "phones.txt", symbol_table_text(lexicon.phone_ids))
-    write_text(folder / "words.txt", symbol_table_text(lexicon.word_ids))
+    write_text(folder / "phones.txt", symbol_table_text(transducer.phone_ids))
+    write_text(folder / "words.txt", symbol_table_text(transducer.word_ids))
     write_text(folder / "lexicon.txt", lexicon.text())
     if lexicon.unknown:
         write_text(folder / "oov.txt", f"{lexicon.unknown}\n")
-    lexicon.fst(disambiguate=False).write(str(folder / "L.fst"))
-    lexicon.fst(disambiguate=True).write(str(folder / "L_disambig.fst"))
+    transducer.fst(disambiguate=False).write(str(folder / "L.fst"))
+    transducer.fst(disambiguate=True).write(str(folder / "L_disambig.fst"))
     for name, symbols in (
-        ("silence", (lexicon.silence,)), ("nonsilence", lexicon.phones[1:]),
-        ("disambig", lexicon.disambiguators),
+        ("silence", (lexicon.silence,)), ("nonsilence", transducer.phones[1:]),
+        ("disambig", transducer.disambiguators),
         ("optional_silence", (lexicon.silence,)),
     ):  # fmt: skip
-        ids = [str(lexicon.phone_ids[symbol]) for symbol in symbols]
+        ids = [str(transducer.phone_ids[symbol]) for symbol in symbols]
         write_text(folder / "phones" / f"{name}.txt", "".join(f"{symbol}\n" for symbol in symbols))
         write_text(folder / "phones" / f"{name}.int", "".join(f"{number}\n" for number in ids))
         write_text(folder / "phones" / f"{name}.csl", ":".join(ids) + "\n")
@@ -162,19 +163,19 @@ def write_lang(folder: Path, lexicon: Lexicon) -> None:
 
 def write_system(
     folder: Path,
-    lexicon: Lexicon,
+    transducer: LexiconTransducer,
     first: GmmAcousticModel,
     model: GmmAcousticModel,
     pdf_counts: NDArray[np.int64],
 ) -> None:
     """Write everything but the manifest into `folder`."""
-    write_lang(folder, lexicon)
+    write_lang(folder, transducer)
     write_text(folder / "topo", model.transitions.topology_text)
     (folder / "tree").write_bytes(HEADER + model.transitions.tree_data)
     write_model(folder / "final.mdl", model.transitions, model.gmm)
     write_model(folder / "final.alimdl", first.transitions, first.gmm)
-    if model.frontend.matrix is not None:
+    if model.gmm_input.matrix is not None:
         writer = Writer()
-        writer.matrix(model.frontend.matrix)
+        writer.matrix(model.gmm_input.matrix)
         (folder / "final.mat").write_bytes(HEADER + bytes(writer.data))
     write_text(folder / "pdf_counts.txt", vector_text(pdf_counts))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
 from dasr.config import ModelConfig
+from dasr.features import deltas
 
 
 def normalise(frames: Tensor, mean: Tensor, istd: Tensor) -> Tensor:
@@ -14,23 +14,12 @@ def normalise(frames: Tensor, mean: Tensor, istd: Tensor) -> Tensor:
     return (frames.float() - mean.unsqueeze(1)) * istd.unsqueeze(1)
 
 
-def add_deltas(frames: Tensor, orders: int) -> Tensor:
-    """[chunks, T, dim] -> [chunks, T - 4 * orders, dim * (1 + orders)], as Kaldi over five frames."""
-    parts = [frames]
-    for _ in range(orders):
-        x = parts[-1]
-        parts.append((2 * (x[:, 4:] - x[:, :-4]) + x[:, 3:-1] - x[:, 1:-3]) / 10)
-    shortest = parts[-1].shape[1]
-    cut = [(part.shape[1] - shortest) // 2 for part in parts]
-    return torch.cat([part[:, c : c + shortest] for part, c in zip(parts, cut, strict=True)], dim=2)
-
-
 def inputs(frames: Tensor, config: ModelConfig, stride: int) -> Tensor:
     """Normalised frames [chunks, T + 2 * margin, dim] -> network inputs [chunks, T / stride, inputs].
 
     Each input stacks `subsampling` frames and `splice` more on either side; `stride` is the step between
     inputs: `subsampling` in training."""
-    x = add_deltas(frames, config.deltas)
+    x = deltas.of_chunks(frames, config.deltas)
     windows = x.unfold(1, config.subsampling + 2 * config.splice, stride)  # [chunks, outputs, dim, window]
     return windows.transpose(2, 3).flatten(2)
 

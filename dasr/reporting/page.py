@@ -143,7 +143,7 @@ def write(config: Config, records: Records, table: list[Row]) -> Path:
     results = Path(config.results)
     all_groups = palette.groups(records.runs)
     notes = list(records.notes)
-    aside = rejected.gather(results, notes)
+    unusable = rejected.gather(results, notes)
     look = palette.plot_styles(all_groups)
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
@@ -158,8 +158,8 @@ def write(config: Config, records: Records, table: list[Row]) -> Path:
         colours={label: one.colour for label, one in look.items()},
         figures=draw_all(all_groups, results),
         notes=notes,
-        aside=aside[:LISTED],
-        aside_count=len(aside),
+        rejected=unusable[:LISTED],
+        rejected_count=len(unusable),
         settings=config.text(),
         versions=_versions(records),
         significant=SIGNIFICANT,

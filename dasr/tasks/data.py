@@ -11,8 +11,8 @@ from torch import Tensor
 
 from dasr.config import Config
 from dasr.errors import UserError
-from dasr.features.alignment import read_labels
 from dasr.features.feed import Feed
+from dasr.features.labels import read_labels
 from dasr.features.store import Shard, read_manifest
 from dasr.models.acoustic import AcousticModel
 from dasr.results.layout import Layout, model_shards

@@ -14,7 +14,7 @@ from dasr.corpora import tables
 from dasr.corpora.rejects import Rejects
 from dasr.criteria.totals import outputs_needed
 from dasr.criteria.units import Units
-from dasr.features.alignment import read_labels
+from dasr.features.labels import read_labels
 from dasr.features.store import Shard
 from dasr.features.utterance_feed import Labels
 

@@ -143,7 +143,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_a_bad_utterance_is_set_aside_and_beyond_the_fraction_stops_with_one_line(
+def test_a_bad_utterance_is_rejected_and_beyond_the_fraction_stops_with_one_line(
     data: Path, what: str
 ) -> None:
     damage, utterance, reason = BAD[what]

@@ -52,13 +52,13 @@ def test_a_phone_may_be_a_number(tmp_path: Path) -> None:
 
 
 def test_probabilities_reach_the_transducer(tmp_path: Path) -> None:
-    from dasr.hmm import lexicon as hmm_lexicon
+    from dasr.hmm.lexicon_transducer import LexiconTransducer
 
     given = written(tmp_path / "dict", "lexiconp.txt", "A 0.75 AH\nA 0.25 EY\nB 1 B IY\n")
     for name, text in Lexicon.read(given).files().items():
         written(tmp_path / "lang", name, text)
-    read = hmm_lexicon.Lexicon.read(tmp_path / "lang" / "lexicon.txt")
-    assert read.probabilities[("A", ("EY",))] == 0.25
+    read = LexiconTransducer(Lexicon.of_lang(tmp_path / "lang"))
+    assert read.lexicon.probabilities[("A", ("EY",))] == 0.25
     weights = {}
     for line in read.fst(disambiguate=False).to_str(show_weight_one=True).splitlines():
         fields = line.split()

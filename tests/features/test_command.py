@@ -87,7 +87,7 @@ BAD: dict[str, tuple[str, Callable[[Path], Any], str]] = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_audio_is_set_aside_and_beyond_the_fraction_stops_with_one_line(
+def test_bad_audio_is_rejected_and_beyond_the_fraction_stops_with_one_line(
     small: Config, tmp_path: Path, what: str
 ) -> None:
     place, create, reason = BAD[what]

@@ -21,7 +21,7 @@ def test_chunks_cover_utterances_and_the_last_is_shifted_back() -> None:
     assert table.speaker.tolist() == [0, 0, 0, 1]
 
 
-def test_an_utterance_that_the_alignment_set_aside_gives_no_chunk(tmp_path: Path) -> None:
+def test_an_utterance_that_the_alignment_rejected_gives_no_chunk(tmp_path: Path) -> None:
     features, alignments = make_shards(tmp_path, 1)
     before = Feed(features, alignments, 5, 1, 0, 1, 0).num_chunks
     write_json(alignments[0] / "manifest.json", {"rejected": [{"utterance": "u0-0", "reason": "too short"}]})

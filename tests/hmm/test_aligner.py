@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dasr.hmm.aligner import aligner
-from tests.hmm.conftest import load
+from tests.support.small_corpus import load
 
 
 def test_worker_processes_share_frames_in_a_file_without_a_name(

@@ -46,7 +46,7 @@ def test_log_likelihoods_equal_the_sum_of_densities(gmm: Gmm, frames: np.ndarray
 
 
 def test_one_em_update_equals_the_recursion_written_frame_by_frame(gmm: Gmm, frames: np.ndarray) -> None:
-    pdfs = np.random.default_rng(3).integers(-1, 3, len(frames))  # -1: set aside
+    pdfs = np.random.default_rng(3).integers(-1, 3, len(frames))  # -1: rejected
     statistics = accumulate(gmm, SortedFrames.sort(frames, pdfs, 3))
     occupancy, first, second, total = np.zeros(6), np.zeros((6, DIM)), np.zeros((6, DIM)), 0.0
     for x, pdf in zip(frames.astype(float), pdfs, strict=True):

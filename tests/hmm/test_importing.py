@@ -8,14 +8,14 @@ import kaldiio
 import yaml
 
 from dasr.corpora.rejects import Rejects
-from dasr.hmm import labels
+from dasr.hmm import alignment
 from dasr.hmm.command import align, hmm
-from tests.hmm.conftest import call, load
+from tests.support.small_corpus import call, load
 
 
 def test_kaldis_alignments_can_stand_in_for_our_own(aligned: Path, tmp_path: Path) -> None:
     given, system = load(aligned)
-    found = labels.align(given, system, 1, Rejects("test"))
+    found = alignment.align(given, system, 1, Rejects("test"))
     ours = {name: ids for name, ids in zip(given.utterances, found, strict=True) if ids is not None}
     kaldi = tmp_path / "tri_ali"
     kaldi.mkdir()

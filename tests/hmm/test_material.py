@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dasr.corpora.language import Lexicon
 from dasr.corpora.rejects import Rejects
 from dasr.features.store import Shard
 from dasr.hmm import material
-from dasr.hmm.lexicon import Lexicon
+from dasr.hmm.lexicon_transducer import LexiconTransducer
 from dasr.hmm.system import HmmSystem, write_lang
-from tests.hmm.conftest import load
+from tests.support.small_corpus import load
 
 
 def test_words_that_are_not_in_the_lexicon_are_aligned_as_the_one_that_stands_for_them(
@@ -19,7 +20,7 @@ def test_words_that_are_not_in_the_lexicon_are_aligned_as_the_one_that_stands_fo
     plain = Lexicon.read(small / "corpus" / "lang" / "lexicon.txt")
     (tmp_path / "lexicon.txt").write_text(plain.text() + "<noise> SPN\n")
     (tmp_path / "oov.txt").write_text("<noise>\n")
-    write_lang(tmp_path / "hmm", Lexicon.read(tmp_path / "lexicon.txt"))
+    write_lang(tmp_path / "hmm", LexiconTransducer(Lexicon.read(tmp_path / "lexicon.txt")))
     system, rejects = HmmSystem(tmp_path / "hmm"), Rejects("align")
     given, _ = load(small)
     text = tmp_path / "text"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dasr.errors import UserError
 from dasr.hmm import arpa, ngram
-from dasr.hmm.lexicon import BACKOFF, BEGIN, END, EPSILON
+from dasr.hmm.lexicon_transducer import BACKOFF, BEGIN, END, EPSILON
 
 WORDS = ["a", "b", "c", "d"]
 sentence = st.lists(st.sampled_from([*WORDS, "unknown"]), max_size=6)

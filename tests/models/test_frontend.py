@@ -1,19 +1,10 @@
-"""Inputs of the network against torchaudio and against plain indexing."""
+"""Inputs of the network against plain indexing."""
 
 import pytest
 import torch
-import torchaudio
 
 from dasr.config import ModelConfig
 from dasr.models import frontend
-
-
-def test_deltas_equal_torchaudios_inside_an_utterance() -> None:
-    frames = torch.randn(2, 30, 3)
-    first = torchaudio.functional.compute_deltas(frames.transpose(1, 2), win_length=5)
-    second = torchaudio.functional.compute_deltas(first, win_length=5)
-    expected = torch.cat([frames.transpose(1, 2), first, second], dim=1).transpose(1, 2)[:, 4:-4]
-    torch.testing.assert_close(frontend.add_deltas(frames, 2), expected)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from dasr.features.frontend import Frontend, FrontendConfig
+from dasr.features.mel import MelConfig, MelFeatures
 
 AN4 = Path(__file__).parents[2] / "corpora" / "an4"
 
@@ -21,7 +21,7 @@ def waves() -> list[NDArray[np.float32]]:
     return [soundfile.read(file, dtype="int16")[0].astype(np.float32) for file in files]
 
 
-def kaldi(wave: NDArray[np.float32], config: FrontendConfig) -> NDArray[np.float32]:
+def kaldi(wave: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:
     options = knf.FbankOptions() if config.kind == "fbank" else knf.MfccOptions()
     options.frame_opts.dither = 0
     options.frame_opts.samp_freq = config.sample_rate
@@ -33,13 +33,11 @@ def kaldi(wave: NDArray[np.float32], config: FrontendConfig) -> NDArray[np.float
     return np.stack(frames) if frames else np.zeros((0, config.dim), np.float32)
 
 
-@pytest.mark.parametrize(
-    "config", [FrontendConfig("fbank", 40), FrontendConfig("mfcc", 23)], ids=lambda c: c.kind
-)
+@pytest.mark.parametrize("config", [MelConfig("fbank", 40), MelConfig("mfcc", 23)], ids=lambda c: c.kind)
 def test_it_equals_kaldi_within_1e_3_on_all_of_an4s_test_set(
-    waves: list[NDArray[np.float32]], config: FrontendConfig
+    waves: list[NDArray[np.float32]], config: MelConfig
 ) -> None:
-    found = Frontend(config)([torch.from_numpy(wave) for wave in waves])
+    found = MelFeatures(config)([torch.from_numpy(wave) for wave in waves])
     for wave, frames in zip(waves, found, strict=True):
         expected = kaldi(wave, config)
         assert frames.shape == expected.shape and frames.dtype == torch.float32
@@ -51,8 +49,8 @@ def test_it_equals_kaldi_at_other_rates_bins_and_lengths(rate: int) -> None:
     rng = np.random.default_rng(rate)
     lengths = [0, 1, rate // 40 - 1, rate // 40, rate // 40 + rate // 100, rate, 3 * rate + 17]
     noise = [rng.normal(300, 2000, length).astype(np.float32) for length in lengths]
-    for config in (FrontendConfig("fbank", 80, rate), FrontendConfig("mfcc", 23, rate)):
-        found = Frontend(config)([torch.from_numpy(wave) for wave in noise])
+    for config in (MelConfig("fbank", 80, rate), MelConfig("mfcc", 23, rate)):
+        found = MelFeatures(config)([torch.from_numpy(wave) for wave in noise])
         for wave, frames in zip(noise, found, strict=True):
             assert len(frames) == config.num_frames(len(wave))
             np.testing.assert_allclose(frames.numpy(), kaldi(wave, config), atol=1e-3)
@@ -60,6 +58,6 @@ def test_it_equals_kaldi_at_other_rates_bins_and_lengths(rate: int) -> None:
 
 def test_digital_silence_gives_kaldis_floor() -> None:
     silence = np.zeros(1600, np.float32)
-    config = FrontendConfig("fbank", 40)
-    frames = Frontend(config)([torch.from_numpy(silence)])[0].numpy()
+    config = MelConfig("fbank", 40)
+    frames = MelFeatures(config)([torch.from_numpy(silence)])[0].numpy()
     np.testing.assert_allclose(frames, kaldi(silence, config), atol=1e-4)

@@ -26,7 +26,7 @@ Kind = Literal["fbank", "mfcc"]
 
 
 @dataclass(frozen=True)
-class FrontendConfig:
+class MelConfig:
     """What of Kaldi's options may differ; the others have Kaldi's defaults (25 ms Povey window, snip-edges,
     dither 0).
     """
@@ -66,10 +66,10 @@ def mel(hertz: Tensor) -> Tensor:
     return 1127.0 * torch.log1p(hertz / 700.0)
 
 
-class Frontend:
+class MelFeatures:
     """Extracts features of one kind."""
 
-    def __init__(self, config: FrontendConfig) -> None:
+    def __init__(self, config: MelConfig) -> None:
         self.config = config
 
     def __call__(self, waves: Sequence[Tensor]) -> list[Tensor]:

@@ -1,28 +1,21 @@
-"""Frame labels: one tied state a frame, in a Zarr store that mirrors the feature shard; made here or imported
-from Kaldi.
-"""
+"""Alignments: a transition id for every frame of an utterance, by a system's GMM or imported from Kaldi."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dasr import checksums
 from dasr.corpora.archives import read_alignments
 from dasr.corpora.rejects import Rejects
 from dasr.errors import UserError
-from dasr.features.store import checksum, write_arrays
-from dasr.files import check_place
+from dasr.features.labels import REJECTED
 from dasr.hmm.aligner import Aligner, Beams, Ids, Worker, adapt_and_align, aligner
 from dasr.hmm.material import AlignmentData
 from dasr.hmm.system import HmmSystem
 from dasr.hmm.topology import Transitions
-
-SET_ASIDE = -1
 
 
 def align(material: AlignmentData, system: HmmSystem, jobs: int, rejects: Rejects) -> list[Ids | None]:
@@ -105,24 +98,12 @@ def pdf_counts(aligned: Iterable[Ids | None], transitions: Transitions) -> NDArr
     return counts
 
 
-def write_labels(
-    folder: Path, offsets: NDArray[np.int64], aligned: Sequence[Ids | None], transitions: Transitions,
-    utterances: Sequence[str], about: dict[str, Any], rejects: Rejects,
-) -> None:  # fmt: skip
-    """Write `labels.zarr`, then `manifest.json`."""
-    labels = np.full(int(offsets[-1]), SET_ASIDE, np.int32)
+def labels_of(
+    aligned: Sequence[Ids | None], offsets: NDArray[np.int64], transitions: Transitions
+) -> NDArray[np.int32]:
+    """The pdf of every frame, int32 [num_frames]; REJECTED in utterances without an alignment."""
+    labels = np.full(int(offsets[-1]), REJECTED, np.int32)
     for n, ids in enumerate(aligned):
         if ids is not None:
             labels[offsets[n] : offsets[n + 1]] = transitions.pdf_of[ids]
-    check_place(folder / checksums.MANIFEST)
-    (folder / "manifest.json").unlink(missing_ok=True)
-    arrays: dict[str, NDArray[Any]] = {"labels": labels, "offsets": offsets}
-    write_arrays(
-        folder / "labels.zarr", arrays, {"utterances": list(utterances), "num_pdfs": transitions.num_pdfs}
-    )
-    counts = {
-        "num_frames": len(labels), "num_labelled": int((labels >= 0).sum()),
-        "num_utterances": len(utterances), "num_pdfs": transitions.num_pdfs,
-        "checksum": checksum([labels, offsets]),
-    }  # fmt: skip
-    checksums.write_manifest(folder, {**about, **counts, "rejected": list(rejects.rows())})
+    return labels

@@ -5,10 +5,11 @@ from __future__ import annotations
 import kaldifst
 import pytest
 
-from dasr.hmm.lexicon import Lexicon
+from dasr.corpora.language import Lexicon
+from dasr.hmm.lexicon_transducer import LexiconTransducer
 
 PRONUNCIATIONS = (("A", ("ey",)), ("EIGHT", ("ey", "t")), ("ATE", ("ey", "t")), ("TEA", ("t", "iy")))
-LEXICON = Lexicon(PRONUNCIATIONS, silence="SIL")
+LEXICON = LexiconTransducer(Lexicon(PRONUNCIATIONS))
 
 
 def test_silence_is_the_first_phone_and_the_rest_is_in_order() -> None:

@@ -9,14 +9,15 @@ import pytest
 import yaml
 import zarr
 
+from dasr.corpora.language import Lexicon
 from dasr.corpora.rejects import Rejects
 from dasr.errors import UserError
+from dasr.features.labels import write_labels
 from dasr.features.store import Shard
-from dasr.hmm import labels, material
+from dasr.hmm import alignment, material
 from dasr.hmm.command import hmm
-from dasr.hmm.lexicon import Lexicon
 from dasr.hmm.system import HmmSystem
-from tests.hmm.conftest import call, load
+from tests.support.small_corpus import call, load
 
 
 def test_every_frame_has_a_tied_state_and_the_store_mirrors_the_features(aligned: Path) -> None:
@@ -39,7 +40,7 @@ def test_an_alignment_says_the_transcript_and_its_silence_is_quiet(small: Path) 
     lexicon = Lexicon.read(small / "hmm" / "lexicon.txt")
     names = {number: phone for phone, number in system.phones.items()}
     energy_quiet, energy_speech = [], []
-    for n, ids in enumerate(labels.align(given, system, 1, Rejects("test"))):
+    for n, ids in enumerate(alignment.align(given, system, 1, Rejects("test"))):
         assert ids is not None
         starts = np.flatnonzero(transitions.phone_starts(ids))
         lengths = np.diff(np.r_[starts, len(ids)])
@@ -70,7 +71,7 @@ def test_the_same_input_gives_the_same_bits_with_any_number_of_processes(small: 
     assert before == after
 
 
-def test_words_without_pronunciation_and_short_utterances_are_set_aside_by_name(small: Path) -> None:
+def test_words_without_pronunciation_and_short_utterances_are_rejected_by_name(small: Path) -> None:
     given, system = load(small)
     rejects = Rejects("align")
     first, second = given.utterances[:2]
@@ -79,12 +80,13 @@ def test_words_without_pronunciation_and_short_utterances_are_set_aside_by_name(
     said[first], said[second] = "A XYLOPHONE", "SEPTEMBER " * 60
     text.write_text("".join(f"{name} {words}\n" for name, words in said.items()))
     bad = material.listing([small / "features/mfcc/train/0000"], text, system.words, rejects).read()
-    found = labels.align(bad, system, 1, rejects)
+    found = alignment.align(bad, system, 1, rejects)
     assert [n for n, ids in enumerate(found) if ids is None] == [0, 1]
     assert "XYLOPHONE" in rejects.reasons[first]
     assert "too short to align" in rejects.reasons[second]
     offsets, target = given.offsets, small / "bad-labels"
-    labels.write_labels(target, offsets, found, system.transitions, bad.utterances, {}, rejects)
+    labels = alignment.labels_of(found, offsets, system.transitions)
+    write_labels(target, labels, offsets, bad.utterances, system.num_pdfs, {})
     states = zarr.open_group(str(target / "labels.zarr"), mode="r")["labels"][:]
     assert (states[: offsets[2]] == -1).all() and (states[offsets[2] :] >= 0).all()
     with pytest.raises(UserError, match=r"XYLOPHONE.*a line `<UNK> SPN` in the lexicon"):
