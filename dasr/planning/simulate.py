@@ -44,6 +44,9 @@ def plain_sgd(rate: float) -> Recipe:
     )
 
 
+SGD = plain_sgd(0.1)
+
+
 @dataclass(frozen=True)
 class Workload:
     """What virtual learners train. Without a `task`, timing only, for a model of `parameters`."""
@@ -53,7 +56,7 @@ class Workload:
     bytes_scale: int = 1  # parameters on the wire that each one of the task stands for
     evaluate: Callable[[Tensor], float] | None = None  # the loss of a model, taken outside virtual time
     points: int = 20  # counts of samples at which it is taken: of the consensus model and of each learner's
-    recipe: Recipe = plain_sgd(0.1)
+    recipe: Recipe = SGD
 
 
 TIMING = Workload()

@@ -13,7 +13,7 @@ from dasr.hmm import material
 from dasr.hmm.system import HmmSystem
 
 AN4 = Path(__file__).resolve().parents[2] / "corpora" / "an4"
-HMM = {"leaves": 45, "gaussians": 250, "monophone_iterations": 8, "triphone_iterations": 3}
+HMM = {"leaves": 45, "gaussians": 250, "monophone_iterations": 5, "triphone_iterations": 2}
 
 
 def call(command: click.Command, results: Path, *arguments: str) -> str:
