@@ -37,7 +37,7 @@ def compare(show: bool, config_path: str) -> None:
     print(comparison.pretty(comparison.read(results)))
     if show:
         print(f"\ntable:  {results / comparison.FILE}\nreport: {results / 'report.html'}")
-        print(f"MLflow: {store.how_to_open(results)}")
+        print("\n".join(["MLflow, in a browser:", *store.how_to_open(results)]))
 
 
 @click.command()

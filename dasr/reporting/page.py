@@ -19,7 +19,7 @@ from dasr.results.comparison import Row
 from dasr.results.layout import Layout
 from dasr.results.palette import Group
 from dasr.results.records import Records
-from dasr.tracking.store import flat
+from dasr.tracking.describe import flat
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

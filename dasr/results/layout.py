@@ -126,6 +126,11 @@ class Layout:
     def mlflow(self) -> Path:
         return self.root / "mlflow"
 
+    @property
+    def tracked(self) -> Path:
+        """Where `dasr track` says what it wrote."""
+        return self.mlflow / "tracked.json"
+
 
 def model_shards(config: Config, split: str) -> list[Path]:
     """The split's shards for the acoustic model, in order. Raises UserError naming the stage to run."""

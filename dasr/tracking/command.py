@@ -47,14 +47,9 @@ def track(config_path: str) -> None:
             added += new
         files = [layout.config, layout.comparison, layout.report]
         figures = sorted(layout.figures.glob("*.png"))
-        best = {
-            f"best_{name}": min(values)
-            for name in ("wer_unigram", "wer_ngram", "heldout_ce")
-            if (values := [float(row[name]) for row in table if row[name]])
-        }
-        changed = store.finish_parent(parent, files, figures, best)
+        changed = store.finish_parent(parent, files, figures)
         stamp = {"tracking_uri": store.uri, "experiment": store.experiment, "parent": parent, "runs": ids}
-        write_json(layout.mlflow / "tracked.json", stamp)
+        write_json(layout.tracked, stamp)
     state = "updated" if changed else "unchanged"
     print(f"MLflow: {added} runs added, {len(ids) - added} were there, comparison {state}")
-    print(f"MLflow: {how_to_open(results)}")
+    print("\n".join(["MLflow, in a browser:", *how_to_open(results)]))

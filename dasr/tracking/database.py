@@ -1,10 +1,15 @@
-"""MLflow's sqlite database: created completely, or not at all."""
+"""MLflow's sqlite database: created completely, or not at all; and moved with its files."""
 
 from __future__ import annotations
 
 import os
+import sqlite3
 import uuid
+from contextlib import closing
 from pathlib import Path
+
+# Table and column of each path that MLflow keeps.
+PLACES = (("runs", "artifact_uri"), ("experiments", "artifact_location"))
 
 
 def make_whole(uri: str) -> None:
@@ -22,6 +27,30 @@ def make_whole(uri: str) -> None:
     new = path.with_name(f".{path.name}.new-{uuid.uuid4().hex}")  # MLflow remembers what it has opened
     mlflow.MlflowClient(f"sqlite:///{new}").search_experiments(max_results=1)
     os.replace(new, path)
+
+
+def tell_where_artifacts_are(uri: str, artifacts: Path) -> None:
+    """Let the results' own database, which lies beside `artifacts`, name that folder.
+
+    MLflow keeps absolute paths: those of another place, where the results have been moved or copied."""
+    path = sqlite_file(uri)
+    if path is None or path.parent != artifacts.parent or path.is_symlink() or not path.is_file():
+        return
+    here = artifacts.as_uri()
+    try:
+        with closing(sqlite3.connect(path, timeout=60)) as database, database:
+            for (there,) in database.execute("SELECT artifact_location FROM experiments").fetchall():
+                if there != here and there.startswith("file:") and there.endswith("/mlflow/artifacts"):
+                    _replace(database, there, here)
+    except sqlite3.Error:
+        return  # damaged, or without tables: MLflow says so when it opens it
+
+
+def _replace(database: sqlite3.Connection, there: str, here: str) -> None:
+    length = len(there)
+    for table, column in PLACES:
+        moved = f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?"
+        database.execute(moved, (here, length + 1, length, there))
 
 
 def sqlite_file(uri: str) -> Path | None:

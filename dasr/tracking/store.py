@@ -1,9 +1,7 @@
 """A comparison in MLflow: an experiment and a parent run for the comparison, a child run for each training.
 
 This is the only writer. Runs are found again by tags, and a run whose files have not changed is left alone:
-`dasr track` twice adds nothing. A point of a curve is logged with step = samples seen and time = start of
-the run + seconds of its training clock, so MLflow's two axes, step and relative time, compare strategies by
-samples and by wall time.
+`dasr track` twice adds nothing.
 """
 
 from __future__ import annotations
@@ -16,43 +14,57 @@ import re
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from dasr.config import Config
 from dasr.errors import UserError
 from dasr.files import make_folder
-from dasr.results.layout import Layout
-from dasr.results.records import Record, RunRecord
-from dasr.tracking.database import make_whole, sqlite_file
+from dasr.results import corpus_facts
+from dasr.results.comparison import Row
+from dasr.results.layout import HELDOUT, METRICS, MODEL, Layout
+from dasr.results.records import RunRecord
+from dasr.tracking import describe, model, view
+from dasr.tracking.database import make_whole, sqlite_file, tell_where_artifacts_are
+from dasr.tracking.metrics import WER, points
 
 SERVER_S = 20.0  # in which a tracking server answers
 BATCH = 1000  # metrics in one log_batch: the server's limit
-POINTS = 2000  # of the training curve of a run: longer ones are thinned
+FORMAT = "2"  # of what is written about a run: another one is written again
 # Of a run: which one, and the hash of its files. The hash is written last: a run without it was cut off.
 RUN_TAG, CONTENT_TAG, COMPARISON_TAG = "dasr.run", "dasr.content", "dasr.comparison"
-HELDOUT = {
-    "ce": "heldout_ce",
-    "frame_accuracy": "heldout_frame_accuracy",
-    "consensus_distance": "consensus_distance",
-    "local_ce_mean": "heldout_ce_local_mean",
-    "local_ce_max": "heldout_ce_local_max",
-}
-COSTS = ("seconds", "frames_per_s", "mb_sent_per_learner", "wait_fraction", "staleness_mean")
+NOTE_TAG = "mlflow.note.content"
 
 
 def tracking_uri(results: Path) -> str:
     """MLFLOW_TRACKING_URI where the user has set it, else a sqlite database within the results."""
-    return (
-        os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(results / 'mlflow' / 'mlflow.db').resolve()}"
-    )
+    return os.environ.get("MLFLOW_TRACKING_URI") or _own_uri(results)
 
 
-def how_to_open(results: Path) -> str:
-    """The command (or address) that shows the comparison in a browser."""
+def _own_uri(results: Path) -> str:
+    return f"sqlite:///{(Layout(results).mlflow / 'mlflow.db').resolve()}"
+
+
+def how_to_open(results: Path) -> list[str]:
+    """Lines that say which command shows the comparison in a browser, and at which addresses.
+
+    A results folder that has been moved is found where it is from then on."""
     uri = tracking_uri(results)
-    return uri if uri.startswith("http") else f"mlflow server --backend-store-uri {uri}"
+    tell_where_artifacts_are(uri, _artifacts(results))
+    stamp = Layout(results).tracked
+    experiment = json.loads(stamp.read_text(encoding="utf-8"))["experiment"] if stamp.is_file() else None
+    served = uri.startswith("http")
+    lines = [] if served else [f"mlflow server --backend-store-uri {uri}"]
+    server = uri if served else view.LOCAL
+    if experiment is None:
+        return [*lines, server]
+    return [*lines, *(f"{name}: {one}" for name, one in view.addresses(server, experiment).items())]
+
+
+def _artifacts(results: Path) -> Path:
+    """Where the files of runs are kept beside our own database."""
+    return Layout(results).mlflow.resolve() / "artifacts"
 
 
 def content_hash(paths: list[Path], extra: str = "") -> str:
@@ -98,6 +110,7 @@ class Store:
             logging.getLogger(noisy).setLevel(logging.WARNING)
         try:
             make_whole(self.uri)
+            tell_where_artifacts_are(self.uri, _artifacts(self.results))
             self.client = mlflow.MlflowClient(self.uri)
             self.experiment = self._experiment()
         except (MlflowException, SQLAlchemyError) as error:
@@ -139,9 +152,8 @@ class Store:
             return str(found.experiment_id)
         # A server keeps artifacts where it likes; beside our own database the place must be absolute, or
         # every command would put them below the folder that it happens to run in.
-        here = (Layout(self.results).mlflow / "artifacts").resolve()
-        place = here.as_uri() if self.uri.startswith("sqlite:") else None
-        kind = {"mlflow.experimentKind": "custom_model_development"}
+        place = _artifacts(self.results).as_uri() if self.uri.startswith("sqlite:") else None
+        kind = {"mlflow.experimentKind": "custom_model_development", view.PRIMARY_TAG: WER}
         return str(self.client.create_experiment(self.name, artifact_location=place, tags=kind))
 
     def find(self, tag: str, value: str, parent: str | None = None) -> list[Any]:
@@ -162,13 +174,12 @@ class Store:
         tags = {COMPARISON_TAG: self.name, "mlflow.runName": self.name}
         return str(self.client.create_run(self.experiment, tags=tags).info.run_id)
 
-    def finish_parent(
-        self, parent: str, files: list[Path], figures: list[Path], metrics: dict[str, float]
-    ) -> bool:
-        """Config, table, report and figures of the comparison. False where they have not changed."""
-        from mlflow.entities import Metric
-
-        content = content_hash([*files, *figures], json.dumps(metrics, sort_keys=True))
+    def finish_parent(self, parent: str, files: list[Path], figures: list[Path]) -> bool:
+        """Note, config, table, report and figures of the comparison. False where they have not changed."""
+        splits = corpus_facts.gather(self.config)
+        note = describe.note(self.config, splits, self.experiment, parent)
+        shared = view.shared_view(parent)
+        content = content_hash([*files, *figures], FORMAT + note + shared)
         if self.client.get_run(parent).data.tags.get(CONTENT_TAG) == content:
             return False
         self._check_artifacts(parent)
@@ -177,16 +188,17 @@ class Store:
                 self.client.log_artifact(parent, str(path))
         for path in figures:
             self.client.log_artifact(parent, str(path), "figures")
-        now = int(max((path.stat().st_mtime for path in files if path.is_file()), default=0) * 1000)
-        self.client.log_batch(parent, metrics=[Metric(name, one, now, 0) for name, one in metrics.items()])
+        self.client.set_tag(parent, NOTE_TAG, note)
+        self.client.set_experiment_tag(self.experiment, NOTE_TAG, note)
+        self.client.set_experiment_tag(self.experiment, view.TAG, shared)
         self.client.set_tag(parent, CONTENT_TAG, content)
         self.client.set_terminated(parent)
         return True
 
-    def child(self, parent: str, record: RunRecord, row: dict[str, str], colour: str) -> tuple[str, bool]:
+    def child(self, parent: str, record: RunRecord, row: Row, colour: str) -> tuple[str, bool]:
         """The run of one training: its id, and whether it was added now. One that has changed is replaced."""
         files = _files(record, self.results)
-        content = content_hash(files, json.dumps([row, colour]))
+        content = content_hash([*files, record.folder / MODEL], FORMAT + json.dumps([row, colour]))
         before = self.find(RUN_TAG, record.run.name, parent)
         for one in before:
             if one.data.tags.get(CONTENT_TAG) == content:
@@ -208,14 +220,15 @@ class Store:
         start_ms = int(1000 * (_ended(record) - float(record.summary.get("seconds", 0.0))))
         return str(self.client.create_run(self.experiment, start_ms, tags=tags).info.run_id)
 
-    def _log(self, run_id: str, record: RunRecord, row: dict[str, str], files: list[Path]) -> None:
+    def _log(self, run_id: str, record: RunRecord, row: Row, files: list[Path]) -> None:
         from mlflow.entities import Param, RunTag
 
         settings = record.settings
-        params = [Param(key, value) for key, value in _params(record, settings or self.config.plain())]
-        facts = [RunTag(key, value) for key, value in _facts(settings)]
-        self.client.log_batch(run_id, params=params[:100], tags=facts[:90])
-        metrics = list(_metrics(record, row, self.client.get_run(run_id).info.start_time))
+        params = [Param(*one) for one in describe.params(record, settings or self.config.plain())]
+        tags = [RunTag(*one) for one in describe.tags(record, settings)]
+        self.client.log_batch(run_id, params=params[:100], tags=tags[:90])
+        self.client.log_inputs(run_id, describe.data_sets(self.config, corpus_facts.gather(self.config)))
+        metrics = list(points(record, row, self.client.get_run(run_id).info.start_time))
         for first in range(0, len(metrics), BATCH):
             self.client.log_batch(run_id, metrics=metrics[first : first + BATCH])
         self._check_artifacts(run_id)
@@ -223,66 +236,22 @@ class Store:
             if path.is_file():
                 where = path.parent.name if path.name == "score.json" else None
                 self.client.log_artifact(run_id, str(path), where)
+        if (record.folder / MODEL).is_file():
+            self._log_model(run_id, record.folder / MODEL)
         self.client.set_terminated(run_id, end_time=int(1000 * _ended(record)))
+
+    def _log_model(self, run_id: str, weights: Path) -> None:
+        with TemporaryDirectory() as folder:
+            saved = Path(folder) / "model"
+            model.save(weights, saved)
+            self.client.log_artifacts(run_id, str(saved), saved.name)
 
 
 def _ended(record: RunRecord) -> float:
     """When training ended, seconds since 1970."""
-    return (record.folder / "metrics.jsonl").stat().st_mtime
+    return (record.folder / METRICS).stat().st_mtime
 
 
 def _files(record: RunRecord, results: Path) -> list[Path]:
-    own = [record.folder / name for name in ("config.yaml", "metrics.jsonl", "heldout.jsonl")]
+    own = [record.folder / name for name in ("config.yaml", METRICS, HELDOUT)]
     return own + [Layout(results).score(record.run.name, lm) for lm in record.scores]
-
-
-def _params(record: RunRecord, settings: Record) -> Iterator[tuple[str, str]]:
-    run, resolved = record.run, settings.get("resolved", {})  # presets filled in
-    yield from ((f"option.{key}", str(value)) for key, value in run.options)
-    yield from {
-        "strategy": run.label, "learners": str(run.learners), "batch": str(run.batch), "seed": str(run.seed),
-    }.items()  # fmt: skip
-    for section in ("model", "training", "features", "hmm", "decoding"):
-        yield from flat(resolved.get(section, settings.get(section, {})), section)
-
-
-def _facts(settings: Record) -> Iterator[tuple[str, str]]:
-    """Code version and environment, as tags."""
-    for section in ("code", "environment"):
-        yield from flat(settings.get(section, {}), f"dasr.{section}")
-
-
-def flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
-    """Nested mappings as dotted names."""
-    if isinstance(value, dict):
-        for key, one in value.items():
-            yield from flat(one, f"{name}.{key}")
-    else:
-        yield name, str(value)[:500]
-
-
-def _metrics(record: RunRecord, row: dict[str, str], start_ms: int) -> Iterator[Any]:
-    from mlflow.entities import Metric
-
-    def at(point: Record, name: str, value: Any) -> Any:
-        return Metric(name, float(value), start_ms + int(1000 * point["seconds"]), int(point["samples"]))
-
-    for point in record.train[:: 1 + len(record.train) // POINTS]:
-        yield at(point, "train_loss", point["loss"])
-        yield at(point, "learning_rate", point["learning_rate"])
-    for point in record.heldout:
-        yield from (at(point, HELDOUT[key], point[key]) for key in HELDOUT if point.get(key) is not None)
-    # Step 0: MLflow draws a metric that has no other step as bars, one a run, not as a curve of one point.
-    end = {"seconds": record.summary.get("seconds", 0.0), "samples": 0}
-    yield from (at(end, name, value) for name, value in _final_values(record, row).items())
-
-
-def _final_values(record: RunRecord, row: dict[str, str]) -> dict[str, float]:
-    """What is known of a run at its end only: costs, error rates."""
-    costs = {name: record.summary[name] for name in COSTS if name in record.summary}
-    rates = {f"wer_{lm}": round(score["wer"], 2) for lm, score in record.scores.items()}
-    dev = {f"wer_{lm}_dev": round(score["dev_wer"], 2) for lm, score in record.scores.items()}
-    compared = {
-        name: float(row[name]) for name in ("wer_low", "wer_high", "p_vs_sc_allreduce") if row.get(name)
-    }
-    return costs | rates | dev | compared

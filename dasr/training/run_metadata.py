@@ -7,6 +7,7 @@ import platform
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -14,11 +15,13 @@ import yaml
 import dasr
 from dasr import checksums
 from dasr.config import Config, Run
-from dasr.learner import recipe
+from dasr.learner import recipe, schedule
+from dasr.strategies import registry
 
 
 def write_record(run_dir: Path, config: Config, run: Run) -> None:
     """Write the run's config.yaml: resolved configuration, run, code version, environment."""
+    training = recipe.training_of(config.training, run.strategy, dict(run.training))
     record = {
         **config.plain(),
         "run": {
@@ -29,7 +32,9 @@ def write_record(run_dir: Path, config: Config, run: Run) -> None:
         },
         "resolved": {
             "model": config.model.shape.values(),
-            "training": recipe.training_of(config.training, run.strategy, dict(run.training)).model_dump(),
+            "training": training.model_dump(),
+            "options": {**_defaults(run.strategy), **dict(run.options)},
+            "peak_learning_rate": training.learning_rate * schedule.scale(training, run.batch),
         },
         "code": {"version": dasr.__version__, "commit": _commit()},
         "environment": {
@@ -43,6 +48,13 @@ def write_record(run_dir: Path, config: Config, run: Run) -> None:
     }
     with checksums.sealed(run_dir / "config.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
+
+
+def _defaults(strategy: str) -> dict[str, Any]:
+    """Options that the strategy has a default for."""
+    plain = (bool, int, float, str, type(None))  # what a configuration can say
+    found = registry.options(strategy)
+    return {name: one.default for name, one in found.items() if isinstance(one.default, plain)}
 
 
 def _commit() -> str | None:

@@ -4,9 +4,10 @@ import json
 import re
 import shutil
 import socket
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -15,9 +16,10 @@ from click.testing import CliRunner
 from dasr import config as dasr_config
 from dasr.errors import UserError
 from dasr.results import records
+from dasr.tracking import view
 from dasr.tracking.command import track
-from dasr.tracking.database import sqlite_file
-from dasr.tracking.store import Store
+from dasr.tracking.database import PLACES
+from dasr.tracking.store import Store, how_to_open
 from tests.support import synthetic
 
 
@@ -51,13 +53,37 @@ def test_a_parent_holds_the_comparison_and_a_child_each_training(tracked: Path) 
     child = children[found.run.name]
     assert child.data.params["strategy"] == "ad" and child.data.params["training.schedule"] == "warmup-anneal"
     assert child.data.tags["dasr.code.commit"] == "e8df171" and child.info.status == "FINISHED"
-    assert child.data.metrics["wer_unigram"] == pytest.approx(found.scores["unigram"]["wer"], abs=0.005)
-    curve = store.client.get_metric_history(child.info.run_id, "heldout_ce")
+    for lm, score in found.scores.items():
+        assert child.data.metrics[f"wer/test/{lm}"] == pytest.approx(score["wer"], abs=0.006)
+        for end in ("low", "high"):
+            told = child.data.metrics[f"wer/interval/{lm}_{end}"]
+            assert told == pytest.approx(score[f"wer_{end}"], abs=0.006)
+    assert not parents[0].data.metrics, "the best of several runs would be drawn as a run of its own"
+    assert child.data.tags["mlflow.source.git.commit"] == "e8df171"
+    curve = store.client.get_metric_history(child.info.run_id, "heldout/ce")
     assert [point.step for point in curve] == [point["samples"] for point in found.heldout]
     passed = [(point.timestamp - child.info.start_time) / 1000 for point in curve]
     assert passed == pytest.approx([point["seconds"] for point in found.heldout], abs=0.002)
     names = {file.path for file in store.client.list_artifacts(child.info.run_id)}
     assert {"config.yaml", "metrics.jsonl", "heldout.jsonl", "unigram", "ngram"} <= names
+
+
+def test_the_comparison_has_a_note_that_leads_to_the_report_and_a_view_that_its_address_opens(
+    tracked: Path,
+) -> None:
+    store = Store(dasr_config.load(tracked))
+    parent = store.client.get_run(store.parent())
+    experiment = store.client.get_experiment(store.experiment)
+    assert (
+        f"#/experiments/{store.experiment}/runs/{parent.info.run_id}/artifacts/report.html"
+        in (parent.data.tags["mlflow.note.content"])
+    )
+    assert experiment.tags["mlflow.note.content"] == parent.data.tags["mlflow.note.content"]
+    assert parent.info.run_id in json.loads(experiment.tags[view.TAG])["searchFilter"]
+    assert how_to_open(store.results) == [
+        f"mlflow server --backend-store-uri {store.uri}",
+        *(f"{name}: {one}" for name, one in view.addresses(view.LOCAL, store.experiment).items()),
+    ]
 
 
 def test_tracking_twice_adds_nothing(tracked: Path) -> None:
@@ -79,7 +105,7 @@ def test_a_run_that_changed_or_was_cut_off_is_replaced_and_only_that(tracked: Pa
     with open(Path(config.results) / "runs" / name / "heldout.jsonl", "a") as stream:
         stream.write('{"kind":"heldout","samples":140000,"seconds":60.0,"epochs":12.7,"ce":1.3}\n')
     assert "1 runs added, 1 were there" in again(tracked)[0]
-    assert store.find("dasr.run", name)[0].data.metrics["heldout_ce"] == 1.3
+    assert store.find("dasr.run", name)[0].data.metrics["heldout/ce"] == 1.3
 
 
 def test_the_users_tracking_uri_is_respected(
@@ -101,45 +127,6 @@ def test_a_server_that_is_not_there_is_one_clear_line(made: Path, monkeypatch: p
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(UserError, match=r"MLflow at http://127\.0\.0\.1:9"):
         Store(dasr_config.load(made))
-
-
-def cut_off(*_: Any) -> None:
-    raise KeyboardInterrupt
-
-
-def test_a_database_whose_making_was_cut_off_is_made_anew(
-    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Killed just before it is renamed, or with half of its tables: neither is in the next one's way."""
-    database = tmp_path / "runs.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("os.replace", cut_off)
-        Store(dasr_config.load(made))
-    (half,) = tmp_path.glob(".runs.db.new-*")
-    assert not database.exists()
-    half.write_bytes(half.read_bytes()[: half.stat().st_size // 2])
-    store = Store(dasr_config.load(made))
-    assert store.experiment and database.exists() and not half.exists()
-    assert store.find("dasr.run", "none") == []
-
-
-def test_a_damaged_database_is_one_clear_line(
-    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    database = tmp_path / "runs.db"
-    database.write_bytes(b"SQLite format 3\0" + b"x" * 5000)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
-    with pytest.raises(UserError, match=r"runs\.db is damaged, move it away"):
-        Store(dasr_config.load(made))
-
-
-@pytest.mark.parametrize(
-    "uri",
-    ["http://127.0.0.1:5000", "sqlite://", "sqlite:///:memory:", "postgresql://u@h/db", "sqlite:///a?b=c"],
-)
-def test_only_a_sqlite_file_is_made_first(uri: str) -> None:
-    assert sqlite_file(uri) is None
 
 
 @pytest.mark.parametrize("name", ["Tom's run", 'the "best" one', """both ' and " %_\\ `x`"""])
@@ -175,16 +162,20 @@ def test_a_foreign_database_writes_nothing_outside_of_the_results(tracked: Path,
     (run,) = (tmp_path / "results" / "runs").glob("ad-*")
     with (run / "heldout.jsonl").open("a") as lines:  # so that its files are logged again
         lines.write(json.dumps(records.read_lines(run / "heldout.jsonl", [])[-1]) + "\n")
+    with closing(sqlite3.connect(tmp_path / "results" / "mlflow" / "mlflow.db")) as database, database:
+        for table, column in PLACES:  # a copy would be told where it is; this is no place of ours
+            database.execute(f"UPDATE {table} SET {column} = ?", ((tmp_path / "elsewhere").as_uri(),))
     result = CliRunner().invoke(track, ["--config", str(tmp_path / "config.yaml")])
     assert isinstance(result.exception, UserError)
     assert re.search(
         r"mlflow\.db wants files of a run in .*, outside of .*: move it away", str(result.exception)
     )
 
-    database = tmp_path / "results" / "mlflow" / "mlflow.db"
-    database.rename(tmp_path / "precious.db")
-    database.symlink_to(tmp_path / "precious.db")
+    assert not (tmp_path / "elsewhere").exists()
+    path = tmp_path / "results" / "mlflow" / "mlflow.db"
+    path.rename(tmp_path / "precious.db")
+    path.symlink_to(tmp_path / "precious.db")
     before = (tmp_path / "precious.db").read_bytes()
     result = CliRunner().invoke(track, ["--config", str(tmp_path / "config.yaml")])
-    assert f"{database} is a link" in str(result.exception)
+    assert f"{path} is a link" in str(result.exception)
     assert (tmp_path / "precious.db").read_bytes() == before

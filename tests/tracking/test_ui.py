@@ -1,23 +1,19 @@
-"""MLflow's own pages, in a real browser: runs listed, one chart of held-out loss, WER sortable.
+"""MLflow's own pages, in a real browser, at the addresses that `dasr track` prints: every strategy's word
+error rate in the table, and a chart of held-out loss.
 
     DASR_CONFIG=config.yaml DASR_SCREENSHOTS=docs/screenshots pytest tests/tracking/test_ui.py
 
 looks at a finished comparison instead of a made-up one, and keeps the pictures.
 """
 
-import functools
-import json
 import os
-import shutil
+import shlex
 import socket
 import subprocess
 import sys
-import time
-import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -25,43 +21,43 @@ from click.testing import CliRunner
 from dasr import config as dasr_config
 from dasr.config import Config
 from dasr.results import records
+from dasr.tracking import view
 from dasr.tracking.command import track
-from dasr.tracking.store import tracking_uri
+from dasr.tracking.metrics import HELDOUT_CE, WER
 from tests.support import synthetic
+from tests.support.browser import opened, picture, text, until
 
 pytestmark = pytest.mark.slow
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--window-size=1900,1000",
-]  # fmt: skip
-PATIENCE_S = 90
-T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
-def comparison(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
-    """The config of a comparison that has been tracked."""
+def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Config, list[str]]]:
+    """The config of a comparison that has been tracked, and what the command printed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         path = os.environ.get("DASR_CONFIG")
         if path is None:
             path = str(synthetic.make(tmp_path_factory.mktemp("ui"), seeds=[0]))
-        CliRunner().invoke(track, ["--config", path], catch_exceptions=False)
-        yield dasr_config.load(path)
+        output = CliRunner().invoke(track, ["--config", path], catch_exceptions=False).output
+        yield dasr_config.load(path), output.splitlines()
 
 
 @pytest.fixture(scope="module")
-def address(comparison: Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real `mlflow server` on loopback."""
+def comparison(printed: tuple[Config, list[str]]) -> Config:
+    return printed[0]
+
+
+@pytest.fixture(scope="module")
+def server(printed: tuple[Config, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The command that was printed, at a port of its own."""
+    (command,) = (line for line in printed[1] if line.startswith("mlflow server"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    uri = tracking_uri(Path(comparison.results))
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--workers", "1"]
     log = tmp_path_factory.mktemp("server") / "log"
     with open(log, "w") as stream:
-        server = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(port)],
+        process = subprocess.Popen(
+            [sys.executable, "-m", *shlex.split(command), "--workers", "1", "--port", str(port)],
             stdout=stream, stderr=stream, env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
         )  # fmt: skip
     try:
@@ -69,8 +65,8 @@ def address(comparison: Config, tmp_path_factory: pytest.TempPathFactory) -> Ite
         until(lambda: answers(f"{place}/health"), lambda: log.read_text()[-2000:])
         yield place
     finally:
-        server.terminate()
-        server.wait(30)
+        process.terminate()
+        process.wait(30)
 
 
 def answers(url: str) -> bool:
@@ -80,51 +76,25 @@ def answers(url: str) -> bool:
         return False
 
 
-def until(condition: Callable[[], T], what: Callable[[], str] = lambda: "the page") -> T:
-    """The first true value of `condition`, or a failure that says what was there instead."""
-    end = time.monotonic() + PATIENCE_S
-    while not (found := condition()):
-        assert time.monotonic() < end, what()
-        time.sleep(0.5)
-    return found
-
-
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    selenium = pytest.importorskip("selenium.webdriver", reason="selenium IS MISSING: pip install selenium")
-    if chromium is None or driver is None:
-        pytest.skip(
-            "Chromium IS MISSING, so MLflow's pages were not seen: apt install chromium chromium-driver"
-        )
-    options = selenium.ChromeOptions()
-    options.binary_location = chromium
-    for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"]:
-        options.add_argument(flag)
-    window = selenium.Chrome(options=options, service=selenium.ChromeService(driver))
+    window = opened(tmp_path_factory.mktemp("browser"))
     yield window
     window.quit()
 
 
-def picture(browser: Any, name: str) -> None:
-    folder = os.environ.get("DASR_SCREENSHOTS")
-    if folder:
-        time.sleep(2)  # animations
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        browser.save_screenshot(str(Path(folder) / f"{name}.png"))
-
-
-def tracked(comparison: Config) -> Any:
-    return json.loads((Path(comparison.results) / "mlflow" / "tracked.json").read_text())
-
-
-def click(browser: Any, xpath: str) -> None:
-    until(lambda: browser.find_elements("xpath", xpath), lambda: f"no {xpath} on the page")[0].click()
+def open_printed(browser: Any, server: str, lines: list[str], name: str) -> None:
+    """Open the address that was printed as `name: http://...`."""
+    (address,) = (line.split(": ", 1)[1] for line in lines if line.startswith(f"{name}: "))
+    browser.get("about:blank")  # what follows differs from the last page behind # only
+    browser.get(address.replace(view.LOCAL, server))
+    until(lambda: "matching runs" in text(browser), lambda: text(browser))
+    for close in browser.find_elements("css selector", "button[aria-label='Close']"):
+        close.click()  # the assistant's panel
 
 
 def column(browser: Any, name: str) -> list[float]:
-    """Numbers in a metric's column, from the top; nothing while the page is being drawn anew."""
+    """Numbers in a metric's column, from the top; nothing while the page is being drawn again."""
     from selenium.common.exceptions import StaleElementReferenceException
 
     try:
@@ -134,80 +104,42 @@ def column(browser: Any, name: str) -> list[float]:
         ]
     except StaleElementReferenceException:
         return []
-    return [float(text) for _, text in sorted(rows) if text not in ("", "-")]
+    return [float(value) for _, value in sorted(rows) if value not in ("", "-")]
 
 
-def sort_by(browser: Any, name: str) -> None:
-    header = f"//*[contains(@class,'ag-header-cell')]//*[normalize-space()='{name}']"
-    until(lambda: [one for one in browser.find_elements("xpath", header) if one.is_displayed()])[-1].click()
-
-
-def test_the_comparisons_runs_are_listed_and_sort_by_word_error_rate(
-    browser: Any, address: str, comparison: Config
+def test_the_printed_address_shows_the_word_error_rate_of_every_strategy_lowest_first(
+    browser: Any, server: str, printed: tuple[Config, list[str]]
 ) -> None:
-    stamp, name = tracked(comparison), comparison.comparison.name
-    browser.get(f"{address}/#/experiments/{stamp['experiment']}/runs")
-
-    def text() -> str:
-        return str(browser.find_element("tag name", "body").text)
-
-    until(lambda: "matching runs" in text(), text)
-    for close in browser.find_elements("css selector", "button[aria-label='Close']"):
-        close.click()  # the assistant's panel
-    click(browser, f"//div[@role='gridcell'][.//a[normalize-space()='{name}']]//button")  # unfold the parent
-    until(lambda: all(run in text() for run in stamp["runs"]), text)
-    click(browser, "//button[normalize-space()='Columns']")
-    for metric in ("wer_unigram", "wer_ngram", "heldout_ce"):
-        click(browser, f"//span[@title='{metric}']")
-        until(functools.partial(browser.find_elements, "css selector", f"[col-id*='{metric}`']"))
-    click(browser, "//button[normalize-space()='Columns']")
-    scored = sorted(one.scores["unigram"]["wer"] for one in records.read_comparison(comparison).runs)
-    sort_by(browser, "wer_unigram")
-
-    def in_order() -> list[float]:
-        found = column(browser, "wer_unigram")
-        return found if found in (sorted(found), sorted(found)[::-1]) else []
-
-    first = until(in_order)
-    assert sorted(first) == pytest.approx(scored, abs=0.01)
-    if first != sorted(first):  # MLflow sorts downwards first
-        sort_by(browser, "wer_unigram")
-        until(lambda: column(browser, "wer_unigram") == sorted(first))
+    config, lines = printed
+    open_printed(browser, server, lines, "runs")
+    runs = records.read_comparison(config).runs
+    scored = sorted(one.scores["unigram"]["wer"] for one in runs)
+    until(lambda: len(column(browser, WER)) == len(scored), lambda: text(browser))
+    assert column(browser, WER) == pytest.approx(scored, abs=0.006)
+    seen = text(browser)
+    assert WER in seen and all(one.run.name in seen for one in runs)
+    assert "the strategy is the only difference" in seen, "the note"
     picture(browser, "mlflow-runs")
-    sort_by(browser, "wer_unigram")
-    until(lambda: column(browser, "wer_unigram") == sorted(first)[::-1])
 
 
-def test_the_held_out_loss_of_all_strategies_is_in_one_chart(
-    browser: Any, address: str, comparison: Config
+def test_the_printed_address_of_the_charts_shows_word_errors_then_held_out_loss_of_all_strategies(
+    browser: Any, server: str, printed: tuple[Config, list[str]]
 ) -> None:
-    stamp = tracked(comparison)
-    query = {
-        "runs": json.dumps(list(stamp["runs"].values())),
-        "metric": json.dumps("heldout_ce"),
-        "experiments": json.dumps([stamp["experiment"]]),
-        "plot_metric_keys": json.dumps(["heldout_ce"]),
-        "plot_layout": json.dumps({"autosize": True, "xaxis": {}, "yaxis": {}}),
-        "x_axis": "relative",
-        "y_axis_scale": "linear",
-        "line_smoothness": "1",
-        "show_point": "true",
-        "deselected_curves": "[]",
-        "last_linear_y_axis_range": "[]",
-    }
-    browser.get(f"{address}/#/metric?{urllib.parse.urlencode(query)}")
+    config, lines = printed
+    open_printed(browser, server, lines, "charts")
+    until(lambda: f"{HELDOUT_CE}" in text(browser) and "train\n" in text(browser), lambda: text(browser))
+    seen = text(browser)
+    places = [seen.find(f"\n{name}\n") for name in ("wer/test", "heldout", "train", "time")]
+    assert places == sorted(places) and -1 not in places
     script = """return [...document.querySelectorAll('.js-plotly-plot')].map(
         plot => plot.data.map(trace => [trace.name || '', Array.from(trace.y || [])]))"""
-    runs = records.read_comparison(comparison).runs
-    wanted = {one.run.name: [round(point["ce"], 4) for point in one.heldout] for one in runs}
+    runs = records.read_comparison(config).runs
+    wanted = {one.run.name: [float(f"{point['ce']:.5g}") for point in one.heldout] for one in runs}
 
-    def chart() -> dict[str, list[float]]:
-        """Curves of the chart that has them all. A curve is drawn twice, as line and as points."""
-        for traces in browser.execute_script(script):
-            curves = {name.split(" ")[0]: [round(y, 4) for y in ys] for name, ys in traces}
-            if set(curves) >= set(wanted):
-                return curves
-        return {}
+    def charts() -> list[dict[str, list[float]]]:
+        """The charts that have every strategy's curve. A curve is drawn twice, as line and as points."""
+        drawn = [{name: ys for name, ys in plot if name in wanted} for plot in browser.execute_script(script)]
+        return [curves for curves in drawn if set(curves) == set(wanted)]
 
-    assert until(chart, lambda: browser.find_element("tag name", "body").text) == wanted
+    assert until(charts, lambda: text(browser))[0] == wanted
     picture(browser, "mlflow-heldout-loss")
