@@ -462,6 +462,11 @@ class DecodingConfig(Section):
     acoustic_scales: list[Annotated[Number, Field(gt=0, le=1000)]] = Field(
         default=[0.05, 0.07, 0.1, 0.14, 0.2], min_length=1, description="inverse LM weights tried on dev"
     )
+    blank_penalties: list[Annotated[Number, Field(ge=0, le=100)]] = Field(
+        default=[0, 1, 2, 4],
+        min_length=1,
+        description="of ctc: taken from the blank's log-probability; tried on dev",
+    )
 
 
 class Config(Section):

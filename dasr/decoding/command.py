@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +16,11 @@ from dasr import config as dasr_config
 from dasr.errors import UserError, nearest
 from dasr.progress import progress
 from dasr.results.layout import FRAME_SHIFT_S, LMS, Layout
+
+if TYPE_CHECKING:
+    from dasr.config import Config
+    from dasr.decoding.times import WordTimes
+    from dasr.models.acoustic import AcousticModel
 
 logger = logging.getLogger(__name__)
 
@@ -69,28 +76,26 @@ def decode(
     dasr_config.find_run(config, run)
     import torch
 
-    from dasr.decoding import hypotheses, posteriors, scoring, search, times
+    from dasr.decoding import hypotheses, posteriors, scoring, search
     from dasr.decoding.decoder import Decoder
-    from dasr.hmm.system import HmmSystem
     from dasr.models import acoustic
 
     results, section = Path(config.results), config.decoding
     layout = Layout(results)
-    system = HmmSystem.load(layout.hmm)
     graphs = [layout.hclg(one) for one in lm]
     words = [search.read_words(graph.with_name("words.txt")) for graph in graphs]
     settings = search.SearchConfig(section.beam, section.max_active)
-    word_times = times.word_times(system)
     jobs = jobs or _here()
     torch.set_num_threads(max(1, jobs // 2))  # the search runs beside it, and idle threads of torch's spin
     model = acoustic.load(layout.run(run), device, config.model.kind)
+    outputs = _outputs(config, model)
     for one_split in sorted(split):  # dev before test
         scales = [
             scoring.scales_to_try(results, run, name, one_split, section.acoustic_scales) for name in lm
         ]
-        decoder = Decoder(graphs, words, word_times, scales, FRAME_SHIFT_S, settings, jobs)
+        decoder = Decoder(graphs, words, outputs.times, scales, outputs.shift_s, settings, jobs)
         total = posteriors.count(config, one_split)
-        found = decoder.decode(posteriors.scores(config, model, one_split, system.log_priors))
+        found = decoder.decode(outputs.scores(one_split))
         by_lm = list(zip(*progress(found, f"decode {run} {one_split}", total), strict=True))
         for name, utterances in zip(lm, by_lm, strict=True):
             lost = sum(one.cost is None for scales in utterances for one in scales)
@@ -98,6 +103,30 @@ def decode(
                 logger.info(f"decode: {lost} searches ended with no path: widen decoding.beam")
             lines = (one for scales in utterances for one in scales)
             hypotheses.write(layout.hypotheses(run, name, one_split), lines)
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """What a model's outputs are to the search. scores: split -> (utterance, scores) ..."""
+
+    times: WordTimes
+    shift_s: float  # seconds from one output to the next
+    scores: Callable[[str], Iterator[tuple[str, Any]]]
+
+
+def _outputs(config: Config, model: AcousticModel) -> _Outputs:
+    """Units of CTC, or tied states of the HMM system. Raises UserError."""
+    from dasr.decoding import ctc, posteriors, times
+    from dasr.hmm.system import HmmSystem
+
+    if config.training.criterion == "ctc":
+        penalty = ctc.best_penalty(config, model, config.decoding.blank_penalties)
+        logger.info(f"decode: blank penalty {penalty:g}")
+        scores = partial(ctc.scores, config, model, penalty=penalty)
+        return _Outputs(times.WordTimes(), FRAME_SHIFT_S * model.subsampling, scores)
+    system = HmmSystem.load(Layout.of(config).hmm)
+    scores = partial(posteriors.scores, config, model, priors=system.log_priors)
+    return _Outputs(times.word_times(system), FRAME_SHIFT_S, scores)
 
 
 @click.command()

@@ -154,18 +154,22 @@ def lm(config_file: Path) -> None:
 @click.argument("language_model", metavar="LM", type=click.Choice(LMS))
 @CONFIG
 def graph(language_model: str, config_file: Path) -> None:
-    """Compile a decoding graph HCLG (tied state + 1 in, words out) from the HMM system and LM: unigram or
-    ngram.
-    """
+    """Compile a decoding graph (tied state + 1 in, words out) from the HMM system and LM: unigram or ngram.
+
+    With training.criterion ctc: from the lexicon's units and LM (unit + 1 in)."""
+    from dasr.criteria.units import Units
     from dasr.hmm import graph as compiler
+    from dasr.hmm import token_graph
     from dasr.hmm.system import HmmSystem
 
     config = configuration.load(config_file)
     layout = Layout.of(config)
     arpa = layout.arpa(language_model)
-    system = HmmSystem.load(layout.hmm)
     with atomic(layout.graph(language_model)) as folder:
-        summary = compiler.write_graph(folder, system, arpa)
+        if config.training.criterion == "ctc":
+            summary = token_graph.write_graph(folder, Units.read(config.training.units, layout.lexicon), arpa)
+        else:
+            summary = compiler.write_graph(folder, HmmSystem.load(layout.hmm), arpa)
         sums = checksums.of_folder(folder)
         checksums.write_manifest(folder, {"lm": language_model, **summary, checksums.FILES: sums})
     click.echo(

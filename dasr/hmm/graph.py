@@ -36,7 +36,7 @@ def write_graph(folder: Path, system: HmmSystem, arpa: Path) -> dict[str, int]:
         raise UserError(f"{system.folder}/L_disambig.fst is missing or not a transducer; run `dasr hmm`")
     words = read_symbols(system.folder / "words.txt")
     grammar = read_grammar(arpa, words)
-    if not _reads_words(grammar, words[BACKOFF]):
+    if not reads_words(grammar, words[BACKOFF]):
         raise UserError(f"the graph of {arpa} is empty: do its words occur in {system.folder}/words.txt?")
     disambiguators = [number for symbol, number in system.phones.items() if symbol.startswith("#")]
     graph = compile_graph(lexicon, grammar, disambiguators, system.transitions)
@@ -70,7 +70,7 @@ def compile_graph(lexicon: Any, grammar: Any, disambiguators: list[int], transit
     return kaldifst.compose(_relabel(labels), _sorted(graph))
 
 
-def _reads_words(grammar: Any, backoff: int) -> bool:
+def reads_words(grammar: Any, backoff: int) -> bool:
     """Whether G has an arc of a word: what only backs off and ends accepts nothing but silence."""
     states = range(grammar.num_states)
     return any(arc.ilabel != backoff for state in states for arc in kaldifst.ArcIterator(grammar, state))

@@ -35,6 +35,7 @@ config = _resolved.plain()
 R = config["results"]
 RESOLVED = f"{R}/config/{_resolved.digest}.yaml"
 LMS = ["unigram", "ngram"]
+CTC = _resolved.training.criterion == "ctc"  # no HMM system, no alignments
 FEATURES = f"features/{config['features']['kind']}"  # what the acoustic model sees
 SHARDS = {
     split: [f"{n:04d}" for n in range(count)]
@@ -77,6 +78,13 @@ def manifests(what, *splits):
         for split in splits
         for shard in SHARDS[split]
     ]
+
+
+def targets(split):
+    """What the acoustic model is trained on, besides features."""
+    if CTC:
+        return [f"{R}/corpus/{split}/text", f"{R}/corpus/lang/lexicon.txt"]
+    return manifests("alignments", split)
 
 
 def corpus_sources(wildcards):

@@ -17,7 +17,7 @@ rule decode:
         resolved=resolved,
         decoding=[
             config["decoding"][key]
-            for key in ("beam", "max_active", "acoustic_scales")
+            for key in ("beam", "max_active", "acoustic_scales", "blank_penalties")
         ],
     message:
         "Decoding: {wildcards.run} ({log})"

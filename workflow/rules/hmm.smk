@@ -54,7 +54,7 @@ rule lm:
 
 rule graph:
     input:
-        f"{R}/hmm/manifest.json",
+        f"{R}/corpus/lang/lexicon.txt" if CTC else f"{R}/hmm/manifest.json",
         lambda wildcards: (
             f"{R}/lm/ngram.arpa"
             if wildcards.lm == "ngram"
@@ -66,6 +66,7 @@ rule graph:
         f"{R}/logs/graph-{{lm}}.log",
     params:
         resolved=resolved,
+        units=_resolved.training.units if CTC else None,
     message:
         "Decoding graph: {wildcards.lm} ({log})"
     shell:

@@ -1,7 +1,7 @@
 rule train:
     input:
         manifests(FEATURES, "train"),
-        manifests("alignments", "train"),
+        targets("train"),
     output:
         f"{R}/runs/{{run}}/model.safetensors",
     # How many learners is part of the run; where they run is not: see profiles/.
@@ -28,7 +28,7 @@ rule evaluate:
     input:
         f"{R}/runs/{{run}}/model.safetensors",
         manifests(FEATURES, "dev"),
-        manifests("alignments", "dev"),
+        targets("dev"),
     output:
         f"{R}/runs/{{run}}/heldout.jsonl",
     log:
