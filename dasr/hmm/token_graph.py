@@ -13,18 +13,19 @@ from typing import Any
 
 import kaldifst
 
+from dasr.corpora.language import Lexicon
 from dasr.criteria.units import Units
 from dasr.errors import UserError
 from dasr.files import write_text
 from dasr.hmm.arpa import grammar as read_grammar
 from dasr.hmm.graph import reads_words
-from dasr.hmm.lexicon import BACKOFF, Lexicon, symbol_table_text
+from dasr.hmm.lexicon_transducer import BACKOFF, LexiconTransducer, symbol_table_text
 
 
 def write_graph(folder: Path, units: Units, arpa: Path) -> dict[str, int]:
     """Write `HCLG.fst` (its place in this graph's stead) and `words.txt` into `folder`; returns its numbers
     of states and arcs. Raises UserError."""
-    lexicon = Lexicon(units.spellings)
+    lexicon = LexiconTransducer(Lexicon(units.spellings))
     grammar = read_grammar(arpa, lexicon.word_ids)
     if not reads_words(grammar, lexicon.word_ids[BACKOFF]):
         raise UserError(f"the graph of {arpa} is empty: do its words occur in the lexicon?")
@@ -37,7 +38,7 @@ def write_graph(folder: Path, units: Units, arpa: Path) -> dict[str, int]:
     return {"states": int(graph.num_states), "arcs": arcs, "num_pdfs": len(units.symbols)}
 
 
-def compile_graph(units: Units, lexicon: Lexicon, grammar: Any) -> Any:
+def compile_graph(units: Units, lexicon: LexiconTransducer, grammar: Any) -> Any:
     """The graph; its input labels are outputs of the network, from 1."""
     kaldifst.arcsort(grammar, sort_type="ilabel")
     words = kaldifst.compose(spelling(units, lexicon), grammar)
@@ -47,7 +48,7 @@ def compile_graph(units: Units, lexicon: Lexicon, grammar: Any) -> Any:
     return kaldifst.compose(tokens(units, len(lexicon.disambiguators)), words)
 
 
-def spelling(units: Units, lexicon: Lexicon) -> Any:
+def spelling(units: Units, lexicon: LexiconTransducer) -> Any:
     """L: a loop over the words; after a spelling that another one equals or begins with, a symbol #n."""
     fst = kaldifst.StdVectorFst()
     loop = fst.add_state()

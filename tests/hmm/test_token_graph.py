@@ -29,7 +29,7 @@ def units(tmp_path: Path) -> Units:
 
 def best_by_enumeration(scores: np.ndarray, units: Units) -> tuple[float, list[str]]:
     """The cheapest (cost, words) over all paths, spellings and up to three words."""
-    cost_of = {}
+    cost_of: dict[tuple[int, ...], float] = {}
     for path in itertools.product(range(3), repeat=len(scores)):
         said = tuple(unit for unit, _ in itertools.groupby(path) if unit)
         cost = -sum(float(scores[t, unit]) for t, unit in enumerate(path))
