@@ -18,7 +18,6 @@ ELSEWHERE = {
     "corpora/command.py": "corpora/test_kaldi.py",
     "decoding/command.py": "workflow/test_reruns.py",
     "hmm/command.py": "hmm/test_alignment.py",
-    "launch/command.py": "launch/test_dispatcher.py",
     "reporting/command.py": "reporting/test_page.py",
     "tracking/command.py": "tracking/test_store.py",
     "training/command.py": "workflow/test_reruns.py",
@@ -39,7 +38,6 @@ ELSEWHERE = {
     "launch/supervisor.py": "launch/test_jobs_without_a_cluster.py",
     # both worlds do what one set of activities says
     "worlds/interface.py": "worlds/process/test_world.py",
-    "worlds/process/collectives.py": "worlds/process/test_world.py",
     "worlds/process/inbox.py": "worlds/process/test_transport.py",
     "worlds/process/local_launch.py": "worlds/process/test_world.py",
     "worlds/process/store_client.py": "worlds/process/test_roll_call.py",
@@ -90,6 +88,7 @@ ELSEWHERE = {
     "plugins.py": "strategies/test_registry.py",
     "torch_private.py": "worlds/process/test_world.py",
     "validation.py": "test_config.py",
+    "clock.py": "launch/test_dispatcher.py",
 }
 
 

@@ -9,12 +9,12 @@ import os
 import shutil
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from dasr.clock import Clock
 from dasr.errors import UserError
 from dasr.launch.job_record import JobRecord, Outcome
 from dasr.launch.jobs import Job, attach
@@ -43,15 +43,24 @@ class CancelRequest:
 class Dispatcher:
     """Watches one job to its end. Progress is logged: to the rule's log, or a terminal."""
 
-    LEAVE_S = 90.0  # a cancelled job has this long to save and leave, then it is killed
-    SETTLE_S = 60.0  # between a job's own word that it ended and the cluster's
+    LEAVE_S = 90.0  # a cancelled job has this long: FaultPolicy.stop_s to save, and Slurm to end it
+    SETTLE_S = 60.0  # from a job's own word that it ended to the cluster's: Slurm may still run an epilog
 
-    def __init__(self, run: str, run_folder: Path, record: JobRecord, job: Job, cancel: CancelRequest):
+    def __init__(
+        self,
+        run: str,
+        run_folder: Path,
+        record: JobRecord,
+        job: Job,
+        cancel: CancelRequest,
+        clock: Clock = Clock(),  # noqa: B008  (it is frozen)
+    ):
         self._run = run
         self._folder = run_folder
         self._record = record
         self._job = job
         self._cancel_request = cancel
+        self._clock = clock
         self._told = ""
         self._head = _snakemake_above()
         self._logs = [Follower(run_folder / "logs" / name) for name in ("job.log", "0.log")]
@@ -75,14 +84,14 @@ class Dispatcher:
             if ended and ended.state in ("finished", "failed"):
                 self._settle()
                 return self._conclude(ended)
-            if time.monotonic() - asked > self._job.poll_s:
-                asked = time.monotonic()
+            if self._clock.now() - asked > self._job.poll_s:
+                asked = self._clock.now()
                 state = self._job.state()
                 self._tell(state)
             if state.ended:
-                time.sleep(1.0)  # the shared file system may show the outcome late
+                self._clock.sleep(1.0)  # the shared file system may show the outcome late
                 return self._conclude(Outcome.read(self._folder, self._record.token), state)
-            time.sleep(0.5)
+            self._clock.sleep(0.5)
 
     def _show(self) -> None:
         for log in self._logs:
@@ -116,9 +125,9 @@ class Dispatcher:
 
     def _settle(self) -> None:
         """Wait until the job has left the cluster too, so that the next one finds its nodes free."""
-        deadline = time.monotonic() + self.SETTLE_S
-        while not self._job.state().ended and time.monotonic() < deadline:
-            time.sleep(min(1.0, self._job.poll_s))
+        deadline = self._clock.now() + self.SETTLE_S
+        while not self._job.state().ended and self._clock.now() < deadline:
+            self._clock.sleep(min(1.0, self._job.poll_s))
         self._show()
 
     def _conclude(self, outcome: Outcome | None, state: JobState | None = None) -> None:
@@ -147,10 +156,10 @@ class Dispatcher:
         name = signal.Signals(self._cancel_request.last).name
         logger.info(f"{name}: job {self._record.job_id} is told to save and leave")
         self._job.cancel()
-        deadline = time.monotonic() + self.LEAVE_S
-        while not self._job.state().ended and time.monotonic() < deadline:
+        deadline = self._clock.now() + self.LEAVE_S
+        while not self._job.state().ended and self._clock.now() < deadline:
             self._show()
-            time.sleep(min(1.0, self._job.poll_s))
+            self._clock.sleep(min(1.0, self._job.poll_s))
         if not self._job.state().ended:
             logger.info(f"job {self._record.job_id} did not leave within {self.LEAVE_S:.0f} s: killing it")
             self._job.cancel(kill=True)
@@ -202,7 +211,12 @@ def _snakemake_above() -> psutil.Process | None:
     return None
 
 
-def find_again(run_folder: Path, name: str, cancel: CancelRequest) -> tuple[JobRecord, Job] | None:
+def find_again(
+    run_folder: Path,
+    name: str,
+    cancel: CancelRequest,
+    clock: Clock = Clock(),  # noqa: B008  (it is frozen)
+) -> tuple[JobRecord, Job] | None:
     """The job of this run folder, `name` in the queue, that is still queued or running."""
     record = JobRecord.read(run_folder)
     if record is None:
@@ -213,7 +227,7 @@ def find_again(run_folder: Path, name: str, cancel: CancelRequest) -> tuple[JobR
     state = job.state()
     while state.state == "UNKNOWN" and state.known:  # never submit a second one because Slurm is silent
         logger.info(f"job {record.job_id}: {state.detail}; asking again")
-        time.sleep(10.0)
+        clock.sleep(job.poll_s)
         if cancel.last:
             sys.exit(128 + cancel.last)
         state = job.state()

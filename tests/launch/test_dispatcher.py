@@ -2,18 +2,26 @@
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
 import pytest
 
-from dasr.launch.dispatcher import Follower
+from dasr.errors import UserError
+from dasr.launch.dispatcher import CancelRequest, Dispatcher, Follower, find_again
+from dasr.launch.job_record import JobRecord, Outcome
+from dasr.launch.jobs import SlurmJob
+from dasr.launch.slurm import JobState
+from dasr.lock import ProcessId
+from tests.support.played_clock import PlayedClock
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -154,7 +162,87 @@ def test_a_supervisor_that_is_killed_before_the_start_ends_the_job_at_once(tmp_p
 
     eventually(lambda: tasks() != [])
     tasks()[0].kill()
-    errors = head.communicate(timeout=120)[1]
+    errors = head.communicate()[1]
     assert head.returncode != 0
     assert f"learner {rank} was lost before the start" in errors or rank == "0", errors
     eventually(lambda: processes(tmp_path) == [])
+
+
+class FakeJob:
+    """A job in a queue whose time is played. It ends at `ends`, or `dies_in` seconds after it is killed."""
+
+    poll_s = 10.0
+    end_command = "scancel 7"
+
+    def __init__(self, time: PlayedClock, ends: float = math.inf, dies_in: float = 0.0):
+        self.time, self.ends, self.dies_in = time, ends, dies_in
+        self.asked: list[float] = []
+        self.cancelled: list[tuple[float, bool]] = []
+
+    def state(self) -> JobState:
+        self.asked.append(self.time.seconds)
+        return JobState("CANCELLED" if self.time.seconds >= self.ends else "RUNNING")
+
+    def cancel(self, kill: bool = False) -> None:
+        self.cancelled.append((self.time.seconds, kill))
+        if kill:
+            self.ends = self.time.seconds + self.dies_in
+
+
+def record(folder: Path, token: str = "t") -> JobRecord:
+    given = JobRecord("slurm", "dasr-test", 2, str(folder), ProcessId.this_process(), "7", token=token)
+    (folder / "logs").mkdir(exist_ok=True)
+    given.write(folder)
+    return given
+
+
+def watched(folder: Path, job: FakeJob, cancel: CancelRequest) -> Dispatcher:
+    return Dispatcher("test", folder, record(folder), job, cancel, job.time.clock)
+
+
+def test_a_cancelled_job_that_does_not_leave_is_killed_in_the_end(tmp_path: Path) -> None:
+    request = CancelRequest()
+    request.last = signal.SIGTERM
+    job = FakeJob(PlayedClock(), dies_in=5.0)
+    with pytest.raises(SystemExit) as left:
+        watched(tmp_path, job, request).watch()
+    assert left.value.code == 128 + signal.SIGTERM
+    (asked, first), (killed, last) = job.cancelled
+    assert (asked, first, last) == (0.0, False, True)
+    assert Dispatcher.LEAVE_S <= killed < Dispatcher.LEAVE_S + 2
+
+
+def test_a_cancelled_job_that_leaves_is_not_killed(tmp_path: Path) -> None:
+    request = CancelRequest()
+    request.last = signal.SIGINT
+    job = FakeJob(PlayedClock(), ends=30.0)
+    with pytest.raises(SystemExit):
+        watched(tmp_path, job, request).watch()
+    assert job.cancelled == [(0.0, False)]
+
+
+def test_the_queue_is_asked_no_more_often_than_it_bears(tmp_path: Path) -> None:
+    job = FakeJob(PlayedClock(), ends=600.0)
+    with pytest.raises(UserError, match="ended as CANCELLED"):
+        watched(tmp_path, job, CancelRequest()).watch()
+    gaps = [later - earlier for earlier, later in pairwise(job.asked)]
+    assert len(gaps) > 50 and min(gaps) >= job.poll_s
+
+
+def test_a_finished_run_does_not_wait_for_ever_for_the_queue(tmp_path: Path) -> None:
+    job = FakeJob(PlayedClock())
+    head = watched(tmp_path, job, CancelRequest())
+    Outcome("t", "finished").write(tmp_path)
+    head.watch()
+    assert Dispatcher.SETTLE_S <= job.time.seconds < Dispatcher.SETTLE_S + 2
+
+
+def test_while_slurm_is_silent_no_second_job_is_submitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played, answers = PlayedClock(), [JobState("UNKNOWN", "silent")] * 20 + [JobState("RUNNING")]
+    monkeypatch.setattr(SlurmJob, "state", lambda self: answers.pop(0))
+    record(tmp_path)
+    found = find_again(tmp_path, "dasr-test", CancelRequest(), played.clock)
+    assert found is not None and found[0].job_id == "7"
+    assert played.seconds == 20 * SlurmJob.poll_s

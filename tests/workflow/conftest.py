@@ -42,7 +42,6 @@ class Project:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=900,
         )
         if check and run.returncode:
             raise AssertionError(

@@ -8,7 +8,6 @@ collectives of two activities never meet and their threads never wait for each o
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,11 +18,13 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore
 
 from dasr import torch_private
+from dasr.clock import Clock
 from dasr.worlds.interface import Payload, PeerLost
 
 if TYPE_CHECKING:
     from dasr.worlds.process.transport import Transport
 
+SHOWS_S = 5.0  # in which a death shows: a connection is refused at once, a supervisor tells within seconds
 LOOK_S = 1.0  # a collective that lasts longer looks this often whether a member is lost
 
 
@@ -36,10 +37,13 @@ class Collectives:
         host: str,
         timeout_s: float,
         find_lost: Callable[[tuple[int, ...]], int | None],
+        clock: Clock = Clock(),  # noqa: B008  (it is frozen)
     ) -> None:
+        """`timeout_s`: a collective that lasts longer has failed."""
         self.transport = transport
         self.timeout = timedelta(seconds=timeout_s)
         self.find_lost = find_lost
+        self._clock = clock
         self._device = torch_private.gloo_device(host)
         self._groups: dict[tuple[tuple[int, ...], str, bool], Any] = {}
         self._stores: dict[str, Any] = {}
@@ -97,12 +101,12 @@ class Collectives:
                 work.wait()  # the current stream waits, not this thread
                 return
             # gloo's wait with a limit gives the whole group up when it expires: so poll, gently
-            began = time.monotonic()
+            began = self._clock.now()
             look = began + LOOK_S
             while not work.is_completed():
-                time.sleep(min(1e-3, max(20e-6, 0.1 * (time.monotonic() - began))))
-                if time.monotonic() > look:
-                    look = time.monotonic() + LOOK_S
+                self._clock.sleep(min(1e-3, max(20e-6, 0.1 * (self._clock.now() - began))))
+                if self._clock.now() > look:
+                    look = self._clock.now() + LOOK_S
                     lost = self.find_lost(members)
                     if lost is not None:
                         raise PeerLost(lost)
@@ -114,12 +118,12 @@ class Collectives:
         """PeerLost where a member died, which takes a moment to be seen; else the error itself."""
         for key in [key for key in self._groups if key[0] == members]:
             del self._groups[key]
-        deadline = time.monotonic() + 5.0
-        while time.monotonic() < deadline:
+        deadline = self._clock.now() + SHOWS_S
+        while self._clock.now() < deadline:
             lost = self.find_lost(members)
             if lost is not None:
                 return PeerLost(lost)
-            time.sleep(0.1)
+            self._clock.sleep(0.1)
         return RuntimeError(f"a collective of learners {members} failed: {error}")
 
     def _group(self, members: tuple[int, ...], activity: str, on_device: bool) -> Any:

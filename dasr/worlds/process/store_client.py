@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dasr.worlds.interface import PeerLost, RollCall
 from dasr.worlds.process.authentication import SignedStore
 from dasr.worlds.process.store_keys import dead_key, left_key, lost_key
-from dasr.worlds.process.transport import SLICE_S, incarnation_at
+from dasr.worlds.process.transport import incarnation_at
 
 if TYPE_CHECKING:
     from dasr.worlds.process.transport import Transport
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LAST_ROLL = "roll/last"  # the newest roll call that has been decided: where a replacement comes in
 AGREED = "roll/agreed"  # there was one in which all said yes: whoever comes later is too late
 LOOK_S = 1.0
+LOOKS = 30  # at a result, in half a second, between two looks at who is lost
 
 
 class StoreClient:
@@ -116,10 +117,10 @@ class StoreClient:
     def _wait_for(self, key: str) -> None:
         """Until the key is there, or it is time to look who is lost. (The store's own wait() complains in
         the log.)"""
-        until, pause = time.monotonic() + SLICE_S, 1e-3
-        while not self._store.check([key]) and time.monotonic() < until:
-            time.sleep(pause)
-            pause = min(2 * pause, 0.02)
+        for look in range(LOOKS):
+            if self._store.check([key]):
+                return
+            time.sleep(min(1e-3 * 2**look, 0.02))
 
     def _decide(self, number: int, key: str) -> bool:
         """Write the result if all living learners have answered."""

@@ -90,7 +90,7 @@ class ProcessWorld:
         self.device = device
         self.activities = Activities(device, self.accounts)
         host = wire.own_address(store)
-        self.transport = Transport(store, rank, host, timeout_s, secret)
+        self.transport = Transport(store, rank, host, secret)
         self.transport.inbox.others = size - 1
         collectives = "NCCL" if device.type == "cuda" else "gloo"
         logger.info(

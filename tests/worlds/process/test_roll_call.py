@@ -41,8 +41,8 @@ def test_a_replacement_that_comes_too_late_for_a_roll_call_answers_the_next(
     with ThreadPoolExecutor() as threads:
         first, second = threads.submit(worlds[0].run, early()), threads.submit(worlds[1].run, late())
         try:
-            mine = second.result(30)
-            (before, after) = first.result(30)
+            mine = second.result()
+            (before, after) = first.result()
         finally:
             worlds[0].activities.failure = RuntimeError("the test is over")  # ends what would wait for ever
     assert (before.number, before.members) == (0, (0,))

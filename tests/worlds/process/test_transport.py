@@ -19,7 +19,7 @@ def test_saying_goodbye_kills_nobody() -> None:
     """The peer closes as soon as it has read the goodbye, before the sender does anything else."""
     for _ in range(100):
         store = HashStore()
-        leaving, staying = (Transport(store, rank, "127.0.0.1", 10.0) for rank in range(2))
+        leaving, staying = (Transport(store, rank, "127.0.0.1") for rank in range(2))
         leaving.send(1, 0, (torch.ones(4),))
         while staying.inbox.take(0, 0) is None:
             time.sleep(1e-4)
@@ -36,9 +36,9 @@ def test_saying_goodbye_kills_nobody() -> None:
 def test_closing_leaves_no_thread_behind() -> None:
     before = set(threading.enumerate())
     for _ in range(5):
-        Transport(HashStore(), 0, "127.0.0.1", 10.0).close()
+        Transport(HashStore(), 0, "127.0.0.1").close()
     for thread in set(threading.enumerate()) - before:
-        thread.join(5.0)
+        thread.join()
     assert set(threading.enumerate()) <= before
 
 
@@ -56,7 +56,7 @@ def test_a_message_that_no_learner_sends_ends_its_connection(
     """Whoever waits for the learner at the other end is told that it is lost."""
     monkeypatch.setattr(wire, "MOST_BYTES", 399)
     store = HashStore()
-    receiving, sending = (Transport(store, rank, "127.0.0.1", 10.0) for rank in range(2))
+    receiving, sending = (Transport(store, rank, "127.0.0.1") for rank in range(2))
     sending.connection(0).put(0, header, [memoryview(body)])
     with pytest.raises(PeerLost):
         while receiving.inbox.take(1, 0) is None:
