@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from dasr.planning.simulate import MakeOptimizer, Recipe, simulate
 from dasr.planning.workloads import corpus
 from dasr.tasks.data import AlignedShards
 from dasr.training import plan
+from dasr.workers import workers
 from dasr.worlds.simulated.clusters import Cluster, Compute
 
 EQUAL = Cluster(name="equal-learners", compute=Compute(fixed_s=1.0, jitter=0.1))
@@ -81,8 +81,7 @@ def run(given: argparse.Namespace) -> None:
     done = {json.dumps(record["trial"]) for record in read(given.out)} if given.out.exists() else set()
     todo = [t for t in trials(given.seeds, given.batches, given.rates) if given.only in (t.strategy, "")]
     left = [one for one in todo if json.dumps(asdict(one)) not in done]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(given.jobs, context, max_tasks_per_child=1) as pool:
+    with workers(given.jobs, "training", tasks_each=1) as pool:
         running = [pool.submit(record_of, one, given) for one in left]
         for number, finished in enumerate(as_completed(running), len(todo) - len(left) + 1):
             record = finished.result()

@@ -17,14 +17,19 @@ from dasr.errors import UserError
 
 @contextmanager
 def workers(
-    jobs: int, doing: str, start: Callable[..., None] | None = None, *arguments: Any
+    jobs: int,
+    doing: str,
+    start: Callable[..., None] | None = None,
+    *arguments: Any,
+    tasks_each: int | None = None,
 ) -> Iterator[ProcessPoolExecutor]:
     """`jobs` processes that begin with start(*arguments) and end when this one does, however it ends.
 
-    Raises UserError if one of them dies; `doing`: what they do, for its message."""
+    `tasks_each`: a process ends after so many, which gives its memory back. On an exception no task is begun
+    that has not been. Raises UserError if one of them dies; `doing`: what they do, for its message."""
     context = multiprocessing.get_context("spawn")  # fork would copy locked thread pools of torch and BLAS
     try:
-        pool = ProcessPoolExecutor(jobs, context, _begin, (start, *arguments))
+        pool = ProcessPoolExecutor(jobs, context, _begin, (start, *arguments), max_tasks_per_child=tasks_each)
     except OSError as error:  # a semaphore is a file there
         raise UserError(
             f"cannot start {doing} processes: /dev/shm: {error.strerror}: "

@@ -63,3 +63,22 @@ def test_shared_memory_that_is_full_or_read_only_is_one_line(
     monkeypatch.setattr("multiprocessing.synchronize._multiprocessing.SemLock", semaphore)
     with pytest.raises(UserError, match=f"/dev/shm: {os.strerror(number)}"), workers(2, "testing"):
         pass
+
+
+def test_a_process_gives_its_memory_back_after_its_tasks() -> None:
+    with workers(1, "testing", tasks_each=1) as pool:
+        assert len({pool.submit(os.getpid).result() for _ in range(2)}) == 2
+
+
+def fail() -> None:
+    raise ValueError("the first one")
+
+
+def test_after_a_failure_no_further_task_is_begun(tmp_path: Path) -> None:
+    """One that the pool has handed to a process may still run."""
+    with pytest.raises(ValueError, match="the first one"), workers(1, "testing") as pool:
+        first = pool.submit(fail)
+        for number in range(20):
+            pool.submit((tmp_path / str(number)).touch)
+        first.result()
+    assert len(list(tmp_path.iterdir())) < 20
