@@ -73,12 +73,16 @@ def train(
     from dasr.launch import identity
     from dasr.launch.failures import FaultPolicy
     from dasr.launch.resources import Resources
+    from dasr.rehearsal.rehearse import require
     from dasr.strategies import registry
+    from dasr.strategies.ids import FILE
 
     config = configuration.load(config_path)
     wanted = configuration.find_run(config, run)
     resources = Resources(**{name: value for name, value in given.items() if value not in (None, "")})
     strategy = registry.find(wanted.strategy)
+    if FILE in wanted.strategy:
+        require(wanted.strategy, dict(wanted.options))
     policy = FaultPolicy(
         asynchronous=strategy.asynchronous,
         restarts=restarts,

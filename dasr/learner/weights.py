@@ -79,7 +79,8 @@ class Weights:
             return self.tensor
 
     def assign(self, model: Tensor, where: slice) -> None:
-        """The weights become `model`, which they leave as it is at their next change."""
+        """The weights become `model`, which they leave as it is at their next change. Raises ValueError."""
+        self._same_length(model, "the model that the weights become")
         with self.locked():
             self.settle()
             self.changes()
@@ -122,7 +123,13 @@ class Weights:
     def change(self, delta: LinearCombination) -> None:
         """Lock held. Add a sum of vectors."""
         if delta:
+            for _, vector in delta:
+                self._same_length(vector, "a vector that is added to the weights")
             self.tensor = combine_(self.room(), [*delta, (1.0, self.tensor)])
+
+    def _same_length(self, vector: Tensor, what: str) -> None:
+        if vector.numel() != self.tensor.numel():
+            raise ValueError(f"{what} has {vector.numel():,} elements, not {self.tensor.numel():,}")
 
     def room(self) -> Tensor:
         """Lock held. Where changed weights go: in place, unless somebody reads the vector."""

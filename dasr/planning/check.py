@@ -1,4 +1,4 @@
-"""`dasr check`: whether a configuration can be used, found out before anything starts.
+"""`dasr check`: whether a configuration or a strategy can be used, found out before anything starts.
 
 What needs no torch is checked while the workflow is parsed (check_inputs), the rest in its first job
 (check_runs).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,7 +17,8 @@ from dasr import models, plugins
 from dasr.config import Config, Run
 from dasr.errors import UserError
 from dasr.files import write_text
-from dasr.strategies.ids import check_id
+from dasr.planning.options import parsed
+from dasr.strategies.ids import FILE, check_id
 from dasr.worlds.simulated import presets
 from dasr.worlds.simulated.clusters import Cluster, Compute
 
@@ -26,12 +28,24 @@ CLUSTER = Cluster(compute=Compute(fixed_s=1.0))
 
 
 @click.command()
+@click.argument("strategy", required=False)
+@click.option(
+    "-o", "--option", "options", multiple=True, metavar="KEY=VALUE", help="Option of STRATEGY, say tau=8."
+)
 @click.option(
     "--config", "config_path", default="config.yaml", show_default=True, help="The configuration; -: stdin."
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Write the completed configuration there.")
-def check(config_path: str, out: Path | None) -> None:
-    """Check a configuration: every key and value, and that the strategy of every run can be built."""
+def check(strategy: str | None, options: tuple[str, ...], config_path: str, out: Path | None) -> None:
+    """Check a configuration: every key and value, and that the strategy of every run can be built.
+
+    With STRATEGY (an id, or path/to/file.py:Class) check that alone, by a rehearsal in virtual time: calls
+    that are never awaited, vectors of a wrong length, deadlocks, steps that cost nothing, state that does
+    not survive a checkpoint, options without effect. A configuration's strategies by path are rehearsed too.
+    """
+    if strategy is not None:
+        _check_strategy(strategy, parsed(options))
+        return
     if config_path == "-":
         config = configuration.parse(sys.stdin.read(), "the configuration")
     else:
@@ -42,6 +56,13 @@ def check(config_path: str, out: Path | None) -> None:
         write_text(out, config.text())
     else:
         print(f"{config_path}: {len(configuration.runs(config))} runs, nothing wrong")
+
+
+def _check_strategy(name: str, options: dict[str, Any]) -> None:
+    from dasr.rehearsal.rehearse import require
+
+    require(name, options)
+    print(f"{name}: nothing wrong")
 
 
 def check_inputs(config: Config) -> None:
@@ -65,8 +86,15 @@ def check_inputs(config: Config) -> None:
 
 
 def check_runs(config: Config) -> None:
-    """Build the model, and every run's strategy in a simulated world. Raises UserError where it cannot be."""
+    """Build the model, and every run's strategy in a simulated world; rehearse strategies given by path.
+
+    Raises UserError for what cannot be built, or has faults."""
+    from dasr.rehearsal.rehearse import require
+
     _check_model(config)
+    by_path = {(run.strategy, run.options) for run in configuration.runs(config) if FILE in run.strategy}
+    for strategy, options in sorted(by_path, key=str):
+        require(strategy, dict(options))
     for run in configuration.runs(config):
         try:
             _build(run, config.training)

@@ -9,14 +9,14 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import click
-import yaml
 
 from dasr import checksums
 from dasr.errors import UserError
 from dasr.files import atomic
+from dasr.planning.options import parsed
 from dasr.validation import validated
 
 if TYPE_CHECKING:
@@ -121,7 +121,9 @@ def simulate(
     from dasr.planning import figures, workloads
     from dasr.planning.sweep import Sweep
     from dasr.progress import progress
+    from dasr.rehearsal.rehearse import require
     from dasr.strategies import registry
+    from dasr.strategies.ids import FILE
     from dasr.worlds.simulated import presets
 
     if speedup:
@@ -129,10 +131,12 @@ def simulate(
     where = presets.load(cluster)
     size = _size(where, cluster, parameters, local_batch)
     where = _with_faults(where, slow, pause, dead, max(learners) if speedup else min(learners))
-    given = _options(options)
+    given = parsed(options)
     names = list(strategies) or [name for name in registry.names() if name != "single"]
     for name in names:
         registry.check(name, given)
+        if FILE in name:
+            require(name, given)
     points = [(name, count, seed) for name in names for count in learners for seed in seeds]
     sweep = Sweep(where, given, steps, size.local_batch, size.parameters, task, learning_rate, config_path)
     results: list[SimulationResult] = []
@@ -212,14 +216,6 @@ def _powers(most: int) -> Iterator[int]:
     while count <= most:
         yield count
         count *= 2
-
-
-def _options(given: Sequence[str]) -> dict[str, Any]:
-    pairs = [one.partition("=") for one in given]
-    for key, sign, _ in pairs:
-        if not sign:
-            raise UserError(f"-o {key}: write KEY=VALUE, as in -o mixing=random-ring")
-    return {key: yaml.safe_load(value) for key, _, value in pairs}
 
 
 class Size(NamedTuple):

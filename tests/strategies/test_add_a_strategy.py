@@ -21,6 +21,7 @@ from tests.support import oracles, recursion_trial
 from tests.support.both_worlds import train
 
 BLOCKS = {block.language: block.text for block in pages.blocks(pages.DOCS / "add-a-strategy.md")}
+COMMANDS = [b.text for b in pages.blocks(pages.DOCS / "add-a-strategy.md") if b.language == "bash"]
 SIZE, STEPS = 3, 6
 OPTIONS: dict[str, Any] = {"tau": 2, "half": 4}
 
@@ -54,8 +55,9 @@ def test_the_example_follows_its_recursion_in_both_worlds(strategy: str) -> None
     np.testing.assert_allclose(np.array(real), w, rtol=0, atol=1e-12)
 
 
-def test_the_command_of_the_page_simulates_it(strategy: str) -> None:
-    program, *arguments = shlex.split(BLOCKS["bash"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_of_the_page_check_and_simulate_it(strategy: str, command: str) -> None:
+    program, *arguments = shlex.split(command)
     result = CliRunner().invoke(cli.dasr, arguments)
     assert program == "dasr" and result.exit_code == 0, result.output
     assert strategy in result.output

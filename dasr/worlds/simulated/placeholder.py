@@ -33,6 +33,8 @@ class PlaceholderTensor(Tensor):
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is combine_:
+            return _same(*args[:1], *[vector for _, vector in args[1]])
         if func in _SAME_SIZE:
             return args[0]
         general = super().__torch_function__
@@ -119,7 +121,10 @@ def _kept(name: str) -> Operation:
 
 
 def _same(self: PlaceholderTensor, *arguments: Any, **options: Any) -> PlaceholderTensor:
-    """An elementwise operation with a vector of the same size, or a number."""
+    """An elementwise operation with a vector of the same size, or a number. Raises RuntimeError."""
+    for other in arguments:
+        if isinstance(other, PlaceholderTensor) and other.numel() != self.numel() and other.numel() != 1:
+            raise RuntimeError(f"a vector of {self.numel():,} elements meets one of {other.numel():,}")
     return self
 
 
@@ -163,7 +168,7 @@ for _name in (
 for _name in ("to", "tensor_split"):
     setattr(PlaceholderTensor, _name, _kept(_name))
 
-_SAME_SIZE = {torch.zeros_like, torch.empty_like, torch.clone, combine_}
+_SAME_SIZE = {torch.zeros_like, torch.empty_like, torch.clone}
 
 
 def placeholder(length: int, dtype: torch.dtype = torch.float32) -> PlaceholderTensor:

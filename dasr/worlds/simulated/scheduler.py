@@ -24,8 +24,16 @@ class SimulationError(Exception):
     """The simulated run cannot go on. The text says which learner, when, and why."""
 
 
+Stack = list[tuple[str, int]]
+"""(file, line) of the coroutines of an activity, innermost last."""
+
+
 class Deadlock(SimulationError):
-    """Nothing can run, but some learners have not finished."""
+    """Nothing can run, but some learners have not finished; `stacks`: where each of their activities is."""
+
+    def __init__(self, text: str, stacks: list[Stack]) -> None:
+        super().__init__(text)
+        self.stacks = stacks
 
 
 class Future:
@@ -144,7 +152,8 @@ class Scheduler:
                 limit = self.resumes + allowed
             action(argument)
         if self.unfinished:
-            raise Deadlock(f"deadlock at {self.now:.6g} s: nothing can run\n" + self.report())
+            stacks = [stack_of(activity.coroutine) for activity in self.unfinished]
+            raise Deadlock(f"deadlock at {self.now:.6g} s: nothing can run\n" + self.report(), stacks)
 
     def _resume(self, activity: Activity) -> None:
         learner = activity.learner
@@ -204,6 +213,15 @@ class Scheduler:
         if len(self.unfinished) > limit:
             lines.append(f"  ... and {len(self.unfinished) - limit} more")
         return "\n".join(lines)
+
+
+def stack_of(coroutine: Any) -> Stack:
+    """Where a coroutine that is suspended stands."""
+    found: Stack = []
+    while (frame := getattr(coroutine, "cr_frame", None)) is not None:
+        found.append((frame.f_code.co_filename, frame.f_lineno))
+        coroutine = coroutine.cr_await
+    return found
 
 
 def in_words(what: Wait) -> str:
