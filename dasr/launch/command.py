@@ -73,9 +73,9 @@ def train(
     from dasr.launch import identity
     from dasr.launch.failures import FaultPolicy
     from dasr.launch.resources import Resources
+    from dasr.plugins import FILE
     from dasr.rehearsal.rehearse import require
     from dasr.strategies import registry
-    from dasr.strategies.ids import FILE
 
     config = configuration.load(config_path)
     wanted = configuration.find_run(config, run)

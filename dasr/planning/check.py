@@ -18,7 +18,7 @@ from dasr.config import Config, Run
 from dasr.errors import UserError
 from dasr.files import write_text
 from dasr.planning.options import parsed
-from dasr.strategies.ids import FILE, check_id
+from dasr.strategies.ids import check_id
 from dasr.worlds.simulated import presets
 from dasr.worlds.simulated.clusters import Cluster, Compute
 
@@ -92,7 +92,9 @@ def check_runs(config: Config) -> None:
     from dasr.rehearsal.rehearse import require
 
     _check_model(config)
-    by_path = {(run.strategy, run.options) for run in configuration.runs(config) if FILE in run.strategy}
+    by_path = {
+        (run.strategy, run.options) for run in configuration.runs(config) if plugins.FILE in run.strategy
+    }
     for strategy, options in sorted(by_path, key=str):
         require(strategy, dict(options))
     for run in configuration.runs(config):

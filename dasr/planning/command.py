@@ -120,10 +120,10 @@ def simulate(
     """
     from dasr.planning import figures, workloads
     from dasr.planning.sweep import Sweep
+    from dasr.plugins import FILE
     from dasr.progress import progress
     from dasr.rehearsal.rehearse import require
     from dasr.strategies import registry
-    from dasr.strategies.ids import FILE
     from dasr.worlds.simulated import presets
 
     if speedup:

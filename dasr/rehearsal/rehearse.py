@@ -25,10 +25,10 @@ from torch import Tensor
 from dasr.errors import UserError
 from dasr.learner import optimizer
 from dasr.learner.learner import Budget, Learner
+from dasr.plugins import FILE
 from dasr.rehearsal.watched import Author, WatchedWorld
 from dasr.strategies import registry
 from dasr.strategies.base import Strategy
-from dasr.strategies.ids import FILE
 from dasr.tasks.task import Quadratic
 from dasr.worlds.interface import Ready
 from dasr.worlds.simulated.clusters import Cluster, Compute, Link
