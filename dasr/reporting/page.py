@@ -18,8 +18,7 @@ from dasr.results import comparison, palette, rejected
 from dasr.results.comparison import Row
 from dasr.results.layout import Layout
 from dasr.results.palette import Group
-from dasr.results.records import Records
-from dasr.tracking.describe import flat
+from dasr.results.records import Records, flat
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -152,7 +151,7 @@ def write(config: Config, records: Records, table: list[Row]) -> Path:
         name=config.comparison.name,
         version=__version__,
         headlines=headlines(table),
-        columns=HEADINGS,
+        columns={key: HEADINGS[key] for key in HEADINGS if key not in SELDOM or any(r[key] for r in table)},
         table=table,
         best=_best(table),
         colours={label: one.colour for label, one in look.items()},
@@ -174,8 +173,9 @@ HEADINGS = {
     "wer_unigram": "WER unigram, %", "wer_low": "low", "wer_high": "high",
     "p_vs_sc_allreduce": "p vs sc-allreduce", "wer_ngram": "WER n-gram, %",
     "mb_sent_per_learner": "MB sent per learner", "wait_fraction": "waiting",
-    "staleness_mean": "staleness",
+    "staleness_mean": "staleness", "training": "training", "diverged": "diverged",
 }  # fmt: skip
+SELDOM = ("training", "diverged")  # columns that are shown where they say something
 assert set(HEADINGS) == set(comparison.COLUMNS)
 
 

@@ -10,13 +10,13 @@ from typing import Any
 from dasr import checksums
 from dasr.errors import UserError
 from dasr.results.layout import Layout
-from dasr.results.records import Records, RunRecord
+from dasr.results.records import Records, RunRecord, flat
 from dasr.results.trn import read_trn
 
 COLUMNS = [
     "strategy", "learners", "batch", "seed", "samples", "seconds", "frames_per_s", "heldout_ce",
     "wer_unigram", "wer_ngram", "wer_low", "wer_high", "p_vs_sc_allreduce",
-    "mb_sent_per_learner", "wait_fraction", "staleness_mean",
+    "mb_sent_per_learner", "wait_fraction", "staleness_mean", "training", "diverged",
 ]  # fmt: skip
 FILE = "comparison.tsv"
 BASELINE = "sc-allreduce"
@@ -34,7 +34,24 @@ Row = dict[str, str]
 def rows(records: Records, results: Path) -> list[Row]:
     """The table; a value that is not there is an empty cell. wer_low, wer_high and p refer to the unigram
     LM."""
-    return [_row(record, records, results) for record in records.runs]
+    training = _differences(records)
+    table = [_row(record, records, results) for record in records.runs]
+    for row, record in zip(table, records.runs, strict=True):
+        row["training"] = training[record.run.name]
+    return table
+
+
+def _differences(records: Records) -> dict[str, str]:
+    """By the run's name: its settings of training that not all runs have."""
+    every = {
+        record.run.name: dict(flat(record.settings.get("resolved", {}).get("training", {})))
+        for record in records.runs
+    }
+    keys = dict.fromkeys(key for one in every.values() for key in one)
+    differing = [key for key in keys if len({one.get(key) for one in every.values() if one}) > 1]
+    return {
+        name: ", ".join(f"{key} {one[key]}" for key in differing if key in one) for name, one in every.items()
+    }
 
 
 def _row(record: RunRecord, records: Records, results: Path) -> Row:
@@ -45,6 +62,7 @@ def _row(record: RunRecord, records: Records, results: Path) -> Row:
         "learners": str(run.learners),
         "batch": str(run.batch),
         "seed": str(run.seed),
+        "diverged": "yes" if record.diverged else "",
     }
     for name, form in SUMMARY_FORMATS.items():
         row[name] = _number(record.summary.get(name), form)
@@ -142,6 +160,8 @@ def pretty(table: list[Row]) -> str:
     body = []
     for row in table:
         cells = dict(row)
+        cells["strategy"] += f"\n({row['training']})" if row["training"] else ""
+        cells["strategy"] += "\nDIVERGED" if row["diverged"] else ""
         cells["interval"] = f"{row['wer_low']} - {row['wer_high']}" if row["wer_low"] else ""
         cells["wait_fraction"] = f"{100 * float(row['wait_fraction']):.1f}" if row["wait_fraction"] else ""
         cells["frames_per_s"] = f"{float(row['frames_per_s']):,.0f}" if row["frames_per_s"] else ""

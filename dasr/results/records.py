@@ -7,6 +7,7 @@ cannot be read is an error that names file and line.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from dasr.errors import UserError
 from dasr.results.layout import LMS, Layout
 
 Record = dict[str, Any]
+LONGEST = 500  # characters of a setting that is shown
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,12 @@ class RunRecord:
         return found if isinstance(found, dict) else {}
 
     @property
+    def diverged(self) -> bool:
+        """Whether the last model is worse than the first weights, or than guessing by the labels'
+        frequencies."""
+        return has_diverged(self.heldout)
+
+    @property
     def heldout_ce(self) -> float | None:
         """Held-out cross-entropy of the final consensus model, nats a frame."""
         return float(self.heldout[-1]["ce"]) if self.heldout else None
@@ -54,6 +62,15 @@ class Records:
 
     runs: list[RunRecord] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+
+def has_diverged(heldout: list[Record]) -> bool:
+    """Whether held-out losses end above one of the two bounds that stand beside them."""
+    if not heldout:
+        return False
+    last = heldout[-1]
+    bounds = [last[name] for name in ("start_ce", "priors_ce") if last.get(name) is not None]
+    return not math.isfinite(last["ce"]) or any(last["ce"] > bound for bound in bounds)
 
 
 def read_lines(path: Path, notes: list[str]) -> list[Record]:
@@ -130,6 +147,15 @@ def read_comparison(config: Config) -> Records:
             f"no run of this comparison has been trained under {config.results}/runs: train first"
         )
     return found
+
+
+def flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Nested mappings as dotted names."""
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield from flat(one, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, str(value)[:LONGEST]
 
 
 def finite(points: Iterable[tuple[float, Any]]) -> list[tuple[float, float]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dasr.config import Config
 from dasr.results.corpus_facts import SplitFacts
-from dasr.results.records import Record, RunRecord
+from dasr.results.records import Record, RunRecord, flat
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
@@ -25,7 +25,6 @@ intervals overlap, the order of two strategies may be chance.
 samples that all learners have seen, *relative time* is the training clock.
 - `time`, `cost`: training time, the fraction of it spent waiting for others, megabytes that a learner sent.
 """
-LONGEST = 500  # characters of a parameter
 
 
 def note(config: Config, splits: list[SplitFacts], experiment: str, parent: str) -> str:
@@ -79,12 +78,3 @@ def data_sets(config: Config, splits: list[SplitFacts]) -> list[DatasetInput]:
         data = Dataset(f"{config.corpus.kind} {one.split}", one.digest, "local", source, schema, profile)
         found.append(DatasetInput(data, [InputTag("mlflow.data.context", CONTEXTS[one.split])]))
     return found
-
-
-def flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
-    """Nested mappings as dotted names."""
-    if isinstance(value, dict):
-        for key, one in value.items():
-            yield from flat(one, f"{name}.{key}")
-    else:
-        yield name, str(value)[:LONGEST]

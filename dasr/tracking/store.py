@@ -30,6 +30,7 @@ from dasr.tracking.database import make_whole, sqlite_file, tell_where_artifacts
 from dasr.tracking.metrics import WER, points
 
 SERVER_S = 20.0  # in which a tracking server answers
+DIVERGED_TAG = "dasr.diverged"
 BATCH = 1000  # metrics in one log_batch: the server's limit
 FORMAT = "2"  # of what is written about a run: another one is written again
 # Of a run: which one, and the hash of its files. The hash is written last: a run without it was cut off.
@@ -217,6 +218,8 @@ class Store:
             "mlflow.runColor": colour,  # as in the report
             RUN_TAG: record.run.name,
         }
+        if record.diverged:
+            tags[DIVERGED_TAG] = "yes"
         start_ms = int(1000 * (_ended(record) - float(record.summary.get("seconds", 0.0))))
         return str(self.client.create_run(self.experiment, start_ms, tags=tags).info.run_id)
 

@@ -124,4 +124,4 @@ def evaluate(run: str, config_path: str) -> None:
 
     config = configuration.load(config_path)
     wanted = configuration.find_run(config, run)
-    heldout.evaluate(heldout.of_split(config, "dev"), Layout.of(config).run(wanted.name))
+    heldout.evaluate(heldout.of_split(config, "dev"), Layout.of(config).run(wanted.name), wanted.seed)

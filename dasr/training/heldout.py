@@ -36,6 +36,7 @@ class HeldOut:
         self.frames = [frames for frames, _ in utterances]
         self.labels = [labels[step // 2 :: step] for _, labels in utterances]
         self.flat = FlatModule(model)
+        self.priors_loss: float | None = _entropy(torch.cat(self.labels))
 
     def score(self, weights: Tensor) -> tuple[float, float]:
         """Mean cross-entropy (nats), frame accuracy: groups as in training, windows as in decoding."""
@@ -56,6 +57,7 @@ class HeldOutUnits:
         """`utterances`: normalised frames float32 [T, dim] and units int64 [S]."""
         self.model, self.utterances = model, utterances
         self.flat = FlatModule(model)
+        self.priors_loss: float | None = None
 
     def score(self, weights: Tensor) -> tuple[float, float]:
         """CTC loss a unit (nats); fraction of units that the most probable outputs spell without an error."""
@@ -75,7 +77,23 @@ class HeldOutUnits:
 class Scorer(Protocol):
     """Scores flat weights: (loss, fraction that is right)."""
 
+    model: AcousticModel
+    flat: FlatModule
+    priors_loss: float | None  # the loss of guessing by the labels' frequencies, whatever is heard
+
     def score(self, weights: Tensor) -> tuple[float, float]: ...
+
+
+def _entropy(labels: Tensor) -> float:
+    """Cross-entropy of labels (-1: not counted) under their own frequencies, nats."""
+    shares = torch.bincount(labels[labels >= 0]).double()
+    return float(torch.special.entr(shares / shares.sum()).sum())
+
+
+def initial_loss(held_out: Scorer, seed: int) -> float:
+    """The loss of the weights that a run of that seed begins with."""
+    held_out.model.initialise(seed)
+    return held_out.score(held_out.flat.weights.clone())[0]
 
 
 def of_split(config: Config, split: str, most: int | None = None) -> Scorer:
@@ -113,13 +131,15 @@ def record(held_out: Scorer, found: Sequence[Snapshot]) -> dict[str, Any]:
     }
 
 
-def evaluate(held_out: Scorer, run_dir: Path) -> None:
-    """Write heldout.jsonl of a run, a line a snapshot. Raises UserError if there are no snapshots."""
+def evaluate(held_out: Scorer, run_dir: Path, seed: int) -> None:
+    """Write heldout.jsonl of a run of that seed, a line a snapshot. In each line two losses that a run which
+    has learned something is below. Raises UserError if there are no snapshots."""
     points = snapshots.points(run_dir)
     if not points:
         raise UserError(f"{run_dir} has no snapshots: train it first")
+    bounds = {"start_ce": initial_loss(held_out, seed), "priors_ce": held_out.priors_loss}
     lines = [
-        json.dumps(record(held_out, found))
+        json.dumps(record(held_out, found) | bounds)
         for point in progress(points, f"held-out loss of {run_dir.name}")
         if (found := snapshots.read(run_dir, point))
     ]

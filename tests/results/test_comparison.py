@@ -5,17 +5,20 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
+from dasr import checksums
 from dasr import config as dasr_config
 from dasr.reporting.command import compare
 from dasr.results import comparison, records
 from dasr.results.significance import paired_p_value
 from dasr.results.trn import read_trn
+from tests.support import synthetic
 
 COLUMNS = """
 strategy learners batch seed samples seconds frames_per_s heldout_ce wer_unigram wer_ngram wer_low wer_high
-p_vs_sc_allreduce mb_sent_per_learner wait_fraction staleness_mean
+p_vs_sc_allreduce mb_sent_per_learner wait_fraction staleness_mean training diverged
 """
 
 
@@ -66,6 +69,21 @@ def test_show_prints_the_same_table_and_where_to_look(made: Path, output: str) -
     shown = CliRunner().invoke(compare, ["--show", "--config", str(made)], catch_exceptions=False).output
     assert shown.startswith(output.rstrip())
     assert "mlflow server --backend-store-uri sqlite:///" in shown and "report.html" in shown
+
+
+def test_settings_that_runs_do_not_share_and_divergence_are_shown(tmp_path: Path) -> None:
+    config = dasr_config.load(synthetic.make(tmp_path, strategies=["sc-allreduce", "ad"], seeds=[0]))
+    found = records.read_comparison(config)
+    for record, rate in zip(found.runs, (2.0, 0.004), strict=True):
+        said = {"resolved": {"training": {"learning_rate": rate, "optimizer": {"kind": "sgd"}}}}
+        with checksums.sealed(record.folder / "config.yaml") as temporary:
+            temporary.write_text(yaml.safe_dump(said))
+    found.runs[1].heldout.append({"ce": 50.0, "start_ce": 6.0, "priors_ce": None, "samples": 1})
+    good, bad = comparison.rows(found, Path(config.results))
+    assert (good["training"], good["diverged"]) == ("learning_rate 2.0", "")
+    assert (bad["training"], bad["diverged"]) == ("learning_rate 0.004", "yes")
+    assert "DIVERGED" in comparison.pretty([good, bad])
+    assert "DIVERGED" not in comparison.pretty([good])
 
 
 def test_what_is_missing_is_an_empty_cell(made: Path) -> None:

@@ -1,6 +1,7 @@
 """Reading what runs left behind, whole or not."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -63,3 +64,21 @@ def test_values_that_are_no_numbers_leave_curves_but_not_the_rest(small: Config)
     record = records.read_comparison(small).runs[0]
     assert len(record.heldout) == len(points)
     assert len(records.finite((p["samples"], p["ce"]) for p in record.heldout)) == len(points) - 1
+
+
+@pytest.mark.parametrize(
+    ("last", "diverged"),
+    [
+        ({"ce": 1.0, "start_ce": 6.0, "priors_ce": 4.9}, False),
+        ({"ce": 5.0, "start_ce": 6.0, "priors_ce": 4.9}, True),  # worse than guessing
+        ({"ce": 41.0, "start_ce": 6.0, "priors_ce": None}, True),  # worse than at the start
+        ({"ce": 5.0, "start_ce": 6.0, "priors_ce": None}, False),
+        ({"ce": math.nan, "start_ce": 6.0, "priors_ce": 4.9}, True),
+        ({"ce": 41.0}, False),  # nothing to compare with
+    ],
+)
+def test_a_run_that_ends_above_its_start_or_above_guessing_has_diverged(
+    last: dict[str, float | None], diverged: bool
+) -> None:
+    assert records.has_diverged([{"ce": 50.0, "start_ce": 6.0, "priors_ce": 4.9}, last]) is diverged
+    assert not records.has_diverged([])

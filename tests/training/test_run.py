@@ -7,11 +7,13 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from dasr.planning import workloads
 from dasr.planning.simulate import simulate
+from dasr.results.records import has_diverged
 from dasr.tasks.data import AlignedShards
 from dasr.training import plan, snapshots
 from dasr.training.heldout import HeldOut, evaluate
@@ -91,11 +93,15 @@ def test_held_out_loss_falls_and_is_written_a_line_a_snapshot(lived: Path, corpu
     config = small_config(corpus)
     data = AlignedShards.of(config, "dev")
     run_dir = lived / "undisturbed" / "runs" / "sc-allreduce-L2-B12-S0"
-    evaluate(HeldOut(data.model(config), list(data.utterances())), run_dir)
+    evaluate(HeldOut(data.model(config), list(data.utterances())), run_dir, seed=0)
     lines = [json.loads(line) for line in (run_dir / "heldout.jsonl").read_text().splitlines()]
     assert [line["kind"] for line in lines] == ["heldout"] * 3
     assert lines[-1]["ce"] < lines[0]["ce"] < 1.7  # ln 5 = 1.61 at the start
     assert lines[-1]["consensus_distance"] == 0.0
+    _, counts = np.unique(torch.cat([labels for _, labels in data.utterances()]), return_counts=True)
+    shares = counts / counts.sum()
+    assert lines[0]["priors_ce"] == pytest.approx(-(shares * np.log(shares)).sum())
+    assert 1.5 < lines[0]["start_ce"] < 2.0 and not has_diverged(lines)
 
 
 @pytest.mark.parametrize("strategy", lives.SYNCHRONOUS)
