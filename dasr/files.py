@@ -95,6 +95,8 @@ def atomic(target: Path | str, *, durable: bool = False) -> Iterator[Path]:
                     os.fsync(stream.fileno())
             if target.is_dir() and not target.is_symlink():
                 shutil.rmtree(target)
+            elif target.is_symlink() and temporary.is_dir():  # rename does not put a folder over a link
+                target.unlink()
             os.replace(temporary, target)
     except BaseException:
         if temporary.is_dir():

@@ -90,6 +90,18 @@ def test_a_link_at_the_place_of_a_file_is_replaced_and_not_followed(results: Pat
     assert precious.read_text() == "data" and (results / "report.html").read_text() == "mine"
 
 
+def test_a_link_at_the_place_of_a_folder_is_replaced_and_what_it_points_to_stays(
+    results: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "outside" / "precious").write_text("data")
+    (results / "hmm").symlink_to(tmp_path / "outside")
+    with files.atomic(results / "hmm") as folder:
+        folder.mkdir()
+        (folder / "mine").touch()
+    assert [path.name for path in (tmp_path / "outside").iterdir()] == ["precious"]
+    assert [path.name for path in (results / "hmm").iterdir()] == ["mine"]
+
+
 def test_other_folders_are_written_through_links(results: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "outside")
     files.write_text(tmp_path / "link" / "a", "mine")
