@@ -50,6 +50,7 @@ COMMANDS = {
         "dasr.planning.command:simulate",
         "Run a strategy on virtual learners.",
     ),
+    "predict": ("dasr.planning.predict:predict", "Predict the compared strategies' speed-up."),
     "calibrate": (
         "dasr.planning.command:calibrate",
         "Time compute and network here.",

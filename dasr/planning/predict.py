@@ -1,0 +1,135 @@
+"""`dasr predict`: the speed-up that a comparison's strategies would have with more learners, simulated.
+
+Few learners come first, and no simulation begins after the time allowed is spent: then the curves end
+earlier.
+What was simulated once is kept in the user's cache folder, named by a hash of everything that it depends on,
+so that another results folder of the same configuration simulates nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+import dasr
+from dasr import checksums
+from dasr import config as dasr_config
+from dasr.config import Config, runs
+from dasr.files import write_json
+from dasr.planning.sweep import Sweep
+from dasr.progress import progress
+from dasr.results.layout import Layout
+from dasr.worlds.simulated import presets
+from dasr.worlds.simulated.clusters import Cluster
+
+logger = logging.getLogger(__name__)
+
+PARAMETERS, LOCAL_BATCH = 43_154_944, 128  # the paper's model; a calibrated cluster has its own
+STEPS = 32  # batches of all learners together
+SOURCES = ("strategies", "worlds", "planning", "learner")  # packages that a prediction depends on
+
+
+@dataclass(frozen=True)
+class Point:
+    """One simulation: a strategy with the options that the comparison gives it, and how many learners."""
+
+    strategy: str
+    options: tuple[tuple[str, Any], ...]
+    learners: int
+
+    def simulated(self, cluster: Cluster) -> dict[str, Any]:
+        """Its record. A calibrated cluster is simulated with what it was measured with. Raises UserError."""
+        measured = cluster.measured
+        local_batch = measured.local_batch if measured else LOCAL_BATCH
+        parameters = (measured.parameters if measured else None) or PARAMETERS
+        sweep = Sweep(cluster, dict(self.options), STEPS, local_batch, parameters)
+        return sweep.one((self.strategy, self.learners, 0)).record()
+
+
+def points(config: Config) -> list[Point]:
+    """Every compared strategy but `single`, with 1, 2, 4 ... learners; few learners first."""
+    compared = dict.fromkeys((run.strategy, run.options) for run in runs(config) if run.strategy != "single")
+    counts = [1 << power for power in range(config.simulation.max_learners.bit_length())]
+    return [Point(*each, learners) for learners in counts for each in compared]
+
+
+def records(config: Config, seconds: float) -> Iterator[dict[str, Any]]:
+    """The record of each point that the cache has, or that is simulated within `seconds`.
+
+    Raises UserError."""
+    cluster = presets.load(config.simulation.cluster)
+    base = _key(cluster)
+    end = time.monotonic() + seconds
+    for point in points(config):
+        kept = cache_folder() / f"{_hash(base, json.dumps(asdict(point)), _file_of(point.strategy))}.json"
+        record = _read(kept)
+        if record is None:
+            if time.monotonic() >= end:
+                continue  # what the cache has of larger ones is still shown
+            record = point.simulated(cluster)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_json(kept, record)
+        yield record
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--config", "config_path", default="config.yaml", help="configuration")
+@click.option("--seconds", type=click.FloatRange(0), default=60.0, help="In which a simulation may begin.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="[default: simulation/speedup.jsonl of the results]"
+)
+def predict(config_path: str, seconds: float, out: Path | None) -> None:
+    """Simulate the compared strategies with 1, 2, 4 ... learners on the configured cluster, timing only.
+
+    Simulations are kept in the user's cache folder and not repeated."""
+    config = dasr_config.load(config_path)
+    wanted = len(points(config))
+    out = out or Layout.of(config).simulation / "speedup.jsonl"
+    done = 0
+    with checksums.sealed(out) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        for record in progress(records(config, seconds), "predict", wanted):
+            stream.write(json.dumps(record) + "\n")
+            done += 1
+    left = f"; {wanted - done} were left out after {seconds:g} s" if done < wanted else ""
+    logger.info("%d simulations in %s%s", done, out, left)
+
+
+def cache_folder() -> Path:
+    """dasr/predictions in the user's cache folder ($XDG_CACHE_HOME, else ~/.cache)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dasr" / "predictions"
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # not there, or damaged: simulated again
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _key(cluster: Cluster) -> str:
+    """Of what all points depend on: the cluster, and the text of the code."""
+    root = Path(dasr.__file__).parent
+    files = sorted(path for package in SOURCES for path in (root / package).rglob("*.py"))
+    return _hash(json.dumps(asdict(cluster), default=str), *(path.read_text("utf-8") for path in files))
+
+
+def _file_of(strategy: str) -> str:
+    """The text of a strategy that is given by `path/to/file.py:Class`."""
+    path = Path(strategy.rpartition(":")[0])
+    return path.read_text("utf-8") if ".py:" in strategy and path.is_file() else ""
+
+
+def _hash(*texts: str) -> str:
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(hashlib.sha256(text.encode()).digest())
+    return digest.hexdigest()[:32]
