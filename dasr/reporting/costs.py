@@ -85,7 +85,7 @@ def time_and_errors(all_groups: list[Group]) -> Figure | None:
     axis = figure.subplots()
     done = [record for group in shown for record in group.records if record.summary]
     factor, unit = palette.time_unit(max(record.summary["seconds"] for record in done))
-    markers = dict(zip(palette.sizes(all_groups), "osD^vP*X" * 8, strict=False))
+    several = len(palette.sizes(all_groups)) > 1
     for group in shown:
         for record in group.records:
             if "unigram" in record.scores and record.summary:
@@ -94,22 +94,29 @@ def time_and_errors(all_groups: list[Group]) -> Figure | None:
                     [max(0.0, score["wer"] - score["wer_low"])],
                     [max(0.0, score["wer_high"] - score["wer"])],
                 ]
+                place = (record.summary["seconds"] / factor, score["wer"])
+                mark = look[group.label]
                 axis.errorbar(
-                    record.summary["seconds"] / factor, score["wer"], yerr=reach, capsize=2.5, elinewidth=1.2,
-                    fmt=markers.get((group.learners, group.batch), "o"), color=look[group.label].colour,
+                    *place,
+                    yerr=reach,
+                    capsize=2.5,
+                    elinewidth=1.2,
+                    fmt=mark.marker,
+                    color=mark.colour,
                     markersize=7,
-                )  # fmt: skip
+                )
+                if several:
+                    size = f" L={group.learners}, B={group.batch}"
+                    axis.annotate(size, place, xytext=(4, 4), textcoords="offset points", fontsize=7)
     axis.set_xlim(left=0)
     axis.set_ylim(bottom=0)
     axis.set_xlabel(f"training time ({unit})")
     axis.set_ylabel("word error rate on test (%), unigram LM")
     names = dict.fromkeys(group.label for group in shown)
-    keys = [axis.plot([], [], "o", color=look[name].colour, label=name, markersize=7)[0] for name in names]
-    if len(markers) > 1:
-        keys += [
-            axis.plot([], [], marker, color="#999999", label=f"L={size[0]}, B={size[1]}")[0]
-            for size, marker in markers.items()
-        ]
+    keys = [
+        axis.plot([], [], look[name].marker, color=look[name].colour, label=name, markersize=7)[0]
+        for name in names
+    ]
     figure.legend(handles=keys, loc="outside lower center", ncols=min(6, len(keys)))
     return figure
 
@@ -126,7 +133,11 @@ def time_use(all_groups: list[Group]) -> Figure | None:
     for part, colour in SPLIT_COLOURS.items():
         shares = [_mean(time_split(record).get(part) for record in group.records) for group in shown]
         widths = np.array(shares) * np.array(totals) / factor
-        axis.barh(range(len(shown)), widths, 0.62, left, color=colour, label=SPLIT_NAMES[part])
+        hatch = "///" if part == "wait" else None  # seen without colour
+        axis.barh(
+            range(len(shown)), widths, 0.62, left, color=colour, label=SPLIT_NAMES[part], hatch=hatch,
+            edgecolor="white", linewidth=0,
+        )  # fmt: skip
         left += widths
     for row, group in enumerate(shown):
         waiting = _mean(time_split(record).get("wait") for record in group.records)

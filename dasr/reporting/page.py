@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,9 +16,10 @@ from dasr import __version__
 from dasr.config import Config
 from dasr.files import atomic, write_text
 from dasr.reporting import costs, curves, speedup
-from dasr.results import comparison, palette, rejected
+from dasr.reporting import table as tables
+from dasr.results import corpus_facts, palette, rejected
 from dasr.results.comparison import Row
-from dasr.results.layout import Layout
+from dasr.results.layout import METRICS, Layout
 from dasr.results.palette import Group
 from dasr.results.records import Records, flat
 
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 LISTED = 200  # rejected utterances that are named in the report
-SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
@@ -110,28 +112,47 @@ def headlines(table: list[Row]) -> list[str]:
     single = {
         (row["batch"], row["seed"]): float(row["seconds"]) for row in timed if row["strategy"] == "single"
     }
-    if timed:
+    if len(timed) > 1:
         fastest = min(timed, key=lambda row: float(row["seconds"]))
-        alone = single.get((fastest["batch"], fastest["seed"]))
+        alone = single.get((fastest["batch"], fastest["seed"])) if fastest["strategy"] != "single" else None
         ratio = f", {alone / float(fastest['seconds']):.1f} times as fast as one learner" if alone else ""
         said.append(f"Fastest: {fastest['strategy']}, {float(fastest['seconds']):,.1f} s{ratio}.")
     scored = [row for row in table if row["wer_unigram"]]
     if scored:
-        best = min(scored, key=lambda row: float(row["wer_unigram"]))
+        said += _word_errors(scored)
+        compared = [row for row in scored if row["p_vs_sc_allreduce"]]
+        unlike = [row for row in compared if float(row["p_vs_sc_allreduce"]) < tables.SIGNIFICANT]
+        if compared:
+            names = ", ".join(
+                f"{row['strategy']} (seed {row['seed']}, p {tables.p_value(row)})" for row in unlike
+            )
+            said.append(
+                f"Differs from sc-allreduce at p < {tables.SIGNIFICANT}, {len(compared)} comparisons, "
+                f"uncorrected: {names or 'none'}."
+            )
+    return said
+
+
+def _word_errors(scored: list[Row]) -> list[str]:
+    """Which word error rate is the lowest, if the intervals tell; and which runs recognise nothing."""
+    said = []
+    best, *others = sorted(scored, key=lambda row: float(row["wer_unigram"]))
+    if others and all(float(best["wer_high"]) < float(row["wer_low"]) for row in others):
         said.append(
             f"Lowest word error rate (unigram LM): {best['strategy']}, {best['wer_unigram']} % "
             f"[{best['wer_low']}, {best['wer_high']}]."
         )
-        compared = [row for row in scored if row["p_vs_sc_allreduce"]]
-        unlike = [row for row in compared if float(row["p_vs_sc_allreduce"]) < SIGNIFICANT]
-        if compared:
-            names = ", ".join(
-                f"{row['strategy']} (seed {row['seed']}, p = {row['p_vs_sc_allreduce']})" for row in unlike
-            )
-            said.append(
-                f"Differs from sc-allreduce at p < {SIGNIFICANT}, {len(compared)} comparisons, uncorrected: "
-                f"{names or 'none'}."
-            )
+    elif others:
+        said.append(
+            "No word error rate (unigram LM) lies clear below the others: the 95 % intervals overlap."
+        )
+    nothing = [
+        f"{row['strategy']} (seed {row['seed']})" for row in scored if float(row["wer_unigram"]) >= 100
+    ]
+    if nothing:
+        said.append(
+            f"Word error rates of 100 % and more say that nothing was recognised: {', '.join(nothing)}."
+        )
     return said
 
 
@@ -150,43 +171,39 @@ def write(config: Config, records: Records, table: list[Row]) -> Path:
     text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         name=config.comparison.name,
         version=__version__,
+        date=_date(records),
+        contents=CONTENTS,
         headlines=headlines(table),
-        columns={key: HEADINGS[key] for key in HEADINGS if key not in SELDOM or any(r[key] for r in table)},
-        table=table,
-        best=_best(table),
+        compared=tables.comparison(records.runs, table),
+        single=any(record.run.strategy == "single" for record in records.runs),
+        effective=tables.effective(records.runs),
         colours={label: one.colour for label, one in look.items()},
         figures=draw_all(all_groups, results),
         notes=notes,
         rejected=unusable[:LISTED],
         rejected_count=len(unusable),
+        splits=corpus_facts.gather(config),
+        source=f"{config.corpus.kind}, {config.corpus.path}",
         settings=config.text(),
         versions=_versions(records),
-        significant=SIGNIFICANT,
+        significant=tables.SIGNIFICANT,
+        server=os.environ.get("MLFLOW_TRACKING_URI", ""),
+        runs=[record.run.name for record in records.runs],
     )
     write_text(results / "report.html", text)
     return results / "report.html"
 
 
-HEADINGS = {
-    "strategy": "strategy", "learners": "learners", "batch": "batch", "seed": "seed", "samples": "samples",
-    "seconds": "training, s", "frames_per_s": "frames/s", "heldout_ce": "held-out CE, nats",
-    "wer_unigram": "WER unigram, %", "wer_low": "low", "wer_high": "high",
-    "p_vs_sc_allreduce": "p vs sc-allreduce", "wer_ngram": "WER n-gram, %",
-    "mb_sent_per_learner": "MB sent per learner", "wait_fraction": "waiting",
-    "staleness_mean": "staleness", "training": "training", "diverged": "diverged",
+CONTENTS = {
+    "comparison": "Comparison", "figures": "Figures", "corpus": "Corpus", "settings": "Settings and versions",
+    "more": "More",
 }  # fmt: skip
-SELDOM = ("training", "diverged")  # columns that are shown where they say something
-assert set(HEADINGS) == set(comparison.COLUMNS)
 
 
-def _best(table: list[Row]) -> dict[str, str]:
-    """Column -> its best cell, as text."""
-    best: dict[str, str] = {}
-    for name in ("seconds", "heldout_ce", "wer_unigram", "wer_ngram"):
-        cells = [row[name] for row in table if row[name] not in ("", "nan")]
-        if cells:
-            best[name] = min(cells, key=float)
-    return best
+def _date(records: Records) -> str:
+    """When the last training ended, UTC."""
+    ended = max(((one.folder / METRICS).stat().st_mtime for one in records.runs), default=0.0)
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(ended)) if ended else ""
 
 
 def _versions(records: Records) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """One look for all figures: a strategy has the same colour everywhere, and in every report.
 
 Colour-blind readers can tell the colours apart (Okabe & Ito 2008; Tol's bright and muted sets for the
-rest); variants of one strategy share its colour and differ in line style and marker.
+rest); variants of one strategy share its colour. Line style and marker are a label's own, so that figures
+can be read without colour.
 """
 
 from __future__ import annotations
@@ -75,7 +76,6 @@ def groups(records: list[RunRecord]) -> list[Group]:
 def plot_styles(all_groups: list[Group]) -> dict[str, Look]:
     """How each label is drawn."""
     found: dict[str, Look] = {}
-    variants: dict[str, int] = {}
     unknown: dict[str, str] = {}
     for group in all_groups:
         if group.label in found:
@@ -83,10 +83,10 @@ def plot_styles(all_groups: list[Group]) -> dict[str, Look]:
         strategy = group.strategy
         if strategy not in COLOURS:
             unknown.setdefault(strategy, SPARE[len(unknown) % len(SPARE)])
-        number = variants.get(strategy, 0)
-        variants[strategy] = number + 1
+        number = len(found)
         colour = COLOURS.get(strategy) or unknown[strategy]
-        found[group.label] = Look(colour, STYLES[number % len(STYLES)], MARKERS[number % len(MARKERS)])
+        marker = MARKERS[(number + number // len(MARKERS)) % len(MARKERS)]
+        found[group.label] = Look(colour, STYLES[number % len(STYLES)], marker)
     return found
 
 

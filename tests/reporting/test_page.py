@@ -23,7 +23,15 @@ def test_the_report_stands_alone_and_shows_everything_twice_alike(made: Path) ->
         pages.append((results / "report.html").read_text())
     page = pages[0]
     assert pages[1] == page, "the same results give the same bytes, so tracking finds nothing new"
-    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert not re.findall(r'src="(?!data:)', page)
+    links = set(re.findall(r'href="([^"]+)"', page))
+    inside = {link[1:] for link in links if link.startswith("#")}
+    assert inside == {"comparison", "figures", "corpus", "settings", "more"}
+    assert all(f'id="{name}"' in page for name in inside)
+    beside = {link for link in links if not link.startswith(("#", "http://127.0.0.1"))}
+    assert "runs/ad-L4-B32-S0/" in beside and all(
+        (results / link).exists() for link in beside - {"comparison.tsv"}
+    )
     figures = re.findall(r'<figure id="(\w+)">', page)
     assert figures == [
         "wer_time", "heldout_epochs", "heldout_seconds", "wer", "time_use", "bytes", "staleness", "speedup",

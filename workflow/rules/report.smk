@@ -36,7 +36,8 @@ rule predict:
     localrule: True
     params:
         resolved=resolved,
-        simulation=config["simulation"],
+        cluster=config["simulation"]["cluster"],
+        learners=config["simulation"]["max_learners"],
         strategies=config["comparison"]["strategies"],
     message:
         "Predicted speed-up of the compared strategies ({log})"
