@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.overrides import handle_torch_function, has_torch_function_unary
+from torch.overrides import has_torch_function_unary
 
 from dasr.cuda import kernels
 
@@ -18,10 +18,11 @@ def combine_(out: Tensor, terms: Sequence[tuple[float, Tensor]]) -> Tensor:
 
     A tensor class with `__torch_function__` may implement it for its own."""
     if has_torch_function_unary(out):
-        result: Tensor = handle_torch_function(combine_, (out,), out, terms)
+        kind = type(out)  # asked directly: a general dispatch costs 3 us
+        result: Tensor = kind.__torch_function__(combine_, (kind,), (out, terms))
         return result
     vectors = [vector for _, vector in terms]
-    if _one_pass_possible([out, *vectors]):
+    if out.is_cuda and _one_pass_possible([out, *vectors]):
         _one_pass(out, [factor for factor, _ in terms], vectors)
         return out
     (factor, vector), *others = terms
