@@ -46,8 +46,8 @@ def make(results: Path, split: str, shard: str) -> dict[str, Any]:
     given = material.listing([source.folder], text, system.words, Rejects("adapt"), system.unknown).read()
     if split != "train":
         graph = read_graph(layout.hclg("unigram"))
-        given = replace(given, transcripts=heard(given, first, graph, system.num_pdfs))
-    adapted = replace(system.acoustics, maps=maps(given, first, system))
+        given = replace(given, transcripts=first_pass_words(given, first, graph, system.num_pdfs))
+    adapted = replace(system.acoustics, maps=fmllr_maps(given, first, system))
     utterances = [
         Utterance(name, source.speakers[given.speaker_of[n]], adapted.features(given, n))
         for n, name in enumerate(given.utterances)
@@ -57,7 +57,7 @@ def make(results: Path, split: str, shard: str) -> dict[str, Any]:
     return write_shard(layout.feature_shard("fmllr", split, shard), utterances, "fmllr", about)
 
 
-def heard(
+def first_pass_words(
     given: material.AlignmentData, model: GmmAcousticModel, graph: Any, num_pdfs: int
 ) -> Sequence[list[int]]:
     """Words of each utterance as the speaker-independent GMM recognises them."""
@@ -73,13 +73,13 @@ def heard(
     ]
 
 
-def maps(given: material.AlignmentData, first: GmmAcousticModel, system: HmmSystem) -> Any:
+def fmllr_maps(given: material.AlignmentData, first: GmmAcousticModel, system: HmmSystem) -> Any:
     """fMLLR of every speaker, float32 [speakers, dim, dim + 1]; the identity for one with no usable words."""
     found = fmllr.identity(given.num_speakers, system.acoustics.gmm.dim)
     usable = np.array([n for n, words in enumerate(given.transcripts) if words], int)
     if not len(usable):
         return found
-    chosen = given.only(usable)
+    chosen = given.select(usable)
     with aligner(chosen, system.lexicon_fst, 1) as pool:
         aligned = pool.align(first, Beams())
     start = speaker_maps(first, chosen, aligned)

@@ -19,7 +19,7 @@ def combine_(out: Tensor, terms: Sequence[tuple[float, Tensor]]) -> Tensor:
     A tensor class with `__torch_function__` may implement it for its own."""
     if has_torch_function_unary(out):
         kind = type(out)  # asked directly: a general dispatch costs 3 us
-        result: Tensor = kind.__torch_function__(combine_, (kind,), (out, terms))
+        result: Tensor = kind.__torch_function__(combine_, (kind,), (out, terms))  # type: ignore[no-untyped-call]
         return result
     vectors = [vector for _, vector in terms]
     if out.is_cuda and _one_pass_possible([out, *vectors]):

@@ -105,9 +105,9 @@ class Feed:
         self.close()
         self._epoch, self._position = int(state["epoch"]), int(state["position"])
 
-    def share(self, epoch: int) -> int:
+    def chunks_in(self, epoch: int) -> int:
         """Chunks that this learner sees in that epoch."""
-        return self._order.share(epoch)
+        return self._order.chunks_in(epoch)
 
     def close(self) -> None:
         """Stop reading ahead; the position stays, and `next` goes on from there."""

@@ -85,7 +85,7 @@ class Order:
             part.first : part.last
         ]
 
-    def share(self, epoch: int) -> int:
+    def chunks_in(self, epoch: int) -> int:
         """Chunks that this learner sees in that epoch."""
         total = sum(part.last - part.first for part in self.slices(epoch))
         return len(range(self.rank // self.columns, total, self.members))

@@ -52,7 +52,7 @@ class GmmAcousticModel:
 
     def features(self, material: AlignmentData, index: int) -> NDArray[np.float32]:
         """What the GMM sees of one utterance, [num_frames, dim]."""
-        frames = self.gmm_input(material.of(index))
+        frames = self.gmm_input(material.frames_of(index))
         return frames if self.maps is None else adapted(frames, self.maps[material.speaker_of[index]])
 
 
@@ -203,7 +203,7 @@ def speaker_maps(
 ) -> NDArray[np.float32]:
     """fMLLR maps under `model` along an alignment, from the maps that it has."""
     lengths = np.diff(material.offsets)
-    frames = np.concatenate([model.gmm_input(material.of(n)) for n in range(len(lengths))])
+    frames = np.concatenate([model.gmm_input(material.frames_of(n)) for n in range(len(lengths))])
     pdfs = np.concatenate([
         np.full(length, -1, np.int32) if ids is None else model.transitions.pdf_of[ids]
         for ids, length in zip(aligned, lengths, strict=True)

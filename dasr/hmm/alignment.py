@@ -24,7 +24,7 @@ def align(material: AlignmentData, system: HmmSystem, jobs: int, rejects: Reject
     found: list[Ids | None] = [None] * len(material.utterances)
     if not len(usable):
         return found
-    chosen = material.only(usable)
+    chosen = material.select(usable)
     with aligner(chosen, system.lexicon_fst, jobs) as pool:
         for n, ids in zip(usable, in_passes(pool, chosen, system), strict=True):
             found[n] = ids
@@ -42,7 +42,7 @@ def in_passes(pool: Aligner, material: AlignmentData, system: HmmSystem) -> list
 
 
 def _why(material: AlignmentData, index: int, system: HmmSystem) -> str:
-    has = len(material.of(index))
+    has = len(material.frames_of(index))
     needs = Worker(material, system.lexicon_fst).shortest(system.transitions, index)
     if has < needs:
         return f"too short to align: {has} frames, its transcript needs at least {needs}"

@@ -67,7 +67,7 @@ class Bootstrap:
         )
         data = bytes(np.array(tree.__getstate__()[0], np.int8).tobytes())
         transitions = Transitions(data, self.topology)
-        parts = [gmm_input(self.material.of(n)) for n in range(len(self.material.utterances))]
+        parts = [gmm_input(self.material.frames_of(n)) for n in range(len(self.material.utterances))]
         frames = np.concatenate(parts)
         self.ids = self.aligner.align_equally(transitions, SEED)
         flat = np.ones((transitions.num_pdfs, 1))
@@ -149,7 +149,7 @@ class Bootstrap:
 
     def lda(self, model: GmmAcousticModel) -> NDArray[np.float32]:
         material = self.material
-        frames = np.concatenate([spliced(material.of(n)) for n in range(len(material.utterances))])
+        frames = np.concatenate([spliced(material.frames_of(n)) for n in range(len(material.utterances))])
         return transforms.lda(frames, self.pdfs(model.transitions), LDA_DIM)
 
     def realigned(self, model: GmmAcousticModel) -> GmmAcousticModel:

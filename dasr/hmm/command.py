@@ -70,7 +70,7 @@ def hmm(config_file: Path, jobs: int) -> None:
             if unknown:
                 number = sum(said.count(unknown) for said in everything.transcripts)
                 click.echo(f"{what}: {number} words are aligned as {lexicon.unknown}", err=True)
-            usable = everything.usable().lasting(3600 * settings.hours).read()
+            usable = everything.usable().limit_duration(3600 * settings.hours).read()
             with aligner(usable, folder / "L.fst", jobs) as pool:
                 bootstrap = Bootstrap(usable, transducer, pool, settings)
                 first, model = bootstrap.train()

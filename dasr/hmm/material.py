@@ -36,11 +36,11 @@ class AlignmentData:
     def num_speakers(self) -> int:
         return int(self.speaker_of.max()) + 1
 
-    def of(self, index: int) -> NDArray[np.float32]:
+    def frames_of(self, index: int) -> NDArray[np.float32]:
         return self.frames[self.offsets[index] : self.offsets[index + 1]]
 
-    def only(self, chosen: NDArray[Any]) -> AlignmentData:
-        parts = [self.of(n) for n in chosen]
+    def select(self, chosen: NDArray[Any]) -> AlignmentData:
+        parts = [self.frames_of(n) for n in chosen]
         offsets = np.cumsum([0, *map(len, parts)])
         _, speakers = np.unique(self.speaker_of[chosen], return_inverse=True)
         names, said = [self.utterances[n] for n in chosen], [self.transcripts[n] for n in chosen]
@@ -64,16 +64,16 @@ class UtteranceIndex:
         chosen = np.array([n for n, words in enumerate(self.transcripts) if words], int)
         if not len(chosen):
             raise UserError("there is no utterance whose words are all in the lexicon")
-        return self.only(chosen)
+        return self.select(chosen)
 
-    def lasting(self, seconds: float, frame_s: float = 0.01) -> UtteranceIndex:
+    def limit_duration(self, seconds: float, frame_s: float = 0.01) -> UtteranceIndex:
         """Utterances spread evenly, about `seconds` of speech in all (everything if there is less)."""
         keep = min(1.0, seconds / (frame_s * max(1, int(self.lengths.sum()))))
         count = max(1, int(keep * len(self.utterances)))
         chosen = np.unique(np.linspace(0, len(self.utterances) - 1, count).round().astype(int))
-        return self.only(chosen) if keep < 1 else self
+        return self.select(chosen) if keep < 1 else self
 
-    def only(self, chosen: NDArray[Any]) -> UtteranceIndex:
+    def select(self, chosen: NDArray[Any]) -> UtteranceIndex:
         names, said = [self.utterances[n] for n in chosen], [self.transcripts[n] for n in chosen]
         return UtteranceIndex(self.folders, names, self.places[chosen], self.lengths[chosen], said)
 

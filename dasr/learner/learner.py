@@ -218,7 +218,7 @@ class Learner:
         return self.optimizer.elementwise
 
     def use_symmetric_weights(self) -> Tensor:
-        return self._weights.share(self.world.symmetric_like) if self.elementwise else self.gradient
+        return self._weights.move_into(self.world.symmetric_like) if self.elementwise else self.gradient
 
     @contextlib.contextmanager
     def sharded_update(self, factor: float) -> Iterator[ApplyPart]:

@@ -44,7 +44,7 @@ class Weights:
         with self.lock, self._order:
             yield
 
-    def share(self, make: Callable[[Tensor], Tensor]) -> Tensor:
+    def move_into(self, make: Callable[[Tensor], Tensor]) -> Tensor:
         """Move the weights, for good, into the vector that `make` makes like them."""
         with self.locked():
             if not self._shared:

@@ -62,7 +62,7 @@ def test_every_chunk_goes_to_exactly_one_learner_an_epoch(
     shares = []
     for rank in range(size):
         order = Order(np.array(counts), rank, size, seed, pool_shards)
-        if order.share(epoch) == 0:
+        if order.chunks_in(epoch) == 0:
             continue
         mine: list[tuple[int, int]] = []
         for plan in order.pools(epoch, 0):
@@ -71,7 +71,7 @@ def test_every_chunk_goes_to_exactly_one_learner_an_epoch(
             assert len(plan.slices) <= pool_shards
             chunks = [(p.shard, int(c)) for p in plan.slices for c in order.chunks_of(p, epoch)]
             mine += [chunks[i] for i in plan.own]
-        assert len(mine) == order.share(epoch)
+        assert len(mine) == order.chunks_in(epoch)
         shares.append(len(mine))
         seen.update(mine)
     assert seen == Counter((shard, chunk) for shard, count in enumerate(counts) for chunk in range(count))
@@ -86,7 +86,7 @@ def test_every_frame_counts_once_an_epoch_over_all_learners_with_its_label_and_s
     counted: Counter[int] = Counter()
     for rank in range(size):
         feed = Feed(features, alignments, chunk, 1, rank, size, seed=5, context=context, pool_shards=2)
-        for _ in range(feed.share(0)):
+        for _ in range(feed.chunks_in(0)):
             batch = feed.next()
             shard, frame, speaker = batch.frames[0, context : context + chunk].to(torch.int64).unbind(1)
             right = batch.labels[0] >= 0
@@ -138,7 +138,7 @@ def test_batches_that_are_gathered_together_are_those_gathered_one_by_one(
         feed.close()
         return seen
 
-    count = 3 * Feed(*shards, 7, 5, 1, 3, seed=1).share(0) // 5
+    count = 3 * Feed(*shards, 7, 5, 1, 3, seed=1).chunks_in(0) // 5
     one_by_one, together = life(1, count), life(8, count)
     assert one_by_one[-1][1] >= 2
     for (left, *where), (right, *there) in zip(one_by_one, together, strict=True):

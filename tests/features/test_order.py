@@ -33,7 +33,7 @@ def test_every_chunk_goes_to_one_learner_an_epoch_and_shares_differ_by_at_most_t
     parts = [seen(order, epoch) for order in orders]
     everything = [(shard, chunk) for shard, count in enumerate(counts) for chunk in range(count)]
     assert sorted(itertools.chain(*parts)) == everything
-    assert [len(part) for part in parts] == [order.share(epoch) for order in orders]
+    assert [len(part) for part in parts] == [order.chunks_in(epoch) for order in orders]
     assert max(map(len, parts)) - min(map(len, parts)) <= 2
 
 

@@ -15,7 +15,7 @@ def test_states_share_the_frames_of_a_flat_start_equally(small: Path) -> None:
     with aligner(given, system.lexicon_fst, 1) as alone:
         aligned = alone.align_equally(system.transitions, 0)
     for n, ids in enumerate(aligned):
-        assert ids is not None and len(ids) == len(given.of(n))
+        assert ids is not None and len(ids) == len(given.frames_of(n))
         loops = system.transitions.is_loop[ids]
         runs = np.diff(np.flatnonzero(~loops))  # frames from one state's end to the next one's
         assert runs.max() - runs.min() <= 1

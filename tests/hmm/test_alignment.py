@@ -52,8 +52,8 @@ def test_an_alignment_says_the_transcript_and_its_silence_is_quiet(small: Path) 
             options = [(*before, *phones) for before in options for phones in ways]
         assert ("", *said) in options
         silent = transitions.phone_of[ids] == system.phones["SIL"]
-        energy_quiet.append(given.of(n)[silent, 0])
-        energy_speech.append(given.of(n)[~silent, 0])
+        energy_quiet.append(given.frames_of(n)[silent, 0])
+        energy_speech.append(given.frames_of(n)[~silent, 0])
     # the first cepstrum is energy: boundaries that are right separate quiet from loud frames
     quiet, loud = np.concatenate(energy_quiet), np.concatenate(energy_speech)
     assert np.median(quiet) < np.median(loud) - 0.5 * np.std(loud)

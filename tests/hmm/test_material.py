@@ -47,11 +47,11 @@ def test_some_hours_of_a_corpus_are_read_without_the_frames_of_the_rest(
         return read(shard)
 
     monkeypatch.setattr(Shard, "read_frames", observed)
-    some = listed.lasting(0.01 * len(whole.frames)).read()  # of six times as much
+    some = listed.limit_duration(0.01 * len(whole.frames)).read()  # of six times as much
     assert len(some.utterances) == len(whole.utterances) and len(opened) == 6
     for n in range(0, len(some.utterances), 7):
         twin = whole.utterances.index(some.utterances[n])
-        np.testing.assert_array_equal(some.of(n), whole.of(twin))
+        np.testing.assert_array_equal(some.frames_of(n), whole.frames_of(twin))
     opened.clear()
-    few = listed.only(np.arange(3)).read()
+    few = listed.select(np.arange(3)).read()
     assert len(opened) == 1 and list(few.utterances) == list(whole.utterances[:3])
