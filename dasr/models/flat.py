@@ -37,12 +37,15 @@ class FlatModule:
             for parameter, view in zip(self.parameters, self._views(gradient), strict=True):
                 parameter.grad = view
 
-    def backward(self, loss: Tensor, ready: Callable[[Tensor], None]) -> None:
-        """Backward pass; `ready(slice of gradient)` as each bucket becomes final, last layers first."""
+    def backward(
+        self, outputs: Tensor, ready: Callable[[Tensor], None], of_outputs: Tensor | None = None
+    ) -> None:
+        """Backward pass from a loss, or from `outputs` whose gradient is `of_outputs`; `ready(slice of
+        gradient)` as each bucket becomes final, last layers first."""
         assert self._gradient is not None
         self._gradient.zero_()
         self._ready = ready
-        loss.backward()  # type: ignore[no-untyped-call]
+        outputs.backward(of_outputs)  # type: ignore[no-untyped-call]
         for bucket in reversed(self._buckets):
             bucket.end_of_pass()
         self._ready = None
