@@ -29,11 +29,11 @@ def ctc(logits: Tensor, lengths: Tensor, units: Tensor, unit_counts: Tensor) -> 
     rows = torch.nonzero(lengths > 0)[:, 0]
     if not len(rows):
         return logits.sum() * 0.0
-    here = rows.to(logits.device)
-    scores = logits.index_select(0, here).log_softmax(dim=-1).transpose(0, 1)
-    targets = units.index_select(0, rows.to(units.device)).long()
+    if len(rows) < len(lengths):
+        logits, units = (x.index_select(0, rows.to(x.device)) for x in (logits, units))
+    scores = logits.log_softmax(dim=-1).transpose(0, 1)
     return functional.ctc_loss(
-        scores, targets, lengths[rows], unit_counts[rows], blank=BLANK, reduction="sum"
+        scores, units.long(), lengths[rows], unit_counts[rows], blank=BLANK, reduction="sum"
     )
 
 

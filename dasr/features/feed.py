@@ -90,6 +90,11 @@ class Feed:
         batch, self._epoch, self._position = self._ahead.get()
         return batch
 
+    def describe(self) -> str:
+        """Which chunks the last batch held."""
+        last = self._position
+        return f"of chunks {last - self.batch} to {last - 1} of epoch {self._epoch} of its share"
+
     def state_dict(self) -> dict[str, Any]:
         """The position after the last batch that `next` gave, and the order that it is a position in."""
         return {"epoch": self._epoch, "position": self._position, "order": self._identity()}

@@ -88,6 +88,7 @@ class UtteranceFeed:
         """`context`: frames on either side that the front end needs; padded lengths are multiples of
         `multiple`."""
         self.batch, self.rank, self.context = share.batch, share.rank, context
+        self.pin = torch.cuda.is_available()  # so that `.to(device, non_blocking=True)` overlaps
         self.shards, self.targets = list(shards), targets
         survey = _Survey(self.shards, targets)
         self.dim, self.rejected = survey.dim, survey.rejected
@@ -111,8 +112,7 @@ class UtteranceFeed:
     def next(self) -> UtteranceBatch:
         """The next batch. Raises UserError if a shard turns out to be truncated or corrupt."""
         if self._ahead is None:
-            pin = torch.cuda.is_available()
-            begin = partial(leave_openmp_to_learner, pin)
+            begin = partial(leave_openmp_to_learner, self.pin)
             self._ahead = Ahead(self._batches(self._epoch, self._position), begin)
         batch, self._names, self._epoch, self._position = self._ahead.get()
         return batch
@@ -120,6 +120,15 @@ class UtteranceFeed:
     def describe(self) -> str:
         """Which utterances the last batch held."""
         return f"of utterances {', '.join(self._names)} in epoch {self._epoch}"
+
+    def blank(self, frames: int) -> UtteranceBatch:
+        """A batch of zeros of that padded length, all of which counts."""
+        size, width = self.batch, self.targets.width(frames)
+        speaker = torch.zeros(size, self.dim)
+        lengths, none = torch.full((size,), frames), torch.zeros(size, dtype=torch.int64)
+        values = torch.zeros(size, frames + 2 * self.context, self.dim, dtype=torch.float16)
+        targets = torch.full((size, width), -1, dtype=torch.int32)
+        return UtteranceBatch(values, speaker, speaker, lengths, targets, none)
 
     def state_dict(self) -> dict[str, Any]:
         return {"epoch": self._epoch, "position": self._position, "order": self._identity()}
@@ -195,8 +204,9 @@ class UtteranceFeed:
             targets[row] = len(target)
         speaker = np.zeros(size, np.int64)
         speaker[: len(rows)] = pool.speaker[rows]
-        mean, istd = pool.mean[speaker], pool.istd[speaker]
-        return UtteranceBatch(pool.frames[torch.from_numpy(index)], mean, istd, lengths, units, targets)
+        frames, who = pool.frames[torch.from_numpy(index)], torch.from_numpy(speaker)
+        batch = UtteranceBatch(frames, pool.mean[who], pool.istd[who], lengths, units, targets)
+        return UtteranceBatch(*(part.pin_memory() for part in batch)) if self.pin else batch
 
 
 class _Survey:

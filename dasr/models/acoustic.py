@@ -73,17 +73,21 @@ class AcousticModel(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Normalised frames [chunks, T + 2 * margin, dim] to logits [chunks, T / subsampling, outputs]."""
         inputs = frontend.inputs(frames, self.config, self.config.subsampling)
-        logits = self._run(inputs)
+        logits = self._run(inputs.to(next(self.parameters()).dtype))
         cut = (self._context or 0) // self.network.subsampling
         return logits[:, cut : logits.shape[1] - cut]
 
-    def utterances(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Whole utterances: normalised frames [B, T + 2 * config.margin, dim], lengths int64 [B] (on the
-        CPU), to logits [B, T', outputs] and their lengths (on the CPU)."""
+    def utterances(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Whole utterances: normalised frames [B, T + 2 * config.margin, dim], lengths int64 [B] (where the
+        frames are), to logits [B, T', outputs], of which output_lengths() count."""
         inputs = frontend.inputs(frames, self.config, self.config.subsampling)
         given = torch.div(lengths, self.config.subsampling, rounding_mode="floor")
-        logits = self._run(inputs, given.clamp_min(1).to(inputs.device))  # an empty place too
-        return logits, shorter(given, self.network.subsampling)
+        return self._run(inputs.to(next(self.parameters()).dtype), given.clamp_min(1))  # an empty place too
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        """How many outputs utterances of so many frames have; int64 [B]."""
+        given = torch.div(lengths, self.config.subsampling, rounding_mode="floor")
+        return shorter(given, self.network.subsampling)
 
     @torch.inference_mode()
     def whole(self, frames: Tensor) -> Tensor:
@@ -92,7 +96,7 @@ class AcousticModel(nn.Module):
         self.eval()
         device, margin = next(self.parameters()).device, self.config.margin
         padded = functional.pad(frames.T.unsqueeze(0), (margin, margin), mode="replicate").transpose(1, 2)
-        logits, _ = self.utterances(padded.to(device), torch.tensor([len(frames)]))
+        logits = self.utterances(padded.to(device), torch.tensor([len(frames)], device=device))
         return logits[0].float().log_softmax(dim=-1).cpu()
 
     def _run(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:

@@ -2,15 +2,18 @@
 
 float32 weights are cast once a step into a flat copy of the compute type, which the network's parameters
 are views of. Each shape of the inputs has two graphs: the forward pass, and the backward pass from the
-gradient of its outputs. The loss runs between them, uncaptured, because a CTC loss wants its lengths on
-the host. As the gradient of a group of parameters becomes final, the backward graph records an event, so
-that the group can be sent while the rest is still being computed. All shapes share one pool of memory. On
-a CPU the same passes run uncaptured.
+gradient of its outputs. The loss runs between them, uncaptured, because a CTC loss wants its lengths on the
+host. As the gradient of a group of parameters becomes final, the backward graph records an event, so that
+the group can be sent while the rest is still being computed. All shapes share one pool of memory.
+
+On a CPU, and where a network cannot be captured, the same passes run as they are.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,12 +22,16 @@ from dasr.cuda.streams import Streams, current
 from dasr.models.flat import FlatModule
 from dasr.worlds.interface import ALL, Ready
 
+logger = logging.getLogger(__name__)
+
 WARM_UP = 3  # uncaptured passes first: libraries choose their kernels
 
-Forward = Callable[..., Tensor]
-"""From the buffers of a pass to the network's outputs; it keeps no reference to the buffers."""
-Loss = Callable[[Tensor], Tensor]
-"""From float32 outputs to a scalar that can be differentiated."""
+Forward = Callable[..., tuple[Tensor, ...]]
+"""From the buffers of a pass to the network's outputs, and what else the loss needs; it keeps no reference
+to the buffers."""
+Loss = Callable[..., tuple[Tensor, Tensor]]
+"""From float32 outputs, and what else the forward pass gave, to the scalar that is differentiated and the
+one that is reported."""
 
 
 class CapturedNetwork:
@@ -42,12 +49,13 @@ class CapturedNetwork:
         self.gradient = gradient
         self.on_gpu = gradient.is_cuda
         self.side = Streams()
-        self.stream = torch.cuda.Stream(gradient.device) if self.on_gpu else None  # type: ignore[no-untyped-call]
-        self.pool = torch.cuda.graph_pool_handle() if self.on_gpu else None
+        self.stream: torch.cuda.Stream | None = None
+        if self.on_gpu:
+            self.stream = torch.cuda.Stream(gradient.device)  # type: ignore[no-untyped-call]
+            self.pool = torch.cuda.graph_pool_handle()
         with torch.cuda.stream(self.stream):  # gradients are accumulated on the stream that is current here
             self.flat = FlatModule(module.to(gradient.device, dtype), groups)
-        own = gradient.dtype == dtype
-        self.computed = gradient if own else torch.zeros_like(self.flat.weights)
+        self.computed = gradient if gradient.dtype == dtype else torch.zeros_like(self.flat.weights)
         self.flat.point_gradients_at(self.computed)
 
     def take(self, weights: Tensor, where: slice = ALL) -> None:
@@ -58,13 +66,15 @@ class CapturedNetwork:
         """Backward pass into the gradient; `ready(slice of it)` as each group becomes final."""
 
         def final(computed: Tensor) -> None:
-            begin = computed.storage_offset() - self.computed.storage_offset()
+            begin = int(computed.storage_offset() - self.computed.storage_offset())
             part = self.gradient[begin : begin + computed.numel()]
             if self.gradient is not self.computed:
                 part.copy_(computed)
             ready(part)
 
         self.flat.backward(outputs, final, of_outputs)
+        if self.stream is not None and not torch.cuda.is_current_stream_capturing():
+            current().wait_stream(self.stream)
 
 
 class CapturedPass:
@@ -74,62 +84,68 @@ class CapturedPass:
         """`inputs`: the buffers that every run reads, filled once with values that can be computed with."""
         self.network, self.forward, self.inputs = network, forward, inputs
         self._graphs: tuple[torch.cuda.CUDAGraph, torch.cuda.CUDAGraph] | None = None
+        self._outputs: tuple[Tensor, ...] = ()
+        self._of_outputs = torch.empty(0)
         self._final: list[tuple[Tensor, torch.cuda.Event]] = []
-        if network.on_gpu:
-            self._capture()
+        if network.stream is not None:
+            try:
+                self._capture(network.stream)
+            except RuntimeError as error:
+                reason = str(error).splitlines()[0]
+                logger.warning(f"steps run eagerly: the network cannot be a CUDA graph ({reason})")
 
     def run(self, loss: Loss, ready: Ready, were_read: Callable[[], None] = lambda: None) -> Tensor:
         """The loss of the inputs, and its gradient, of which each slice is announced as it becomes final (on
         a GPU: on a stream that has waited for it). `were_read` is called when the inputs may change."""
         if self._graphs is None:
-            outputs = self.forward(*self.inputs)
-            value, of_outputs = _of_loss(loss, outputs)
+            outputs, *others = self.forward(*self.inputs)
+            value, of_outputs = _of_loss(loss, outputs, others)
             self.network.backward(outputs, of_outputs, ready)
             were_read()
             return value
         forward, backward = self._graphs
         forward.replay()
         were_read()
-        value, of_outputs = _of_loss(loss, self._outputs)
+        outputs, *others = self._outputs
+        value, of_outputs = _of_loss(loss, outputs, others)
         self._of_outputs.copy_(of_outputs)
         backward.replay()
-        device = self._outputs.device
-        for part, event in self._final:
-            with self.network.side("final gradients", device, after=False):
+        with self.network.side("final gradients", outputs.device, after=False):
+            for part, event in self._final:
                 current().wait_event(event)
                 ready(part)
-        with self.network.side("final gradients", device, after=False):
             end = current().record_event()
         current().wait_event(end)
         return value
 
-    def _capture(self) -> None:
-        network, stream = self.network, self.network.stream
-        assert stream is not None
-        device = network.gradient.device
+    def _capture(self, stream: torch.cuda.Stream) -> None:
+        network, device = self.network, self.network.gradient.device
         random = torch.cuda.get_rng_state(device)
         stream.wait_stream(torch.cuda.current_stream(device))
         forward, backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
-        with torch.cuda.stream(stream):
-            for _ in range(WARM_UP):
-                outputs = self.forward(*self.inputs)
-                network.backward(outputs, torch.zeros_like(outputs), lambda part: None)
-            del outputs
-            torch.cuda.synchronize(device)
-            torch.cuda.empty_cache()  # what warming up took is the graphs' pool's now
-            with torch.cuda.graph(
-                forward, pool=network.pool, stream=stream, capture_error_mode="thread_local"
-            ):
-                outputs = self.forward(*self.inputs)
-            self._of_outputs = torch.zeros_like(outputs)
-            with torch.cuda.graph(
-                backward, pool=network.pool, stream=stream, capture_error_mode="thread_local"
-            ):
-                network.backward(outputs, self._of_outputs, self._record)
-        self._outputs = outputs.detach()
+        try:
+            with torch.cuda.stream(stream):
+                for _ in range(WARM_UP):
+                    outputs = self.forward(*self.inputs)
+                    network.backward(outputs[0], torch.zeros_like(outputs[0]), lambda part: None)
+                del outputs
+                torch.cuda.synchronize(device)
+                torch.cuda.empty_cache()  # what warming up took is the graphs' pool's now
+                with self._captured(forward, stream):
+                    outputs = self.forward(*self.inputs)
+                self._of_outputs = torch.zeros_like(outputs[0])
+                with self._captured(backward, stream):
+                    network.backward(outputs[0], self._of_outputs, self._record)
+        finally:
+            torch.cuda.current_stream(device).wait_stream(stream)
+            torch.cuda.set_rng_state(random, device)
+        self._outputs = tuple(output.detach() for output in outputs)
         self._graphs = forward, backward
-        torch.cuda.current_stream(device).wait_stream(stream)
-        torch.cuda.set_rng_state(random, device)
+
+    def _captured(self, graph: torch.cuda.CUDAGraph, stream: torch.cuda.Stream) -> Any:
+        """A context: what is launched in it goes into the graph."""
+        pool = self.network.pool
+        return torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local")
 
     def _record(self, part: Tensor) -> None:
         """Called while the backward graph is captured: it records an event that others can wait for."""
@@ -138,9 +154,9 @@ class CapturedPass:
         self._final.append((part, event))
 
 
-def _of_loss(loss: Loss, outputs: Tensor) -> tuple[Tensor, Tensor]:
-    """The loss, and its gradient with respect to the outputs."""
+def _of_loss(loss: Loss, outputs: Tensor, others: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """The loss that is reported, and the gradient with respect to the outputs."""
     leaf = outputs.detach().float().requires_grad_()
-    value = loss(leaf)
-    (of_outputs,) = torch.autograd.grad(value, leaf)
-    return value.detach(), of_outputs.to(outputs.dtype)
+    differentiated, reported = loss(leaf, *others)
+    (of_outputs,) = torch.autograd.grad(differentiated, leaf)
+    return reported.detach(), of_outputs.to(outputs.dtype)

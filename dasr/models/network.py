@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
@@ -38,8 +39,16 @@ class Network(nn.Module):
 
     def gradient_groups(self) -> Sequence[Sequence[nn.Parameter]]:
         """All parameters, in the order of parameters(), cut into groups whose gradients are announced
-        together. By default each is a group of its own."""
-        return [[parameter] for parameter in self.parameters()]
+        together. By default each module of this one is a group, and each member of its lists of modules."""
+        named = itertools.groupby(self.named_parameters(), lambda pair: _group_of(pair[0]))
+        return [[parameter for _, parameter in group] for _, group in named]
+
+
+def _group_of(name: str) -> str:
+    """`blocks.3` of blocks.3.norm.weight, `output` of output.weight."""
+    first, _, rest = name.partition(".")
+    second = rest.partition(".")[0]
+    return f"{first}.{second}" if second.isdigit() else first
 
 
 def within(x: Tensor, lengths: Tensor) -> Tensor:

@@ -177,6 +177,9 @@ class SameBatch:
     def next(self) -> Batch:
         return self._given
 
+    def describe(self) -> str:
+        return "of the same samples"
+
     def state_dict(self) -> dict[str, Any]:
         return {"epoch": 0, "position": self.batch}
 

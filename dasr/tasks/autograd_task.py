@@ -73,9 +73,7 @@ class AutogradTask:
         return self.model
 
     def describe_batch(self) -> str:
-        place = self.feed.state_dict()
-        last = place["position"]
-        return f"of chunks {last - self.feed.batch} to {last - 1} of epoch {place['epoch']} of its share"
+        return self.feed.describe()
 
     def state_dict(self) -> dict[str, Any]:
         return {"feed": self.feed.state_dict(), "random": self._randomness.state.clone()}

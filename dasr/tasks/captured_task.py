@@ -1,51 +1,42 @@
 """The acoustic model on a GPU: the gradient in CUDA graphs; the next batch is transferred while they run.
 
-The step is captured in parts, one graph for each slice of the gradient that becomes final (output layers,
-then every LSTM layer from the
-last to the first), so that an all-reduce of a slice starts while the parts behind it still run. On a CPU
-the same parts run
-uncaptured, in float32.
+Slices of the gradient are announced as they become final (output layers first), so that an all-reduce of one
+starts while those before it are still computed. On a CPU the same steps run uncaptured, in float32.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from dasr.config import AugmentConfig
 from dasr.cuda.streams import current
-from dasr.features.feed import Batch
-from dasr.models import frontend
 from dasr.models.acoustic import AcousticModel
-from dasr.models.fast_blstm import FastBLSTM
-from dasr.tasks.augment import augment
-from dasr.torch_private import copy_each
+from dasr.tasks.captured_steps import AnyBatch, Step, StepOptions, Steps, steps_of
 from dasr.worlds.interface import ALL, Ready
 
 # Steps that the host may be ahead of the GPU: enough to keep it busy, few enough that clocks and claims are
 # true
 IN_FLIGHT = 2
-WARM_UP = 3  # uncaptured steps first: libraries choose their kernels, Triton and NVRTC compile theirs
 
 
 class Batches(Protocol):
-    """Where batches come from: a Feed, as a rule."""
+    """Where batches come from: a Feed or an UtteranceFeed, as a rule."""
 
     batch: int
 
-    def next(self) -> Batch: ...
+    def next(self) -> AnyBatch: ...
+    def describe(self) -> str: ...
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
 class CapturedTask:
-    """Cross-entropy of the tied states on chunks of frames; a drop-in for AutogradTask (same data order, same
-    initial weights)."""
+    """What AutogradTask does on chunks and UtteranceTask on whole utterances: the same data, the same order,
+    the same initial weights."""
 
     def __init__(
         self,
@@ -56,6 +47,7 @@ class CapturedTask:
         device: str = "cuda",
         augmentation: AugmentConfig | None = None,
         *,
+        criterion: str = "ce",
         dtype: torch.dtype | None = None,
         gradient_dtype: torch.dtype = torch.float32,
         **options: Any,
@@ -67,18 +59,18 @@ class CapturedTask:
         self.device = torch.device(device)
         if self.device == torch.device("cuda"):
             self.device = torch.device("cuda", torch.cuda.current_device())
-        self.dtype = dtype or (torch.bfloat16 if self.device.type == "cuda" else torch.float32)
+        dtype = dtype or (torch.bfloat16 if self.device.type == "cuda" else torch.float32)
         self.gradient_dtype = gradient_dtype
-        self.augmentation = augmentation or AugmentConfig()
-        self.options = options
+        self.options = StepOptions(model, criterion, augmentation or AugmentConfig(), dtype, options)
         self._initial = torch.cat([p.detach().reshape(-1) for p in model.parameters()])
         self.num_parameters = self._initial.numel()
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
             torch.cuda.manual_seed(seed * 100_003 + rank)
-        self._step: _Step | None = None
+        self._steps: Steps | None = None
         self._staged: _Staged | None = None
         self._in_flight: deque[torch.cuda.Event] = deque()
+        self._described = ""
         self._position = feed.state_dict()  # after the last batch that was computed, not the last one fetched
 
     @property
@@ -91,23 +83,22 @@ class CapturedTask:
     def load_weights(self, weights: Tensor, gradient: Tensor, where: slice = ALL) -> None:
         """Copy the weights at which the next gradient is wanted; they may change as soon as this returns
         (on this stream)."""
-        self._prepare(weights, gradient).network.take(weights, where)
+        self._prepare(weights, gradient).take(weights, where)
 
     def gradient(self, weights: Tensor, gradient: Tensor, ready: Ready) -> Tensor | float:
         """As in Task; `weights` are not read again after load_weights()."""
-        step = self._prepare(weights, gradient)
-        staged = self._staged or self._stage(step)
+        steps = self._prepare(weights, gradient)
+        staged = self._staged or self._stage(steps)
         self._staged = None
-        self._position = staged.position
+        self._position, self._described = staged.position, staged.described
         if len(self._in_flight) == IN_FLIGHT:
             self._in_flight.popleft().synchronize()
-        for slice_ in step.run():
-            ready(slice_)
+        loss = staged.step.run(staged.batch, ready)
         if self.device.type == "cuda":
             self._in_flight.append(current().record_event())
-            self._staged = self._stage(step)  # the graphs are under way: send the next batch meanwhile
-            return step.loss * 1.0  # a copy, but not by a copy engine: see `sum_into`
-        return float(step.loss)
+            self._staged = self._stage(steps)  # the graphs are under way: send the next batch meanwhile
+            return loss
+        return float(loss)
 
     def finish(self, weights: Tensor) -> AcousticModel:
         """The model with these weights, for saving and decoding."""
@@ -118,8 +109,7 @@ class CapturedTask:
         return self.model
 
     def describe_batch(self) -> str:
-        last, epoch = self._position["position"], self._position["epoch"]
-        return f"of chunks {last - self.feed.batch} to {last - 1} of epoch {epoch} of its share"
+        return self._described
 
     def state_dict(self) -> dict[str, Any]:
         random = (
@@ -136,120 +126,26 @@ class CapturedTask:
         else:
             torch.set_rng_state(state["random"])
 
-    def _prepare(self, weights: Tensor, gradient: Tensor) -> _Step:
-        if self._step is None or self._step.network.gradient is not gradient:
-            staged = self._staged or self._fetch()
-            self._step = _Step(self, staged.batch, weights, gradient)
-            self._staged = staged  # it is in the inputs
-        return self._step
+    def _prepare(self, weights: Tensor, gradient: Tensor) -> Steps:
+        if self._steps is None or self._steps.gradient is not gradient:
+            batch = self.feed.next() if self._staged is None else self._staged.batch
+            self._steps = steps_of(self.options, self.feed, batch, weights, gradient)
+            self._staged = self._loaded(self._steps, batch)
+        return self._steps
 
-    def _fetch(self) -> _Staged:
-        return _Staged(self.feed.next(), self.feed.state_dict())
+    def _stage(self, steps: Steps) -> _Staged:
+        return self._loaded(steps, self.feed.next())
 
-    def _stage(self, step: _Step) -> _Staged:
-        staged = self._fetch()
-        step.inputs.load(staged.batch)
-        return staged
+    def _loaded(self, steps: Steps, batch: AnyBatch) -> _Staged:
+        step = steps.of(batch)
+        step.inputs.load(batch)
+        return _Staged(batch, self.feed.state_dict(), self.feed.describe(), step)
 
 
-@dataclass(frozen=True)
-class _Staged:
-    """A batch in the inputs of the next step, or on its way there."""
+class _Staged(NamedTuple):
+    """A batch in the inputs of its step, or on its way there."""
 
-    batch: Batch  # keeps the pinned memory until the batch is used
+    batch: AnyBatch  # keeps the pinned memory until the batch is used
     position: dict[str, Any]
-
-
-class _Inputs:
-    """The buffers that a step reads its batch from. On a GPU the next batch comes straight from the host, on
-    a stream of its own, as soon as this one has been read."""
-
-    def __init__(self, like: Batch, device: torch.device):
-        self.tensors = tuple(part.to(device, copy=True) for part in like)
-        self.stream: torch.cuda.Stream | None = None
-        if device.type == "cuda":
-            self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-            self._read = current().record_event()
-
-    def load(self, batch: Batch) -> None:
-        if self.stream is None:
-            copy_each(list(self.tensors), list(batch))
-            return
-        self.stream.wait_event(self._read)
-        with torch.cuda.stream(self.stream):
-            for place, part in zip(self.tensors, batch, strict=True):
-                place.copy_(part, non_blocking=True)
-
-    def arrived(self) -> None:
-        """The current stream waits for the batch."""
-        if self.stream is not None:
-            current().wait_stream(self.stream)
-
-    def were_read(self) -> None:
-        if self.stream is not None:
-            self._read.record(current())
-
-
-class _Step:
-    """One batch shape and one gradient buffer: buffers for the inputs, and the parts of the step, captured
-    on a GPU."""
-
-    def __init__(self, task: CapturedTask, batch: Batch, weights: Tensor, gradient: Tensor):
-        self.config, self.augmentation = task.model.config, task.augmentation
-        self.inputs = _Inputs(batch, task.device)
-        chunks, frames = batch.labels.shape
-        self.network = FastBLSTM(
-            task.model, chunks, frames // self.config.subsampling, gradient, task.dtype, **task.options
-        )
-        self.loss = torch.zeros((), device=task.device)
-        self.graphs: list[tuple[torch.cuda.CUDAGraph, Tensor]] = []
-        if task.device.type == "cuda":
-            self.network.take(weights)
-            self._capture()
-
-    def run(self) -> Iterator[Tensor]:
-        """Slices of the gradient, each as soon as its part of the step is done (on a GPU: under way on this
-        stream)."""
-        self.inputs.arrived()
-        if not self.graphs:
-            yield from self._parts()
-        for number, (graph, slice_) in enumerate(self.graphs):
-            graph.replay()
-            if number == 0:  # the forward pass
-                self.inputs.were_read()
-            yield slice_
-
-    @torch.no_grad()
-    def _parts(self) -> Iterator[Tensor]:
-        frames, mean, istd, labels = self.inputs.tensors
-        frames = frontend.normalise(frames, mean, istd)
-        if self.augmentation:
-            frames, labels = augment(frames, labels, self.augmentation)
-        targets = frontend.middle_labels(labels, self.config.subsampling)
-        inputs = frontend.inputs(frames, self.config, self.config.subsampling)
-        first = True
-        for slice_, total in self.network.run(inputs, targets):
-            if first:
-                torch.div(total, (targets >= 0).sum().clamp_min(1), out=self.loss)
-                first = False
-            yield slice_
-
-    def _capture(self) -> None:
-        random = torch.cuda.get_rng_state()
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(WARM_UP):
-                for _ in self._parts():
-                    pass
-            torch.cuda.synchronize()
-            torch.cuda.empty_cache()  # what warming up took is the graphs' now
-            parts = self._parts()
-            pool = torch.cuda.graph_pool_handle()
-            for _ in range(self.config.layers + 1):
-                graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
-                    slice_ = next(parts)
-                self.graphs.append((graph, slice_))
-        torch.cuda.current_stream().wait_stream(stream)
-        torch.cuda.set_rng_state(random)
+    described: str
+    step: Step

@@ -66,16 +66,12 @@ def _look_at_rejected(feed: UtteranceFeed, most: float, rank: int) -> None:
 def task_of(
     config: Config, model: AcousticModel, feed: Feed | UtteranceFeed, share: Share, device: str
 ) -> AcousticTask:
-    """The gradient of the configured criterion. On a GPU: captured, where the model has such a step."""
+    """The gradient of the configured criterion: on a GPU captured, in bfloat16."""
     training = config.training
-    on_gpu = device.startswith("cuda")
-    if isinstance(feed, Feed) and on_gpu and model.network.fast_step:
+    place = (share.seed, share.rank, device, training.augment)
+    if device.startswith("cuda"):
         kind = getattr(torch, training.gradients)
-        return CapturedTask(
-            model, feed, share.seed, share.rank, device, training.augment, gradient_dtype=kind
-        )
-    if on_gpu:
-        logger.info(f"model '{model.config.kind}' with {training.criterion}: it runs eagerly, in float32")
+        return CapturedTask(model, feed, *place, criterion=training.criterion, gradient_dtype=kind)
     if isinstance(feed, Feed):
-        return AutogradTask(model, feed, share.seed, share.rank, device, training.augment)
-    return UtteranceTask(model, feed, training.criterion, share.seed, share.rank, device, training.augment)
+        return AutogradTask(model, feed, *place)
+    return UtteranceTask(model, feed, training.criterion, *place)

@@ -18,6 +18,23 @@ from dasr.tasks.own_randomness import OwnRandomness
 from dasr.worlds.interface import Ready
 
 
+def scored(model: AcousticModel, augmentation: AugmentConfig, batch: UtteranceBatch) -> Tensor:
+    """Logits [B, T', outputs] of a batch that is on the device."""
+    frames = frontend.normalise(batch.frames, batch.mean, batch.istd)
+    if augmentation:
+        frames, _ = augment(frames, batch.targets, augmentation)
+    return model.utterances(frames, batch.lengths)
+
+
+def total_loss(
+    criterion: str, model: AcousticModel, batch: UtteranceBatch, logits: Tensor, targets: Tensor
+) -> Tensor:
+    """The sum of the losses of `batch`, which is on the host; its logits and targets are on the device."""
+    if criterion == "ctc":
+        return totals.ctc(logits, model.output_lengths(batch.lengths), targets, batch.target_lengths)
+    return totals.cross_entropy(logits, frontend.middle_labels(targets, model.subsampling))
+
+
 class UtteranceTask:
     """Cross-entropy of the labels, or CTC of the units, on batches of padded utterances.
 
@@ -61,18 +78,9 @@ class UtteranceTask:
 
     def total(self, batch: UtteranceBatch) -> Tensor:
         """The sum of the losses of a batch."""
-        frames, mean, istd, targets = (
-            part.to(self.device, non_blocking=True)
-            for part in (batch.frames, batch.mean, batch.istd, batch.targets)
-        )
-        frames = frontend.normalise(frames, mean, istd)
-        if self.augmentation:
-            frames, _ = augment(frames, targets, self.augmentation)
-        logits, lengths = self.model.utterances(frames, batch.lengths)
-        if self.criterion == "ctc":
-            return totals.ctc(logits, lengths, targets, batch.target_lengths)
-        labels = frontend.middle_labels(targets, self.model.subsampling)
-        return totals.cross_entropy(logits, labels)
+        there = UtteranceBatch(*(part.to(self.device, non_blocking=True) for part in batch))
+        logits = scored(self.model, self.augmentation, there)
+        return total_loss(self.criterion, self.model, batch, logits, there.targets)
 
     def finish(self, weights: Tensor) -> AcousticModel:
         """The model with these weights, for saving and decoding."""

@@ -29,14 +29,18 @@ def flat(tensors: list[Tensor]) -> Tensor:
     return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
 
 
-def squares(targets: Tensor) -> Callable[[Tensor], Tensor]:
-    return lambda outputs: (outputs - targets).square().mean()
+def squares(targets: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    def loss(outputs: Tensor) -> tuple[Tensor, Tensor]:
+        value = (outputs - targets).square().mean()
+        return value, value
+
+    return loss
 
 
 def by_autograd(weights: Tensor, inputs: Tensor, targets: Tensor) -> tuple[float, Tensor]:
     module = network().to(weights.device)
     nn.utils.vector_to_parameters(weights, module.parameters())
-    loss = squares(targets)(module(inputs))
+    loss, _ = squares(targets)(module(inputs))
     loss.backward()
     return float(loss.detach()), flat([p.grad for p in module.parameters() if p.grad is not None])
 
@@ -63,7 +67,7 @@ def test_the_gradient_of_two_shapes_is_that_of_autograd_at_the_weights_that_were
         inputs, targets = torch.randn(rows, 6, device=device), torch.randn(rows, 5, device=device)
         if rows not in passes:
             buffers = (torch.zeros_like(inputs),)
-            passes[rows] = CapturedPass(captured, lambda x: module(x.to(dtype)), buffers)
+            passes[rows] = CapturedPass(captured, lambda x: (module(x.to(dtype)),), buffers)
         passes[rows].inputs[0].copy_(inputs)
         loss = passes[rows].run(squares(targets), lambda part: None)
         expected_loss, expected = by_autograd(weights, inputs, targets)
@@ -79,7 +83,7 @@ def test_each_slice_is_announced_once_last_layers_first_and_is_final_then(device
     captured = CapturedNetwork(module, groups(module), gradient, torch.bfloat16)
     captured.take(weights)
     inputs, targets = torch.randn(4, 6, device=device), torch.randn(4, 5, device=device)
-    one = CapturedPass(captured, lambda x: module(x.bfloat16()), (inputs,))
+    one = CapturedPass(captured, lambda x: (module(x.bfloat16()),), (inputs,))
     announced: list[tuple[int, Tensor]] = []
     one.run(squares(targets), lambda part: announced.append((int(part.storage_offset()), part.clone())))
     begins = [begin for begin, _ in announced]
@@ -108,10 +112,43 @@ def test_inputs_may_change_once_they_were_read(device: str) -> None:
     captured.take(weights)
     inputs, targets = torch.randn(4, 6, device=device), torch.randn(4, 5, device=device)
     _, expected = by_autograd(weights, inputs.clone(), targets)
-    one = CapturedPass(captured, lambda x: module(x * 1.0), (inputs,))
+    one = CapturedPass(captured, lambda x: (module(x * 1.0),), (inputs,))
 
     def overwrite() -> None:
         inputs.zero_()
 
     one.run(squares(targets), lambda part: None, overwrite)
     assert (gradient - expected).norm() <= 1e-6 * expected.norm()
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_what_the_forward_pass_gives_besides_outputs_reaches_the_loss(device: str) -> None:
+    module = network()
+    gradient = torch.zeros(sum(p.numel() for p in module.parameters()), device=device)
+    captured = CapturedNetwork(module, groups(module), gradient, torch.float32)
+    inputs = torch.randn(4, 6, device=device)
+    one = CapturedPass(captured, lambda x: (module(x), 2 * x), (inputs,))
+
+    def loss(outputs: Tensor, doubled: Tensor) -> tuple[Tensor, Tensor]:
+        return outputs.sum(), doubled.sum()
+
+    assert float(one.run(loss, lambda part: None)) == pytest.approx(2 * float(inputs.sum()), rel=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_network_that_asks_the_host_runs_eagerly_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    module = network()
+    weights = flat(list(module.parameters())).cuda()
+    gradient = torch.zeros_like(weights)
+    captured = CapturedNetwork(module, groups(module), gradient, torch.float32)
+    captured.take(weights)
+    inputs, targets = torch.randn(4, 6, device="cuda"), torch.randn(4, 5, device="cuda")
+
+    def forward(x: Tensor) -> tuple[Tensor, ...]:
+        return (module(x) if float(x.sum()) < 1e9 else x,)
+
+    one = CapturedPass(captured, forward, (inputs,))
+    one.run(squares(targets), lambda part: None)
+    _, expected = by_autograd(weights, inputs, targets)
+    assert (gradient - expected).norm() <= 1e-5 * expected.norm()
+    assert "eagerly" in caplog.text
