@@ -454,6 +454,9 @@ class SimulationConfig(Section):
 class DecodingConfig(Section):
     """How the models are decoded."""
 
+    diverged: bool = Field(
+        default=False, description="decode also runs that ended worse than they began, or than guessing"
+    )
     beam: Number = Field(default=15.0, gt=0, le=1e6, description="of the search, in scaled log-likelihood")
     max_active: int = Field(
         default=2000, ge=100, le=10**9, description="tokens kept a frame; 7000 for large vocabularies"

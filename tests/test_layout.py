@@ -16,7 +16,6 @@ ELSEWHERE = {
     # commands are typed by the workflow
     "adaptation/command.py": "workflow/test_reruns.py",
     "corpora/command.py": "corpora/test_kaldi.py",
-    "decoding/command.py": "workflow/test_reruns.py",
     "hmm/command.py": "hmm/test_alignment.py",
     "reporting/command.py": "reporting/test_page.py",
     "tracking/command.py": "tracking/test_store.py",

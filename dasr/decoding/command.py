@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from dasr import config as dasr_config
 from dasr.errors import UserError, nearest
 from dasr.progress import progress
 from dasr.results.layout import FRAME_SHIFT_S, LMS, Layout
+from dasr.results.records import run_diverged
 
 if TYPE_CHECKING:
     from dasr.config import Config
@@ -70,18 +72,25 @@ def decode(
 
     LM and SPLIT may be several, separated by commas, or `all`: posteriors are then computed once for all
     language models. Dev is decoded at every acoustic scale, test at the one that is best on dev where dev
-    has been decoded before.
+    has been decoded before. A run that has diverged is not decoded, unless decoding.diverged says so.
     """
     config = dasr_config.load(config_path)
     dasr_config.find_run(config, run)
-    import torch
-
-    from dasr.decoding import hypotheses, posteriors, scoring, search
-    from dasr.decoding.decoder import Decoder
-    from dasr.models import acoustic
+    from dasr.decoding import hypotheses
 
     results, section = Path(config.results), config.decoding
     layout = Layout(results)
+    if not section.diverged and run_diverged(layout.run(run)):
+        logger.info(f"{run} has diverged and is not decoded (decoding.diverged: true decodes it)")
+        for name, one_split in itertools.product(lm, split):
+            hypotheses.write(layout.hypotheses(run, name, one_split), [])
+        return
+    import torch
+
+    from dasr.decoding import posteriors, scoring, search
+    from dasr.decoding.decoder import Decoder
+    from dasr.models import acoustic
+
     graphs = [layout.hclg(one) for one in lm]
     words = [search.read_words(graph.with_name("words.txt")) for graph in graphs]
     settings = search.SearchConfig(section.beam, section.max_active)
@@ -144,6 +153,9 @@ def score(run: str, lm: list[str], config_path: str) -> None:
 
     for name in lm:
         found: dict[str, Any] = scoring.score(Path(config.results), run, name)
+        if "diverged" in found:
+            print(f"{run} {name}: diverged, not decoded")
+            continue
         wer = f"WER {found['wer']:.2f} % [{found['wer_low']:.2f}, {found['wer_high']:.2f}]"
         counts = f"{found['subs']} sub, {found['dels']} del, {found['ins']} ins of {found['words']} words"
         print(

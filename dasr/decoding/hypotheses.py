@@ -41,6 +41,11 @@ def write(path: Path, hypotheses: Iterable[Hypothesis]) -> None:
             stream.write(hypothesis.line() + "\n")
 
 
+def are_none(path: Path) -> bool:
+    """Whether the file is there, with no hypothesis in it: the run diverged and was not decoded."""
+    return path.is_file() and path.stat().st_size == 0
+
+
 def read(path: Path) -> dict[float, dict[str, Hypothesis]]:
     """scale -> utterance -> hypothesis. Raises UserError naming the file and line that cannot be read."""
     found: dict[float, dict[str, Hypothesis]] = {}

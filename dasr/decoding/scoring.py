@@ -137,8 +137,11 @@ def scales_to_try(results: Path, run: str, lm: str, split: str, scales: Sequence
 
 def score(results: Path, run: str, lm: str) -> dict[str, Any]:
     """Score one run with one language model: write `score.json` and NIST's files, give what score.json
-    holds."""
+    holds. Of a run that diverged and was not decoded, only that."""
     folder = Layout(results).decoded(run, lm)
+    if hypotheses.are_none(folder / "test.jsonl"):
+        _write(folder / "score.json", json.dumps({"run": run, "lm": lm, "diverged": True}) + "\n")
+        return {"diverged": True}
     scale, dev_errors = choose_on_dev(results, run, lm)
     test = hypotheses.read(folder / "test.jsonl")
     if scale not in test:

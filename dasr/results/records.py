@@ -73,6 +73,11 @@ def has_diverged(heldout: list[Record]) -> bool:
     return not math.isfinite(last["ce"]) or any(last["ce"] > bound for bound in bounds)
 
 
+def run_diverged(folder: Path) -> bool:
+    """has_diverged() of the run in that folder; False where its held-out loss is not known."""
+    return has_diverged(read_lines(folder / "heldout.jsonl", []))
+
+
 def read_lines(path: Path, notes: list[str]) -> list[Record]:
     """JSON lines; a last line that was cut off is left out with a note. Raises UserError for any other bad
     line, or a file that its manifest knows otherwise."""
@@ -124,7 +129,9 @@ def _scores(results: Path, run: Run, notes: list[str]) -> Iterator[tuple[str, Re
     for lm in LMS:
         path = Layout(results).score(run.name, lm)
         try:
-            yield lm, json.loads(checksums.check_bytes(path, path.read_bytes()))
+            found = json.loads(checksums.check_bytes(path, path.read_bytes()))
+            if not found.get("diverged"):  # else it was not decoded
+                yield lm, found
         except FileNotFoundError:
             missing.append(lm)
         except ValueError as error:

@@ -62,6 +62,10 @@ class UtteranceTask:
         self.num_parameters = self.flat.weights.numel()
         self._randomness = OwnRandomness(self.device, seed * 100_003 + rank)
 
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        return self.flat.shapes
+
     def initial(self) -> Tensor:
         return self.flat.weights.clone()
 

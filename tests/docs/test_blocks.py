@@ -25,7 +25,7 @@ SMALL = {
     "model": {"preset": "demo", "layers": 1, "cells": 32},
     "training": {"epochs": 1, "snapshots": 2},
     "comparison": {"name": "small", "strategies": ["single", "ad"], "learners": [4], "batch": [32]},
-    "decoding": {"acoustic_scales": [0.1]},
+    "decoding": {"acoustic_scales": [0.1], "diverged": True},  # so little training may be worse than none
     "simulation": {"max_learners": 16},
 }
 BLOCKS = [block for page in pages.written() for block in pages.blocks(page)]

@@ -18,7 +18,7 @@ SMALL: dict[str, dict[str, object]] = {
     "model": {"preset": "demo", "layers": 1, "cells": 32},
     "training": {"epochs": 1, "snapshots": 2},
     "comparison": {"name": "small", "strategies": ["single", "sc-allreduce", "ad"], "learners": [2]},
-    "decoding": {"acoustic_scales": [0.1]},
+    "decoding": {"acoustic_scales": [0.1], "diverged": True},  # so little training may be worse than none
     "simulation": {"max_learners": 16},
 }
 

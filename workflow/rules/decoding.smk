@@ -2,6 +2,8 @@
 rule decode:
     input:
         f"{R}/runs/{{run}}/model.safetensors",
+        # A run that diverged is not decoded.
+        f"{R}/runs/{{run}}/heldout.jsonl",
         expand(f"{R}/graphs/{{lm}}/manifest.json", lm=LMS),
         manifests(FEATURES, "dev", "test"),
     output:
@@ -17,7 +19,13 @@ rule decode:
         resolved=resolved,
         decoding=[
             config["decoding"][key]
-            for key in ("beam", "max_active", "acoustic_scales", "blank_penalties")
+            for key in (
+                "beam",
+                "max_active",
+                "acoustic_scales",
+                "blank_penalties",
+                "diverged",
+            )
         ],
     message:
         "Decoding: {wildcards.run} ({log})"
