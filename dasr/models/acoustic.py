@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -244,20 +245,40 @@ def load(run_dir: Path | str, device: str = "cpu", own_kind: str = "") -> Acoust
     `own_kind`: what the user's configuration names. A Python file that only the model's file names is not
     loaded: the model may come from elsewhere."""
     path = Path(run_dir) / MODEL_FILE
-    try:
-        with safe_open(path, framework="pt", device=device) as stored:
-            shape = json.loads(stored.metadata()["acoustic_model"])
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-            if stored.metadata()["checksum"] != _checksum(tensors, stored.metadata()):
-                raise ValueError("it does not have the checksum that was written with it")
+    with _told_of(path):
+        shape, tensors = _read(path, device)
         config = ModelConfig(**shape["config"])
         if FROM_FILE in config.kind and config.kind != own_kind:
             raise ValueError(f"it is of the kind '{config.kind}', which model.kind does not name")
         model = AcousticModel(config, shape["feature_dim"], shape["num_outputs"])
         model.load_state_dict(tensors)
+    return model.to(device).eval()
+
+
+def dimensions(path: Path) -> tuple[int, int]:
+    """Of the model in that file: the width of a frame, and the number of outputs. Raises UserError."""
+    with _told_of(path):
+        shape, _ = _read(path)
+        return int(shape["feature_dim"]), int(shape["num_outputs"])
+
+
+def _read(path: Path, device: str = "cpu") -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The model's shape and its tensors, checked against their checksum."""
+    with safe_open(path, framework="pt", device=device) as stored:
+        shape: dict[str, Any] = json.loads(stored.metadata()["acoustic_model"])
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        if stored.metadata()["checksum"] != _checksum(tensors, stored.metadata()):
+            raise ValueError("it does not have the checksum that was written with it")
+    return shape, tensors
+
+
+@contextlib.contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    """What is wrong with a model's file as UserError, in one line."""
+    try:
+        yield
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: the run has not been trained to its end") from None
     except (SafetensorError, UserError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         why = " ".join(str(error).split())[:200]
         raise UserError(f"{path} is not an acoustic model of dasr ({why}): train the run again") from None
-    return model.to(device).eval()

@@ -6,7 +6,6 @@ Weights come from safetensors; nothing is pickled."""
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,12 +61,11 @@ def _signature(weights: Path) -> ModelSignature:
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
-    from safetensors import safe_open
 
-    with safe_open(weights, framework="numpy") as stored:
-        shape = json.loads(stored.metadata()["acoustic_model"])
+    from dasr.models import acoustic
+
+    given, scores = acoustic.dimensions(weights)
     number = np.dtype(np.float32)
     return ModelSignature(
-        inputs=Schema([TensorSpec(number, (-1, shape["feature_dim"]))]),
-        outputs=Schema([TensorSpec(number, (-1, shape["num_outputs"]))]),
+        inputs=Schema([TensorSpec(number, (-1, given))]), outputs=Schema([TensorSpec(number, (-1, scores))])
     )

@@ -46,8 +46,9 @@ def test_a_missing_or_damaged_model_is_one_clear_line(tmp_path: Path) -> None:
     path = tmp_path / acoustic.MODEL_FILE
     acoustic.save(AcousticModel(CONFIG, 4, 9), path)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(UserError, match="not an acoustic model of dasr"):
-        acoustic.load(tmp_path)
+    for read in (lambda: acoustic.load(tmp_path), lambda: acoustic.dimensions(path)):
+        with pytest.raises(UserError, match="not an acoustic model of dasr"):
+            read()
 
 
 def relabelled(folder: Path, shape: dict[str, Any]) -> None:
