@@ -34,6 +34,7 @@ class RunRecord:
     train: list[Record]
     heldout: list[Record]
     scores: dict[str, Record]  # language model -> score.json
+    system: list[Record] = field(default_factory=list)  # what rank 0 and its machine used
 
     @property
     def settings(self) -> Record:
@@ -121,7 +122,8 @@ def read_run(config: Config, run: Run, notes: list[str]) -> RunRecord | None:
     scores = dict(_scores(layout.root, run, notes))
     learners = sorted(by_kind.get("learner", []), key=lambda one: int(one["rank"]))
     summary = summaries[-1] if summaries else {}
-    return RunRecord(run, folder, summary, learners, by_kind.get("train", []), heldout, scores)
+    train, system = by_kind.get("train", []), by_kind.get("system", [])
+    return RunRecord(run, folder, summary, learners, train, heldout, scores, system)
 
 
 def _scores(results: Path, run: Run, notes: list[str]) -> Iterator[tuple[str, Record]]:

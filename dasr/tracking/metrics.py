@@ -29,6 +29,13 @@ _HELDOUT = {
     "local_ce_mean": "heldout/ce_local_mean",
     "local_ce_max": "heldout/ce_local_max",
 }
+_SYSTEM = {  # MLflow shows this group on a page of its own
+    "cpu_percent": "system/cpu_utilization_percentage",
+    "memory_mb": "system/system_memory_usage_megabytes",
+    "process_memory_mb": "system/process_memory_usage_megabytes",
+    "gpu_percent": "system/gpu_0_utilization_percentage",
+    "gpu_memory_mb": "system/gpu_0_memory_usage_megabytes",
+}
 _SUMMARY = {
     "seconds": TRAINING_S,
     "frames_per_s": "time/frames_per_s",
@@ -42,9 +49,10 @@ def points(record: RunRecord, row: Row, start_ms: int) -> Iterator[Metric]:
     """Every point of every metric of a run that began at `start_ms` (milliseconds since 1970)."""
     for one in record.train[:: 1 + len(record.train) // POINTS]:
         yield from _at(one, {name: one[key] for key, name in _TRAIN.items()}, start_ms)
-    for one in record.heldout:
-        known = {name: one[key] for key, name in _HELDOUT.items() if one.get(key) is not None}
-        yield from _at(one, known, start_ms)
+    for lines, names in ((record.heldout, _HELDOUT), (record.system, _SYSTEM)):
+        for one in lines:
+            known = {name: one[key] for key, name in names.items() if one.get(key) is not None}
+            yield from _at(one, known, start_ms)
     # Step 0: MLflow draws a metric that has no other step as bars, one a run, not as a curve of one point.
     end = {"seconds": record.summary.get("seconds", 0.0), "samples": 0}
     yield from _at(end, at_the_end(record, row), start_ms)

@@ -18,6 +18,7 @@ from dasr.training.background import Background
 from dasr.training.checkpoint import Checkpoints
 from dasr.training.metrics import Clock, Metrics
 from dasr.training.snapshots import Snapshot
+from dasr.training.system import SystemUse
 
 VOTE_SECONDS = 2.0  # synchronous learners agree this often whether to save or stop
 TRAIN_RECORDS = 200  # lines of kind "train" in a whole run
@@ -46,6 +47,7 @@ class RunCallbacks:
         self.writer = Background()
         self.point = 0  # snapshots taken
         self._resumed_at = 0  # step
+        self._system: SystemUse | None = None
         self._saved_at = time.monotonic()
         self._voted_at = (0, time.monotonic())  # step and time of the last vote
         self._next_vote = 0  # step
@@ -118,6 +120,14 @@ class RunCallbacks:
                 loss=learner.mean_loss(),
                 learning_rate=learner.learning_rate(),
             )
+            self._report_system(learner, self.metrics)
+
+    def _report_system(self, learner: Learner, metrics: Metrics) -> None:
+        if self._system is None:  # percentages are of the time since the sample before
+            self._system = SystemUse(str(learner.weights.device))
+            return
+        place = {"samples": learner.samples, "seconds": self.clock.seconds()}
+        metrics.write("system", **place, **self._system.sample())
 
     def _snapshot(self, learner: Learner, samples: int) -> None:
         """Take the snapshots whose points have been reached: a copy now, the file later."""

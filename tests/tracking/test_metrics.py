@@ -1,5 +1,6 @@
 """Names and values of what MLflow shows as numbers."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,19 @@ def test_a_point_says_how_much_was_seen_and_when(
     passed = [(point.timestamp - 5_000) / 1000 for point in curve]
     assert passed == pytest.approx([one["seconds"] for one in record.heldout], abs=0.002)
     assert [point.value for point in curve] == pytest.approx([one["ce"] for one in record.heldout], rel=5e-5)
+
+
+def test_what_the_machine_did_is_in_the_group_that_mlflow_shows_apart(
+    compared: list[tuple[records.RunRecord, comparison.Row]],
+) -> None:
+    record, row = compared[0]
+    use = {"samples": 32, "seconds": 1.5, "cpu_percent": 87.5, "process_memory_mb": 250.0}
+    record = dataclasses.replace(record, train=[], heldout=[], system=[use])
+    found = {(p.key, p.value, p.step) for p in points(record, row, 0) if p.key.startswith("system/")}
+    assert found == {
+        ("system/cpu_utilization_percentage", 87.5, 32),
+        ("system/process_memory_usage_megabytes", 250.0, 32),
+    }
 
 
 def test_a_long_training_curve_is_thinned(compared: list[tuple[records.RunRecord, comparison.Row]]) -> None:
