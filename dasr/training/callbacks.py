@@ -22,6 +22,7 @@ from dasr.training.system import SystemUse
 
 VOTE_SECONDS = 2.0  # synchronous learners agree this often whether to save or stop
 TRAIN_RECORDS = 200  # lines of kind "train" in a whole run
+SYSTEM_SECONDS = 1.0  # from one line of kind "system" to the next, at least
 
 
 class RunCallbacks:
@@ -48,6 +49,7 @@ class RunCallbacks:
         self.point = 0  # snapshots taken
         self._resumed_at = 0  # step
         self._system: SystemUse | None = None
+        self._sampled_at = 0.0
         self._saved_at = time.monotonic()
         self._voted_at = (0, time.monotonic())  # step and time of the last vote
         self._next_vote = 0  # step
@@ -124,8 +126,10 @@ class RunCallbacks:
 
     def _report_system(self, learner: Learner, metrics: Metrics) -> None:
         if self._system is None:  # percentages are of the time since the sample before
-            self._system = SystemUse(str(learner.weights.device))
+            self._system, self._sampled_at = SystemUse(str(learner.weights.device)), time.monotonic()
+        if time.monotonic() - self._sampled_at < SYSTEM_SECONDS:
             return
+        self._sampled_at = time.monotonic()
         place = {"samples": learner.samples, "seconds": self.clock.seconds()}
         metrics.write("system", **place, **self._system.sample())
 

@@ -89,4 +89,4 @@ rule track:
     message:
         "MLflow ({log})"
     shell:
-        "dasr track --config {params.resolved:q} >{log:q} 2>&1"
+        "dasr track --config {params.resolved:q} 2>&1 | tee -- {log:q}"  # it says at which address to look
