@@ -34,10 +34,11 @@ def configure() -> None:
 
 
 class _StderrHandler(logging.Handler):
-    """One write a record, around a progress bar. The reader may be gone (a `tee` killed by Ctrl-C)."""
+    """One write a record, around a progress bar. A record that cannot be written is lost, and nothing else:
+    the reader may be gone (a killed `tee`), or the disk of a log full."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(BrokenPipeError), tqdm.external_write_mode(file=sys.stderr):
+        with contextlib.suppress(OSError), tqdm.external_write_mode(file=sys.stderr):
             sys.stderr.write(self.format(record) + "\n")
             sys.stderr.flush()
 

@@ -58,3 +58,17 @@ def test_a_reader_that_has_gone_stops_nothing() -> None:
     )
     os.close(write)
     assert ended.stdout == "end\n"
+
+
+def test_a_record_that_cannot_be_written_ends_nothing() -> None:
+    """The log's disk is full: what the process does goes on."""
+    code = PROGRAM + "print('on')"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=full,
+            text=True,
+        )
+    assert done.stdout == "on\n"

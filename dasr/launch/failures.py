@@ -60,6 +60,8 @@ class LearnerFailure:
         if event == "gone":
             return cls(member, None, "", f"{member.name()} is lost with its supervisor")
         code = int(message["code"])
+        if raised and code == EXIT_MISTAKE:
+            return cls(member, code, "", f"{member.name()}: {raised.message}")
         if raised and not member.kill_reason:
             return cls(member, code, raised.in_full(), f"{member.name()} {raised.in_one_line()}", raised)
         reason = f"{member.name()} {member.kill_reason or describe_exit(code)}"

@@ -40,8 +40,9 @@ def exit_now(code: int) -> NoReturn:
 
     Python's own way out can abort it: threads that wait inside c10d are torn down with the interpreter
     ("terminate called without an active exception"), and a run that was finished would look like a loss."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # the disk of the log may be full
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)
 
 

@@ -1,4 +1,4 @@
-"""An exception that ended a learner, as it is told to the coordinator and from there to the user."""
+"""What ended a learner, a fault or a mistake of the user, as the coordinator and then the user is told it."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -52,14 +53,16 @@ def _tell(error: Exception, rank: int, run: str, config_path: str) -> int:
     from dasr.worlds.interface import PeerLost
 
     if mistake := _mistake(error):
-        print(f"dasr: error: {mistake}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # a full disk may be the mistake
+            print(f"dasr: error: {mistake}", file=sys.stderr)
         return EXIT_MISTAKE
     if isinstance(error, PeerLost):
         late = "the others have gone on without it"
         logger.info(f"learner {rank} ends: {late if error.rank == rank else error}")
         return EXIT_PEER_LOST
     path = traceback_file(Layout.of(configuration.load(config_path)).run(run), rank)
-    keep_traceback(error, path)
+    with contextlib.suppress(OSError):
+        keep_traceback(error, path)
     logger.info(f"learner {rank} ends with an exception: see {path}")
     return EXIT_RAISED
 
@@ -109,8 +112,7 @@ def _learn(membership: Membership, config: Config, run: Run) -> bool:
         except PeerLost:
             raise
         except Exception as error:
-            if _mistake(error) is None:
-                heartbeats.tell_exception(error)
+            heartbeats.tell_exception(_mistake(error) or error)
             raise
     return finished
 
