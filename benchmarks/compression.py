@@ -23,7 +23,7 @@ from dasr.training import plan
 from dasr.worlds.simulated.clusters import Cluster, Compute
 
 LEARNERS = 4
-CODECS = ("fp32", "bf16", "powersgd", "powersgd:1", "1bit", "sign", "topk")
+CODECS = ("fp32", "powersgd", "1bit", "sign")
 ALL_OF_DEV = 10**6
 
 

@@ -259,19 +259,20 @@ def smoke_table(found: Sequence[Record]) -> str:
 
 
 def compression_table(record: Record) -> str:
-    """Held-out loss and bytes of each codec, beside those of the first one: means and ranges over seeds."""
-    groups: dict[str, list[Row]] = {}
+    """Held-out loss and bytes of each codec: means and ranges over seeds, beside the first one's of the same
+    seeds."""
+    groups: dict[str, dict[int, Row]] = {}
     for row in record.rows:
-        groups.setdefault(row["compression"], []).append(row)
+        groups.setdefault(row["compression"], {})[row["seed"]] = row
     (first, *_) = groups.values()
     lines = []
     for spec, rows in groups.items():
-        losses, sent = [row["heldout"] for row in rows], fmean(row["mb_sent"] for row in rows)
-        worse = 100 * (fmean(losses) / fmean(row["heldout"] for row in first) - 1)
-        saved = fmean(row["mb_sent"] for row in first) / sent
+        losses, exact = ([group[seed]["heldout"] for seed in rows] for group in (rows, first))
+        sent, before = (fmean(group[seed]["mb_sent"] for seed in rows) for group in (rows, first))
         spread = f"{fmean(losses):.3f} ({min(losses):.3f} - {max(losses):.3f})"
-        lines.append([f"`{spec}`", spread, f"{worse:+.1f} %", f"{sent:,.0f}", f"{saved:.1f}"])
-    head = ["compression", "held-out loss", "against the first", "MB sent a learner", "times fewer"]
+        worse = f"{100 * (fmean(losses) / fmean(exact) - 1):+.1f} %"
+        lines.append([f"`{spec}`", str(len(rows)), spread, worse, f"{sent:,.0f}", f"{before / sent:.1f}"])
+    head = ["compression", "seeds", "held-out loss", "against the first", "MB sent a learner", "times fewer"]
     return table(head, lines)
 
 

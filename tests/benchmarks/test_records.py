@@ -137,3 +137,14 @@ def test_the_difference_of_a_smoke_case_is_that_of_the_means_over_seeds_both_hav
 def test_a_missing_kind_of_record_is_one_clear_line() -> None:
     with pytest.raises(UserError, match="no record of 'findings'"):
         report.render("findings-runs.md.jinja", {})
+
+
+def test_a_codec_is_compared_with_the_first_one_over_the_seeds_that_it_has() -> None:
+    losses = {("fp32", 0): 1.0, ("fp32", 1): 3.0, ("sign", 1): 3.3}
+    rows = [
+        {"compression": spec, "seed": seed, "heldout": loss, "mb_sent": 64.0 if spec == "fp32" else 2.0}
+        for (spec, seed), loss in losses.items()
+    ]
+    found = report.compression_table(of("compression", rows))
+    assert "| `fp32` | 2 | 2.000 (1.000 - 3.000) | +0.0 % | 64 | 1.0 |" in found
+    assert "| `sign` | 1 | 3.300 (3.300 - 3.300) | +10.0 % | 2 | 32.0 |" in found
