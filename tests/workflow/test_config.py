@@ -54,6 +54,16 @@ def test_a_dry_run_writes_nothing_and_needs_no_torch(tmp_path: Path) -> None:
     assert everything_in(project.folder) == ["config.yaml"]
 
 
+def test_with_ctc_on_log_mels_no_stage_of_the_gmm_runs(tmp_path: Path) -> None:
+    project = configure(tmp_path / "project", training={"criterion": "ctc"})
+    run = subprocess.run(
+        project.command("--dry-run"), cwd=project.folder, capture_output=True, text=True, check=True
+    )
+    jobs = {line.split()[0] for line in run.stdout.splitlines() if len(line.split()) == 2}
+    assert {"train", "evaluate", "graph", "decode", "features"} <= jobs
+    assert not {"hmm", "align", "adapt"} & jobs
+
+
 @pytest.mark.parametrize(
     ("sections", "says"),
     [
