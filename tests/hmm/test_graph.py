@@ -14,7 +14,7 @@ from dasr.hmm import arpa, graph, ngram
 from dasr.hmm.aligner import Worker
 from dasr.hmm.material import AlignmentData
 from dasr.hmm.system import HmmSystem
-from tests.hmm.test_ngram import cheapest
+from tests.hmm.test_arpa import cheapest
 
 VOCABULARY = ["A", "FIVE", "ZERO"]
 SENTENCES = [["A", "FIVE"], ["ZERO", "A"], ["FIVE"], ["A"], ["ZERO", "ZERO", "A"]]

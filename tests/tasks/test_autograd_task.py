@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-import pytest
 import torch
 from torch import Tensor
 
 from dasr.config import AugmentConfig, complete
-from dasr.errors import UserError
 from dasr.features.feed import Batch, Feed
 from dasr.tasks.autograd_task import AutogradTask
 from dasr.tasks.data import AlignedShards
@@ -69,8 +67,3 @@ def test_dropout_and_augmentation_go_on_where_a_checkpoint_left_them(corpus: Pat
     assert gradient_of(second)[0] != loss
     first.feed.close()
     second.feed.close()
-
-
-def test_a_stage_that_has_not_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="run `dasr adapt --split dev`"):
-        AlignedShards.of(small_config(tmp_path), "dev")

@@ -11,7 +11,7 @@ from dasr.worlds.process.local_launch import ProcessFailed, run_processes
 from dasr.worlds.simulated.clusters import Cluster, Compute
 from dasr.worlds.simulated.simulation import Simulation
 from tests.support import activities
-from tests.worlds.simulated.test_simulation import check_everything
+from tests.worlds.simulated.test_world import check_everything
 
 
 def test_four_processes_communicate_as_the_simulation_does() -> None:
