@@ -29,6 +29,8 @@ from dasr.tracking import describe, model, view
 from dasr.tracking.database import make_whole, sqlite_file, tell_where_artifacts_are
 from dasr.tracking.metrics import WER, points
 
+logger = logging.getLogger(__name__)
+
 SERVER_S = 20.0  # in which a tracking server answers
 DIVERGED_TAG = "dasr.diverged"
 BATCH = 1000  # metrics in one log_batch: the server's limit
@@ -244,9 +246,14 @@ class Store:
         self.client.set_terminated(run_id, end_time=int(1000 * _ended(record)))
 
     def _log_model(self, run_id: str, weights: Path) -> None:
+        """The figures are added without the model where its file is damaged or an older version's."""
         with TemporaryDirectory() as folder:
             saved = Path(folder) / "model"
-            model.save(weights, saved)
+            try:
+                model.save(weights, saved)
+            except UserError as error:
+                logger.warning(f"track: the model is left out: {error}")
+                return
             self.client.log_artifacts(run_id, str(saved), saved.name)
 
 

@@ -179,3 +179,16 @@ def test_a_foreign_database_writes_nothing_outside_of_the_results(tracked: Path,
     result = CliRunner().invoke(track, ["--config", str(tmp_path / "config.yaml")])
     assert f"{path} is a link" in str(result.exception)
     assert (tmp_path / "precious.db").read_bytes() == before
+
+
+@pytest.mark.slow  # MLflow's imports
+def test_a_model_of_another_version_is_left_out_and_told_of(
+    tracked: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = dasr_config.load(tracked)
+    (run,) = (Path(config.results) / "runs").glob("ad-*")
+    (run / "model.safetensors").write_bytes(b"of another version")
+    store = Store(config)
+    store._log_model("unused", run / "model.safetensors")
+    assert "the model is left out" in caplog.text and "model.safetensors is not an acoustic" in caplog.text
+    (run / "model.safetensors").unlink()
