@@ -30,6 +30,7 @@ FRESH = "written by the benchmark"
 
 What = Literal[
     "compression",
+    "conformer",
     "fault-trials",
     "features",
     "feed-memory",

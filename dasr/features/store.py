@@ -70,7 +70,7 @@ def _line(error: Exception) -> str:
 
 def checksum(arrays: Sequence[NDArray[Any]]) -> str:
     """CRC-32 over the bytes of all arrays in order, as `crc32:xxxxxxxx`."""
-    return checksums.of_bytes(np.ascontiguousarray(array).data.cast("B") for array in arrays)
+    return checksums.of_bytes(np.ascontiguousarray(array).data.cast("B") for array in arrays if array.size)
 
 
 def _names_checksum(utterances: Sequence[str], speakers: Sequence[str]) -> str:
