@@ -258,6 +258,23 @@ def smoke_table(found: Sequence[Record]) -> str:
     return table(["kind", "case", "GPU against CPU"], sorted(lines))
 
 
+def conformer_table(record: Record) -> str:
+    """Speed of whole utterances, beside plain PyTorch."""
+    head = ["utterances a learner", "what", "ms a step", "kframes/s", "efficiency", "GB reserved"]
+    lines = [
+        [
+            str(row["batch"]),
+            row["what"],
+            f"{row['ms_a_step']:.1f}",
+            f"{row['kframes_per_s']:.0f}",
+            f"{row['efficiency']:.3f}" if row["what"] in STRATEGIES else "",
+            f"{row['reserved_gb']:.1f}",
+        ]
+        for row in record.rows
+    ]
+    return table(head, lines)
+
+
 def compression_table(record: Record) -> str:
     """Held-out loss and bytes of each codec: means and ranges over seeds, beside the first one's of the same
     seeds."""
@@ -308,6 +325,7 @@ def render(template: str, found: dict[str, Record]) -> str:
         throughput=Throughput(found),
         about=about,
         compression_table=compression_table,
+        conformer_table=conformer_table,
         faults_table=faults_table,
         findings_table=findings_table,
         prediction_table=prediction_table,
