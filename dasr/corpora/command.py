@@ -12,8 +12,9 @@ import click
 
 from dasr import checksums
 from dasr.config import Config, CorpusConfig, load
-from dasr.corpora import an4, kaldi, splits
+from dasr.corpora import an4, kaldi, splits, survey
 from dasr.corpora.datadir import Entry, read_data_dir, write_data_dir
+from dasr.corpora.language import Lexicon
 from dasr.corpora.rejects import Rejects
 from dasr.errors import UserError
 from dasr.files import atomic, check_place
@@ -28,15 +29,16 @@ SPLITS = ("train", "dev", "test")
 @click.option(
     "--config", "config_path", default="config.yaml", show_default=True, help="The configuration file."
 )
-def corpus(config_path: str) -> None:
+@click.option("--strict", is_flag=True, help="Stop, and write nothing, where something is odd.")
+def corpus(config_path: str, strict: bool) -> None:
     """Make Kaldi data directories (train, dev, test) with shards, and lang/, from the corpus that the config
-    names.
+    names. Says what is in it, and what is odd: unknown words, sample rates, channels, lengths, speakers.
     """
     config = load(config_path)
-    make(config)
+    make(config, strict)
 
 
-def make(config: Config) -> None:
+def make(config: Config, strict: bool = False) -> None:
     """Write RESULTS/corpus. Raises UserError for bad input; what it replaces stays until all is well."""
     settings = config.corpus
     target = Path(config.results) / "corpus"
@@ -44,8 +46,9 @@ def make(config: Config) -> None:
     lang = language(settings)
     parts = {}
     for split in SPLITS:
-        chosen = timed(splits.limit(entries[split], settings.limit), split, settings.sample_rate)
-        parts[split] = splits.shards(chosen, config.features.shards.of(split), split)
+        entries[split] = timed(splits.limit(entries[split], settings.limit), split, settings.sample_rate)
+        parts[split] = splits.shards(entries[split], config.features.shards.of(split), split)
+    look_at(entries, rejects, lang, settings, strict)
     for split in SPLITS:
         with atomic(target / split) as folder:
             write_data_dir(folder, [entry for part in parts[split] for entry in part])
@@ -53,13 +56,12 @@ def make(config: Config) -> None:
             for number, part in enumerate(parts[split]):
                 write_data_dir(folder / "shards" / f"{number:04d}", part)
         forget_shards(Path(config.results), split, len(parts[split]))
-        report(split, parts[split], rejects[split])
     with atomic(target / "lang") as folder:
         folder.mkdir()
         for name, text in lang.files.items():
             (folder / name).write_text(text, encoding="utf-8")
         if "unigram.arpa" not in lang.files:
-            kaldi.write_language_model(lang.model, lang.spoken, folder / "unigram.arpa")
+            kaldi.write_language_model(lang.model, lang.lexicon.spoken, folder / "unigram.arpa")
         checksums.write_manifest(folder, {checksums.FILES: checksums.of_folder(folder)})
 
 
@@ -116,21 +118,36 @@ def timed(entries: list[Entry], split: str, sample_rate: int) -> list[Entry]:
         return list(progress(pool.map(length, entries), f"audio of {split}", len(entries)))
 
 
-def report(split: str, parts: list[list[Entry]], rejects: Rejects) -> None:
-    entries = [entry for part in parts for entry in part]
-    hours = sum(entry.seconds or 0 for entry in entries) / 3600
-    logger.info(
-        f"{split}: {len(entries)} utterances, {len({e.speaker for e in entries})} speakers, {hours:.3f} h, "
-        f"{len(parts)} shards, {len(rejects)} rejected"
+def look_at(
+    entries: dict[str, list[Entry]],
+    rejects: dict[str, Rejects],
+    lang: Language,
+    settings: CorpusConfig,
+    strict: bool,
+) -> None:
+    """Say what the corpus is and what is odd about it. Raises UserError for that if `strict`."""
+    corpus = {split: entries[split] for split in SPLITS}
+    for line in survey.summary(corpus, lang.lexicon):
+        logger.info("%s", line)
+    odd = list(
+        survey.oddities(corpus, lang.lexicon, survey.Expected(settings.sample_rate, settings.resample))
     )
+    for split in SPLITS:
+        if bad := rejects[split]:
+            name, reason = next(iter(bad.reasons.items()))
+            odd.append(f"{split}: {len(bad)} utterances are rejected; {name}: {reason}")
+    for line in odd:
+        logger.warning("%s", line)
+    if strict and odd:
+        raise UserError(f"{settings.path}: {len(odd)} oddities (listed above), and --strict allows none")
 
 
 @dataclasses.dataclass(frozen=True)
 class Language:
-    """What will be in lang/: files by name, and the unigram: an ARPA file, or else uniform over `spoken`."""
+    """What will be in lang/: files by name, and the unigram: an ARPA file, or else uniform over its words."""
 
     files: dict[str, str]
-    spoken: set[str]
+    lexicon: Lexicon
     model: Path | None = None
 
 
@@ -139,7 +156,7 @@ def language(settings: CorpusConfig) -> Language:
     path = Path(settings.path)
     if settings.kind == "kaldi":
         lexicon = kaldi.lexicon(path)
-        return Language(lexicon.files(), lexicon.spoken, kaldi.language_model(path))
+        return Language(lexicon.files(), lexicon, kaldi.language_model(path))
     lexicon = an4.lexicon(path)
     model = an4.unigram(path, lexicon.words).arpa()
-    return Language({**lexicon.files(), "unigram.arpa": model}, lexicon.spoken)
+    return Language({**lexicon.files(), "unigram.arpa": model}, lexicon)

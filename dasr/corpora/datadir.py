@@ -62,7 +62,9 @@ def resolve_audio(place: str, folder: Path, allow_pipes: bool) -> tuple[str, str
             size = candidate.stat().st_size
             absolute = replace(found, file=candidate.resolve())
             return str(absolute), None if size else f"audio file {candidate} is empty"
-    return place, f"audio file {found.file} is missing"
+    if found.file.is_absolute():
+        return place, f"audio file {found.file} is missing"
+    return place, f"audio file {found.file} is missing (looked for in {Path.cwd()} and in {folder})"
 
 
 def _parsed(place: str, folder: Path) -> rxfilename.Place | str:

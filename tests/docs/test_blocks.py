@@ -94,3 +94,9 @@ def test_a_yaml_block_is_a_configuration_that_is_accepted(block: pages.Block) ->
     content = yaml.safe_load(block.text)
     if not set(content) <= {"set-resources", "set-threads", "default-resources"}:  # those of a profile
         dasr_config.complete(content, block.name)
+
+
+def test_an_example_of_another_corpus_leaves_the_results_of_an4_alone() -> None:
+    (block,) = [block for block in pages.blocks(pages.DOCS / "own-corpus.md") if block.language == "yaml"]
+    results = yaml.safe_load(block.text)["results"]
+    assert Path(results) != Path(dasr_config.load("config.yaml").results)
