@@ -45,7 +45,7 @@ COMMANDS = {
     "compare": ("dasr.reporting.command:compare", "Gather all runs of a comparison into comparison.tsv."),
     "track": ("dasr.tracking.command:track", "Write a comparison to MLflow."),
     "report": ("dasr.reporting.command:report", "Draw the figures and write report.html."),
-    "check": ("dasr.planning.check:check", "Check a configuration before anything runs."),
+    "check": ("dasr.planning.check:check", "Check a configuration, or a strategy, before anything runs."),
     "simulate": (
         "dasr.planning.command:simulate",
         "Run a strategy on virtual learners.",
@@ -55,6 +55,9 @@ COMMANDS = {
         "dasr.planning.command:calibrate",
         "Time compute and network here.",
     ),
+    "strategies": ("dasr.planning.listing:strategies", "List the strategies, with their options."),
+    "models": ("dasr.planning.listing:models", "List the kinds of models, with their options."),
+    "clusters": ("dasr.planning.listing:clusters", "List the clusters that `dasr simulate` knows."),
     "doctor": ("dasr.doctor:doctor", "What can this machine do? What is missing?"),
 }
 
