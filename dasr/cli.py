@@ -81,7 +81,19 @@ class Stages(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-@click.group(cls=Stages, context_settings={"help_option_names": ["-h", "--help"]})
+EPILOG = """\b
+Examples:
+  dasr doctor
+  dasr check
+  dasr train sd-L4-B32-S0
+  dasr simulate --strategy ad --learners 64 --cluster ethernet-25g
+\b
+Completion of commands, strategies, clusters and runs, in bash (zsh: zsh_source):
+  eval "$(_DASR_COMPLETE=bash_source dasr)"
+"""
+
+
+@click.group(cls=Stages, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG)
 @click.version_option(__version__)
 def dasr() -> None:
     """Train one acoustic model with every distributed SGD strategy and compare them."""

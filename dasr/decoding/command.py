@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dasr import completion
 from dasr import config as dasr_config
 from dasr.errors import UserError, nearest
 from dasr.progress import progress
@@ -57,7 +58,7 @@ config_option = click.option(
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 @click.argument("lm", callback=_several(LMS))
 @click.argument("split", callback=_several(DECODED))
 @click.option(
@@ -139,7 +140,7 @@ def _outputs(config: Config, model: AcousticModel) -> _Outputs:
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 @click.argument("lm", callback=_several(LMS))
 @config_option
 def score(run: str, lm: list[str], config_path: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from dasr import completion
 from dasr import config as configuration
 from dasr.errors import UserError
 from dasr.results.layout import MODEL, Layout
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 @click.command(context_settings={"show_default": True})
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 @click.option("--config", "config_path", default="config.yaml", help="The configuration.")
 @click.option(
     "--executor", type=click.Choice(["local", "slurm"]), default="local", help="Processes here, or a job."

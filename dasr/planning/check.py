@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
+from dasr import completion, models, plugins
 from dasr import config as configuration
-from dasr import models, plugins
 from dasr.config import Config, Run
 from dasr.errors import UserError
 from dasr.files import write_text
@@ -28,7 +28,7 @@ CLUSTER = Cluster(compute=Compute(fixed_s=1.0))
 
 
 @click.command()
-@click.argument("strategy", required=False)
+@click.argument("strategy", required=False, shell_complete=completion.strategies)
 @click.option(
     "-o", "--option", "options", multiple=True, metavar="KEY=VALUE", help="Option of STRATEGY, say tau=8."
 )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import click
 
-from dasr import checksums
+from dasr import checksums, completion
 from dasr.errors import UserError
 from dasr.files import atomic
 from dasr.planning.options import parsed
@@ -34,11 +34,19 @@ PARAMETERS, LOCAL_BATCH = (
 Fault = TypeVar("Fault")
 
 
+def _clusters(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """What a shell completes."""
+    from dasr.worlds.simulated.presets import PRESETS
+
+    return [name for name in PRESETS if name.startswith(begun)]
+
+
 @click.command(context_settings={"show_default": True})
 @click.option(
     "--strategy",
     "strategies",
     multiple=True,
+    shell_complete=completion.strategies,
     help="A strategy; several: --strategy sd --strategy ad. [default: all]",
 )
 @click.option(
@@ -62,7 +70,12 @@ Fault = TypeVar("Fault")
     type=click.IntRange(1),
     help=f"Samples (chunks) in one learner's batch.  [default: of a calibrated cluster, else {LOCAL_BATCH}]",
 )
-@click.option("--cluster", default="ethernet-25g", help="A preset, or a file as `dasr calibrate` writes it.")
+@click.option(
+    "--cluster",
+    default="ethernet-25g",
+    shell_complete=_clusters,
+    help="A preset (see `dasr clusters`), or a file as `dasr calibrate` writes it.",
+)
 @click.option(
     "--task",
     type=click.Choice(["timing", "quadratic", "corpus"]),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dasr import completion
 from dasr import config as configuration
 from dasr.config import Config, Run
 from dasr.errors import UserError, of_system
@@ -25,7 +26,7 @@ PATIENCE_S = 86_400.0
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 @click.option("--config", "config_path", default="config.yaml", show_default=True, help="The configuration.")
 def learner(run: str, config_path: str) -> None:
     """Be one learner of RUN: rank, size, device and the store's address come from the environment.
@@ -118,7 +119,7 @@ def _learn(membership: Membership, config: Config, run: Run) -> bool:
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 @click.option("--config", "config_path", default="config.yaml", show_default=True, help="The configuration.")
 def evaluate(run: str, config_path: str) -> None:
     """Held-out loss of RUN's consensus model, and of its learners' own, at every snapshot (on dev)."""
