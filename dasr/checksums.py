@@ -21,7 +21,7 @@ from dasr.files import atomic, write_json
 MANIFEST = "manifest.json"
 FILES = "files"
 OWN = "own"
-REMAKE = "delete the folder and run the stage that makes it again"
+REMAKE = "remove it and the manifest.json beside it, and run the stage that makes it again"
 BLOCK = 1 << 20
 
 
@@ -56,18 +56,26 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read: {' '.join(str(error).split())[:120]}; {REMAKE}") from None
     if not isinstance(manifest, dict):
         raise UserError(f"{path} is not a JSON object; {REMAKE}")
-    if manifest.pop(OWN, None) not in (None, _own(manifest)):
-        raise damaged(path)
-    return manifest
+    return checked(manifest, path)
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
     """Write the manifest of a folder, atomically, with a checksum of itself."""
-    write_json(folder / MANIFEST, {**content, OWN: _own(content)})
+    write_json(folder / MANIFEST, with_own(content))
 
 
-def _own(content: Mapping[str, Any]) -> str:
-    return of_bytes([json.dumps(content).encode()])
+def with_own(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON object with a checksum of all that it says."""
+    return {**content, OWN: of_bytes([json.dumps(content).encode()])}
+
+
+def checked(record: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """A JSON object, read from `path`, without its own checksum, if it has one. Raises UserError where that
+    is another."""
+    content = {key: value for key, value in record.items() if key != OWN}
+    if OWN in record and record != with_own(content):
+        raise damaged(path)
+    return content
 
 
 @contextlib.contextmanager

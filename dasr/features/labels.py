@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from dasr import checksums
 from dasr.errors import UserError
-from dasr.features.store import REMAKE, Shard, checksum, read_array, read_manifest, write_arrays
+from dasr.features.store import REMAKE, Shard, checksum, open_group, read_array, read_manifest, write_arrays
 from dasr.files import check_place
 
 REJECTED = -1  # the label of every frame of a rejected utterance
@@ -51,10 +50,7 @@ def read_labels(folder: Path, shard: Shard) -> NDArray[np.int32]:
     `shard`.
     """
     path = Path(folder) / "labels.zarr"
-    try:
-        group = zarr.open_group(str(path), mode="r")
-    except (OSError, ValueError, KeyError):
-        raise UserError(f"{path} cannot be opened; {REMAKE}") from None
+    group = open_group(path)
     labels, offsets = (read_array(group, name, path) for name in ("labels", "offsets"))
     if not np.array_equal(offsets, shard.offsets) or len(labels) != shard.num_frames:
         raise UserError(f"{path} was made from other features than {shard.folder}; {REMAKE}")

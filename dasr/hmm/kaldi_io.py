@@ -120,6 +120,8 @@ class Reader:
     def matrix(self) -> NDArray[np.float32]:
         kind = self.token("FM", "DM")
         rows, columns = self.int32(), self.int32()
+        if rows < 0 or columns < 0:
+            raise self.broken("the size of a matrix")
         return self._array(kind, rows * columns).reshape(rows, columns)
 
     def _array(self, kind: str, count: int) -> NDArray[np.float32]:
@@ -134,7 +136,10 @@ def read_vector_text(path: Path) -> NDArray[np.float64]:
         fields = path.read_text(encoding="utf-8").split()
         if fields[0] != "[" or fields[-1] != "]":
             raise ValueError
-        return np.array(fields[1:-1], np.float64)
+        values = np.array(fields[1:-1], np.float64)
+        if not np.isfinite(values).all():
+            raise ValueError
+        return values
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, IndexError):

@@ -64,20 +64,15 @@ def _write_transitions(writer: Writer, transitions: Transitions) -> None:
     writer.token("</LogProbs>", "</TransitionModel>")
 
 
+ROUNDING = 1e-3  # of the logarithm of a probability of 1
+
+
 @dataclass
 class ModelFile:
     """What `final.mdl` holds: transitions, and the GMM (None where a neural network follows)."""
 
     transitions: Transitions
     gmm: Gmm | None
-
-
-def read_tree(path: Path) -> bytes:
-    """Kaldi's `tree`, without its file header. Raises UserError."""
-    reader = Reader(path)
-    if reader.peek() != "ContextDependency":
-        raise reader.broken("ContextDependency")
-    return reader.data[reader.at :]
 
 
 def read_model(path: Path, tree_data: bytes) -> ModelFile:
@@ -92,11 +87,25 @@ def read_model(path: Path, tree_data: bytes) -> ModelFile:
     log_probs = reader.vector()
     reader.token("</LogProbs>")
     reader.token("</TransitionModel>")
+    if not (np.isfinite(log_probs) & (log_probs <= ROUNDING)).all():
+        raise UserError(f"{path}: a transition's log-probability is not a number up to 0")
+    _check_fit(path, tree_data, topology, triples, len(log_probs))
     transitions = Transitions(tree_data, topology, tuple(float(p) for p in log_probs))
-    ours = [entry.__getstate__()[:3] for entry in Transitions(tree_data, topology).model.tuples]
-    if ours != triples:
-        raise UserError(f"{path} does not belong to the tree beside it: their tied states differ")
     return ModelFile(transitions, _read_gmm(reader) if reader.peek() == "<DIMENSION>" else None)
+
+
+def _check_fit(
+    path: Path, tree_data: bytes, topology: str, triples: list[tuple[int, ...]], num_log_probs: int
+) -> None:
+    """Raise UserError unless tree and topology give these triples and so many transitions."""
+    try:
+        model = Transitions(tree_data, topology).model
+        found = [entry.__getstate__()[:3] for entry in model.tuples]
+        if found != triples or len(model.log_probs) != num_log_probs:
+            raise ValueError("their tied states differ")
+    except (RuntimeError, ValueError) as error:  # what the C++ code throws, whose text may hold any bytes
+        why = "their phones differ" if isinstance(error, UnicodeDecodeError) else str(error).split("\n")[0]
+        raise UserError(f"{path} does not belong to the tree beside it: {why[:120]}") from None
 
 
 def _read_topology(reader: Reader) -> str:
@@ -105,6 +114,8 @@ def _read_topology(reader: Reader) -> str:
     count = reader.int32()
     if count < 0:
         raise UserError(f"{reader.path}: chain topologies (separate self-loop states) are not supported")
+    if not len(phones) or not 0 < phones.min() <= phones.max() < len(phone_index):
+        raise reader.broken("phones that have an HMM")
     lines = ["<Topology>"]
     for entry in range(count):
         members = [int(phone) for phone in phones if phone_index[phone] == entry]
@@ -127,7 +138,7 @@ def _read_topology(reader: Reader) -> str:
 
 def _read_gmm(reader: Reader) -> Gmm:
     reader.token("<DIMENSION>")
-    reader.int32()
+    dim = reader.int32()
     reader.token("<NUMPDFS>")
     parts: list[tuple[Any, Any, Any]] = []
     for _ in range(reader.int32()):
@@ -140,8 +151,15 @@ def _read_gmm(reader: Reader) -> Gmm:
         reader.token("<MEANS_INVVARS>")
         scaled = reader.matrix().astype(np.float64)
         reader.token("<INV_VARS>")
-        variances = 1 / reader.matrix().astype(np.float64)
+        with np.errstate(divide="ignore"):  # an infinite mean is found below
+            variances = 1 / reader.matrix().astype(np.float64)
         reader.token("</DiagGMM>", "<DiagGMMEnd>")
+        if not (len(weights) and scaled.shape == variances.shape == (len(weights), dim)):
+            raise reader.broken(f"Gaussians of {dim} dimensions, each with a weight")
         parts.append((weights, scaled * variances, variances))
+    if not parts:
+        raise reader.broken("a mixture for each tied state")
     weights, means, variances = (np.concatenate(field) for field in zip(*parts, strict=True))
+    if not (np.isfinite(means).all() and (weights >= 0).all() and (variances > 0).all()):
+        raise UserError(f"{reader.path}: a Gaussian has a weight, mean or variance that it cannot have")
     return Gmm(weights, means, variances, np.cumsum([0, *(len(part[0]) for part in parts)]))

@@ -27,20 +27,26 @@ from dasr.hmm.aligner import GmmAcousticModel
 from dasr.hmm.gmm_input import GmmInput
 from dasr.hmm.kaldi_io import HEADER, Reader, Writer, read_vector_text, vector_text
 from dasr.hmm.lexicon_transducer import BACKOFF, BEGIN, END, EPSILON, LexiconTransducer, symbol_table_text
-from dasr.hmm.model_file import ModelFile, read_model, read_tree, write_model
+from dasr.hmm.model_file import ModelFile, read_model, write_model
 from dasr.hmm.topology import Transitions
+from dasr.hmm.tree_file import read_tree
 
 PRIOR_FLOOR = 1e-5  # of all frames: a state that was hardly seen must not win by a tiny prior
 RESERVED = {EPSILON, BACKOFF, BEGIN, END}
 
 
 def read_symbols(path: Path) -> dict[str, int]:
-    """A symbol table, `symbol id` a line. Raises UserError."""
-    try:
-        pairs = (tables.fields(line) for _, line in tables.text_lines(path))
-        return {symbol: int(number) for symbol, number in pairs}
-    except ValueError:
-        raise UserError(f"{path} is not a symbol table (each line: symbol id)") from None
+    """A symbol table, `symbol id` a line, either at most once. Raises UserError."""
+    found: dict[str, int] = {}
+    for line_number, line in tables.text_lines(path):
+        symbol, *rest = tables.fields(line)
+        if len(rest) != 1 or not (rest[0].isascii() and rest[0].isdigit()) or len(rest[0]) > 9:
+            raise UserError(f"{path}:{line_number} is not `symbol id`, a line of a symbol table")
+        if found.setdefault(symbol, int(rest[0])) != int(rest[0]):
+            raise UserError(f"{path}:{line_number}: '{symbol}' has two ids")
+    if len(set(found.values())) != len(found):
+        raise UserError(f"{path}: two symbols have one id")
+    return found
 
 
 @dataclass(frozen=True)

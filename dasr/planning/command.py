@@ -218,10 +218,10 @@ def _write(results: Sequence[SimulationResult], out: Path) -> None:
     keep = checksums.sealed if out.parent.name == "simulation" else atomic  # that of a results folder
     with keep(out) as temporary, open(temporary, "w", encoding="utf-8") as stream:
         for result in results:
-            stream.write(json.dumps(result.record()) + "\n")
+            stream.write(json.dumps(checksums.with_own(result.record())) + "\n")
             for point in result.curve:
                 place = {"label": result.label, "strategy": result.strategy, "seed": result.seed}
-                stream.write(json.dumps({"kind": "curve", **place, **point}) + "\n")
+                stream.write(json.dumps(checksums.with_own({"kind": "curve", **place, **point})) + "\n")
 
 
 def _powers(most: int) -> Iterator[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dasr.errors import UserError
 from dasr.results import palette
 from dasr.results.layout import Layout
 from dasr.results.palette import Group
@@ -76,7 +77,10 @@ def _predicted(results: Path) -> dict[str, Points]:
     """strategy -> (learners, speed-up), from the summaries in R/simulation/*.jsonl."""
     found: dict[str, Points] = {}
     for path in sorted(Layout(results).simulation.glob("*.jsonl")):
-        for record in read_lines(path, []):
+        records = read_lines(path)
+        if not records:
+            raise UserError(f"{path} is empty: remove it and run `dasr simulate` again")
+        for record in records:
             if "speedup" in record and "learners" in record:
                 found.setdefault(_label(record), []).extend(finite([(record["learners"], record["speedup"])]))
     return found

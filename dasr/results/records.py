@@ -18,6 +18,7 @@ from dasr import config as dasr_config
 from dasr.config import Config, Run
 from dasr.errors import UserError
 from dasr.results.layout import LMS, Layout
+from dasr.validation import read_yaml
 
 Record = dict[str, Any]
 LONGEST = 500  # characters of a setting that is shown
@@ -39,10 +40,11 @@ class RunRecord:
     @property
     def settings(self) -> Record:
         """The run's resolved config.yaml (with code version and environment), or nothing."""
-        import yaml
-
         path = self.folder / "config.yaml"
-        found = yaml.safe_load(checksums.check_bytes(path, path.read_bytes())) if path.is_file() else None
+        if not path.is_file():
+            return {}
+        checksums.check(path)
+        found = read_yaml(path)
         return found if isinstance(found, dict) else {}
 
     @property
@@ -79,9 +81,9 @@ def run_diverged(folder: Path) -> bool:
     return has_diverged(read_lines(folder / "heldout.jsonl", []))
 
 
-def read_lines(path: Path, notes: list[str]) -> list[Record]:
-    """JSON lines; a last line that was cut off is left out with a note. Raises UserError for any other bad
-    line, or a file that its manifest knows otherwise."""
+def read_lines(path: Path, notes: list[str] | None = None) -> list[Record]:
+    """JSON lines. Given `notes`, a last line that was cut off is left out with a note. Raises UserError for
+    any other bad line, or a line or a file that its checksum knows otherwise."""
     if not path.is_file():
         return []
     lines = checksums.check_bytes(path, path.read_bytes()).decode("utf-8", "replace").split("\n")
@@ -93,8 +95,11 @@ def read_lines(path: Path, notes: list[str]) -> list[Record]:
             record = json.loads(line)
             if not isinstance(record, dict):
                 raise ValueError("not a JSON object")
+            record = checksums.checked(record, path)
         except ValueError as error:
-            if number == len(lines):  # no newline after it: the writer was stopped within this line
+            if (
+                number == len(lines) and notes is not None
+            ):  # no newline after it: the writer was stopped within this line
                 notes.append(f"{path}:{number}: the last line was cut off (a crash?); it is left out")
                 break
             raise UserError(f"{path}:{number}: {error}: the file is corrupt; run that stage again") from None

@@ -8,6 +8,8 @@ import uuid
 from contextlib import closing
 from pathlib import Path
 
+from dasr.errors import UserError
+
 # Table and column of each path that MLflow keeps.
 PLACES = (("runs", "artifact_uri"), ("experiments", "artifact_location"))
 
@@ -20,7 +22,10 @@ def make_whole(uri: str) -> None:
     import mlflow
 
     path = sqlite_file(uri)
-    if path is None or path.exists() or not path.parent.is_dir():
+    if path is None or not path.parent.is_dir():
+        return
+    if path.exists():
+        _check(path)
         return
     for left in path.parent.glob(f".{path.name}.new-*"):  # of one that was killed
         left.unlink()
@@ -51,6 +56,18 @@ def _replace(database: sqlite3.Connection, there: str, here: str) -> None:
     for table, column in PLACES:
         moved = f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?"
         database.execute(moved, (here, length + 1, length, there))
+
+
+def _check(path: Path) -> None:
+    """Raise UserError where sqlite finds that the file is damaged: MLflow would stumble later, or not."""
+    with closing(sqlite3.connect(path)) as database:
+        try:
+            ((found, *_),) = database.execute("PRAGMA integrity_check(1)").fetchall()
+        except sqlite3.DatabaseError as error:
+            found = str(error)
+    if found != "ok":
+        why = " ".join(found.split())[:120]
+        raise UserError(f"{path} is damaged ({why}): move it away, then `dasr track` makes it again")
 
 
 def sqlite_file(uri: str) -> Path | None:

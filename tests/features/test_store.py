@@ -32,6 +32,7 @@ def test_a_shard_that_was_not_finished_or_does_not_match_its_manifest_is_refused
         lambda: checksums.write_manifest(folder, {**checksums.read_manifest(folder), "dim": 41}),
         "does not match",
     )
+    broken(lambda: (folder / "frames.zarr/frames/zarr.json").write_text("{}"), r"frames\.zarr is corrupt")
     broken((folder / "frames.zarr" / "frames" / "c" / "0" / "0").unlink, "1 of 1 chunks of 'frames' missing")
 
     def flip() -> None:

@@ -11,7 +11,8 @@ from dasr.hmm.system import HmmSystem
 
 
 def test_models_read_back_from_kaldis_format_score_as_before(small: Path, tmp_path: Path) -> None:
-    from dasr.hmm.model_file import read_model, read_tree, write_model
+    from dasr.hmm.model_file import read_model, write_model
+    from dasr.hmm.tree_file import read_tree
 
     system = HmmSystem.load(small / "hmm")
     model = system.acoustics

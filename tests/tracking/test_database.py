@@ -42,7 +42,7 @@ def test_a_damaged_database_is_one_clear_line(
     database = tmp_path / "runs.db"
     database.write_bytes(b"SQLite format 3\0" + b"x" * 5000)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
-    with pytest.raises(UserError, match=r"runs\.db is damaged, move it away"):
+    with pytest.raises(UserError, match=r"runs\.db is damaged .*: move it away"):
         Store(dasr_config.load(made))
 
 
