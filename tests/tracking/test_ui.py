@@ -142,4 +142,6 @@ def test_the_printed_address_of_the_charts_shows_word_errors_then_held_out_loss_
         return [curves for curves in drawn if set(curves) == set(wanted)]
 
     assert until(charts, lambda: text(browser))[0] == wanted
+    heading = browser.find_element("xpath", "(//*[normalize-space(text())='heldout'])[last()]")
+    browser.execute_script("arguments[0].scrollIntoView()", heading)
     picture(browser, "mlflow-heldout-loss")
