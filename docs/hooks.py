@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -124,13 +125,21 @@ def commands_reference() -> str:
 
 
 def strategies_reference() -> str:
-    """The options of every strategy, from its constructor."""
+    """Equation, papers and options of every strategy, from its file."""
     from dasr.strategies import registry
 
-    lines = ["# Strategy options", "", "Generated from the constructors; see [strategies](../strategies.md)."]
+    lines = [
+        "# Strategies, one by one",
+        "",
+        "Generated from `dasr/strategies/`; see [strategies](../strategies.md).",
+    ]
     for name in registry.names():
         options, sources = registry.options(name), registry.sources(name)
-        lines += ["", f"## {name}", "", f"{registry.find(name).__doc__}", ""]
+        found = registry.find(name)
+        described = [sys.modules[found.__module__].__doc__, found.__init__.__doc__]
+        lines += ["", f"## {name}", ""]
+        for text in described if "__init__" in vars(found) else described[:1]:
+            lines += [inspect.cleandoc(text), ""] if text else []
         lines += [_row(["option", "default", "from"]), _row(["---"] * 3)] if options else ["No options."]
         for key, option in options.items():
             lines.append(_row([f"`{key}`", f"`{_shown(option.default)}`", sources[key]]))
