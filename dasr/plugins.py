@@ -91,7 +91,8 @@ class Plugins(Generic[T]):
     def find(self, name: str) -> type[T]:
         """The class of that name, or the one that `path/to/file.py:Class` names. Raises UserError."""
         if FILE in name:
-            return self._from_file(name)
+            path, _, wanted = name.rpartition(":")
+            return self._from_file(path, wanted, Path(path).resolve())
         known = self._known()
         check_name(self.what, name, frozenset(known))
         return known[name]
@@ -154,12 +155,12 @@ class Plugins(Generic[T]):
                 yield value
 
     @functools.cache  # noqa: B019
-    def _from_file(self, name: str) -> type[T]:
-        path, _, wanted = name.rpartition(":")
+    def _from_file(self, path: str, wanted: str, place: Path) -> type[T]:
+        """`place`: the same path, absolute, so that one file is loaded once wherever a process stands."""
         if not Path(path).is_file():
             raise UserError(f"no {self.what} file {path}")
         module_name = f"dasr_{self.what}_{Path(path).stem}"
-        spec = importlib.util.spec_from_file_location(module_name, path)
+        spec = importlib.util.spec_from_file_location(module_name, place)
         assert spec is not None and spec.loader is not None
         module = sys.modules[module_name] = importlib.util.module_from_spec(spec)
         try:

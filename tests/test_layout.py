@@ -60,6 +60,7 @@ ELSEWHERE = {
     "planning/options.py": "planning/test_command.py",
     "planning/probe.py": "planning/test_calibration.py",
     "rehearsal/watched.py": "rehearsal/test_rehearse.py",
+    "tasks/module_task.py": "planning/test_compare.py",
     "tasks/own_randomness.py": "tasks/test_autograd_task.py",
     "tasks/setup.py": "tasks/test_utterance_task.py",
     "tasks/targets.py": "tasks/test_utterance_task.py",

@@ -28,7 +28,8 @@ from dasr.worlds.simulated import presets
 from tests.docs import pages
 from tests.support.aligned_corpus import small_config
 
-BLOCKS = {block.language: block.text for block in pages.blocks(pages.DOCS / "add-a-model.md")}
+# of each language the first
+BLOCKS = {block.language: block.text for block in reversed(pages.blocks(pages.DOCS / "add-a-model.md"))}
 RUN = "sc-allreduce-L2-B12-S0"
 
 
