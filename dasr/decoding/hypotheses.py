@@ -42,8 +42,12 @@ def write(path: Path, hypotheses: Iterable[Hypothesis]) -> None:
 
 
 def are_none(path: Path) -> bool:
-    """Whether the file is there, with no hypothesis in it: the run diverged and was not decoded."""
-    return path.is_file() and path.stat().st_size == 0
+    """Whether the file was written without a hypothesis: the run diverged and was not decoded. Raises
+    UserError for a file that was emptied later."""
+    if not path.is_file() or path.stat().st_size:
+        return False
+    checksums.check(path)
+    return True
 
 
 def read(path: Path) -> dict[float, dict[str, Hypothesis]]:

@@ -45,3 +45,13 @@ def test_a_line_that_is_no_hypothesis_is_named(tmp_path: Path, text: str) -> Non
 def test_a_missing_file_names_the_stage(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run `dasr decode` first"):
         hypotheses.read(tmp_path / "dev.jsonl")
+
+
+def test_a_file_that_was_emptied_is_damaged_and_not_that_of_a_run_that_diverged(tmp_path: Path) -> None:
+    path = tmp_path / "test.jsonl"
+    hypotheses.write(path, [])
+    assert hypotheses.are_none(path)
+    hypotheses.write(path, [hypotheses.Hypothesis("u", 0.1, ["a"], [(0.0, 0.1)], 1.0)])
+    path.write_bytes(b"")
+    with pytest.raises(UserError, match="is damaged"):
+        hypotheses.are_none(path)

@@ -64,7 +64,6 @@ MADE = [
     _made("corpus: text of train", f"{R}/corpus/train/text", "lm", f"{R}/lm/*"),
     _made("corpus: text of test", f"{R}/corpus/test/text", SCORE, SCORE_OUT),
     _made("corpus: utt2spk of test", f"{R}/corpus/test/utt2spk", SCORE, f"{DECODED}/ref.stm"),
-    _made("corpus: rejected.jsonl", f"{R}/corpus/train/rejected.jsonl", "report", f"{R}/report.html"),
     _made("lang: lexicon.txt", f"{R}/corpus/lang/lexicon.txt", "lm", f"{R}/lm/*"),
     _made("lang: unigram.arpa", f"{R}/corpus/lang/unigram.arpa", GRAPH, GRAPH_OUT),
     _made("lang: manifest.json", f"{R}/corpus/lang/manifest.json", "lm", f"{R}/lm/*"),
@@ -107,6 +106,7 @@ MADE = [
     _made("resolved configuration", f"{R}/config/*.yaml", "compare --config FILE", TABLE_OUT),
     _made("MLflow: mlflow.db", f"{R}/mlflow/mlflow.db", "track"),
 ]
+SIMULATE = "simulate --strategy sd --learners 2 --steps 3"
 JOBS = [
     Kind(name, f"{RUNS}/{file}", (f"train {RUN}",), outputs, without=f"{RUNS}/model.safetensors")
     for name, file, outputs in (
@@ -121,7 +121,7 @@ OWN = [
     _own("text", "corpus/dev/text", "corpus", FEATURES),
     _own("utt2spk", "corpus/dev/utt2spk", "corpus", FEATURES),
     _own("segments", "corpus/dev/segments", "corpus", FEATURES),
-    _own("feats.scp", "features/dev/feats.scp", "corpus", FEATURES, config="features.yaml"),
+    _own("feats.scp", "features/dev/feats.scp", "corpus", IMPORTED, config="features.yaml"),
     _own("feats.ark", "features/dev/raw.ark", "corpus", IMPORTED, config="features.yaml"),
     _own("compressed feats.ark", "features/dev/packed.ark", "corpus", IMPORTED, config="features.yaml"),
     _own("lexicon.txt", "corpus/lang/lexicon.txt", "corpus", "lm"),
@@ -138,7 +138,7 @@ OWN = [
     _own("Kaldi: phones.txt", "tri_ali/lang/phones.txt", *IMPORT, DECODE),
     _own("Kaldi: L.fst", "tri_ali/lang/L.fst", *IMPORT, DECODE),
     _own("Kaldi: L_disambig.fst", "tri_ali/lang/L_disambig.fst", *IMPORT),
-    Kind("cluster.yaml", "cluster.yaml", ("simulate sd --learners 2 --steps 3 --cluster cluster.yaml",)),
+    Kind("cluster.yaml", "cluster.yaml", (f"{SIMULATE} --cluster cluster.yaml",)),
     *(Kind(f"AN4: {file}", f"own/etc/{file}", ("corpus --config own.yaml",))
       for file in ("an4_test.transcription", "an4_test.fileids", "an4.dic", "an4.lm")),
 ]  # fmt: skip

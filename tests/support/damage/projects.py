@@ -31,7 +31,7 @@ corpus: {{path: {corpora}/an4, limit: 80, dev_speakers: 2, max_bad_fraction: 0.3
 features: {{shards: {{train: 2}}}}
 hmm: {{leaves: 60, gaussians: 200, monophone_iterations: 5, triphone_iterations: 3}}
 model: {{preset: demo, layers: 1, cells: 32}}
-training: {{epochs: 1, snapshots: 2}}
+training: {{epochs: 1, snapshots: 2, checkpoint_seconds: 0.001}}
 comparison: {{name: small, strategies: [single, sc-allreduce], learners: [2]}}
 decoding: {{acoustic_scales: [0.1]}}
 simulation: {{max_learners: 4}}
