@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import click
 
-from dasr import checksums, completion
+from dasr import checksums, columns, completion
 from dasr.errors import UserError
 from dasr.files import atomic
 from dasr.planning.options import parsed
@@ -100,6 +100,8 @@ def _clusters(context: click.Context, parameter: click.Parameter, begun: str) ->
 )
 @click.option("--max-learners", type=click.IntRange(1), default=1024, help="Where --speedup ends.")
 @click.option("--jobs", type=click.IntRange(1), default=1, help="Simulations at once, each a process.")
+@columns.wide
+@columns.tsv
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -123,13 +125,15 @@ def simulate(
     speedup: bool,
     max_learners: int,
     jobs: int,
+    wide: bool,
+    tsv: bool,
     out: Path | None,
 ) -> None:
     """Run strategies on virtual learners: what would this cluster give me?
 
     Timing only, to thousands of learners: speed-up, waiting, bytes. With a task, convergence too: all
     learners train for real in this process, under a virtual clock. The same seed gives the same bits.
-    A table on a terminal; JSON lines into a pipe, and into --out.
+    A table on a terminal (--wide, --tsv: anywhere); JSON lines into a pipe, and into --out.
     """
     from dasr.planning import figures, workloads
     from dasr.planning.sweep import Sweep
@@ -153,14 +157,16 @@ def simulate(
     points = [(name, count, seed) for name in names for count in learners for seed in seeds]
     sweep = Sweep(where, given, steps, size.local_batch, size.parameters, task, learning_rate, config_path)
     results: list[SimulationResult] = []
-    reader = sys.stdout.isatty()  # rather than a program
+    table = wide or tsv or sys.stdout.isatty()  # for a person, not a program
     for result in progress(sweep.run(points, jobs), "simulate", len(points)):
         results.append(result)
-        if out is None and not reader:
+        if out is None and not table:
             print(json.dumps(result.record()), flush=True)
     loss = workloads.LOSS.get(task, "loss")
-    if reader:
-        print(figures.table(results, loss))
+    if tsv:
+        print(columns.separated(figures.rows(results, loss)))
+    elif table:
+        print(figures.table(results, loss, None if wide else columns.width()))
     if out is not None:
         _write(results, out)
         figures.draw(results, out.with_suffix(".svg"), loss)

@@ -3,10 +3,12 @@ table for a terminal."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dasr import columns
 from dasr.files import atomic
 from dasr.planning.simulate import SimulationResult
 
@@ -14,14 +16,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def table(results: Sequence[SimulationResult], loss: str = "loss") -> str:
-    """A row a simulation, with the consensus model's last loss where something was trained."""
-    from tabulate import tabulate
+DEAR = ("learners", "speed-up", "ms a step", "waiting %", "efficiency")  # that a narrow terminal shows first
 
-    rows = []
+
+def rows(results: Sequence[SimulationResult], loss: str = "loss") -> list[dict[str, str]]:
+    """A row a simulation, with the consensus model's last loss where something was trained."""
+    found = []
     for each in results:
-        row: dict[str, object] = {"strategy": each.label, "learners": each.learners}
-        row |= {"seed": each.seed} if len({result.seed for result in results}) > 1 else {}
+        row = {"strategy": each.label, "learners": str(each.learners)}
+        row |= {"seed": str(each.seed)} if len({result.seed for result in results}) > 1 else {}
         row |= {
             "ms a step": f"{1e3 * each.step_seconds:,.2f}",
             "speed-up": f"{each.speedup:,.2f}",
@@ -31,10 +34,17 @@ def table(results: Sequence[SimulationResult], loss: str = "loss") -> str:
             "staleness": f"{each.staleness_mean:.1f}",
         }
         row |= {loss: f"{each.curve[-1]['loss']:.4g}"} if each.curve else {}
-        rows.append(row)
-    align = ["left", *["right"] * (len(rows[0]) - 1)]
-    body = tabulate(rows, headers="keys", disable_numparse=True, colalign=align)
-    return f"{_title(results[0])}, {results[0].steps:,} steps\n{body}"
+        found.append(row)
+    return found
+
+
+def table(results: Sequence[SimulationResult], loss: str = "loss", width: int | None = None) -> str:
+    """The rows below a line that says what was simulated, in lines of `width`; None: all columns."""
+    body = rows(results, loss)
+    title = f"{_title(results[0])}, {results[0].steps:,} steps"
+    lines = [title] if width is None else textwrap.wrap(title, width, break_on_hyphens=False)
+    text = columns.text({name: name for name in body[0]}, body, (*DEAR[:2], loss, *DEAR[2:]), width)
+    return "\n".join([*lines, text])
 
 
 def draw(results: Sequence[SimulationResult], path: Path, loss: str = "loss") -> None:

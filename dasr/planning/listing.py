@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 
 import click
 
+from dasr.columns import width
 from dasr.plugins import Option
 
 INDENT = "    "
@@ -54,7 +54,7 @@ def entry(name: str, about: str, options: str, columns: int) -> str:
 
 
 def _print(entries: Iterable[tuple[str, str, str]]) -> None:
-    columns = shutil.get_terminal_size().columns
+    columns = width()
     for name, about, options in entries:
         print(entry(name, about, options, columns))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from dasr import columns
 from dasr import config as dasr_config
 from dasr.files import write_text
 from dasr.results.layout import Layout
@@ -20,8 +21,10 @@ config_option = click.option(
 
 @click.command()
 @click.option("--show", is_flag=True, help="only print the table that was written before")
+@columns.wide
+@columns.tsv
 @config_option
-def compare(show: bool, config_path: str) -> None:
+def compare(show: bool, wide: bool, tsv: bool, config_path: str) -> None:
     """Gather all runs of the comparison into comparison.tsv, and print the table."""
     config = dasr_config.load(config_path)
     results = Path(config.results)
@@ -34,7 +37,11 @@ def compare(show: bool, config_path: str) -> None:
             logger.info("compare: %s", note)
         comparison.write(comparison.rows(found, results), results)
         write_text(Layout(results).config, config.text())  # for people: what this table compares
-    print(comparison.pretty(comparison.read(results)))
+    table = comparison.read(results)
+    if tsv:
+        print(columns.separated(table))
+        return
+    print(comparison.pretty(table, None if wide else columns.width()))
     if show:
         print(f"\ntable:  {results / comparison.FILE}\nreport: {results / 'report.html'}")
         print("\n".join(["MLflow, in a browser:", *store.how_to_open(results)]))

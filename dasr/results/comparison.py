@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from dasr import checksums
+from dasr import checksums, columns
 from dasr.errors import UserError
 from dasr.results.layout import Layout
 from dasr.results.records import Records, RunRecord, flat
@@ -141,10 +141,19 @@ def read(results: Path) -> list[Row]:
     return table
 
 
-def pretty(table: list[Row]) -> str:
-    """The table for a terminal: columns that are the same in every row move into a line above it."""
-    from tabulate import tabulate
+DEAR = (
+    "wer_unigram",
+    "interval",
+    "wer_ngram",
+    "seconds",
+    "heldout_ce",
+)  # a narrow terminal shows these first
 
+
+def pretty(table: list[Row], width: int | None = None) -> str:
+    """The table in lines of at most `width` (None: all columns).
+
+    Columns that are the same in every row move into a line above it."""
     several = [row for row in table if row["strategy"] != "single"] or table
     names = ("learners", "batch", "seed", "samples")
     constant = [name for name in names if len({row[name] for row in several}) == 1]
@@ -165,9 +174,6 @@ def pretty(table: list[Row]) -> str:
         cells["interval"] = f"{row['wer_low']} - {row['wer_high']}" if row["wer_low"] else ""
         cells["wait_fraction"] = f"{100 * float(row['wait_fraction']):.1f}" if row["wait_fraction"] else ""
         cells["frames_per_s"] = f"{float(row['frames_per_s']):,.0f}" if row["frames_per_s"] else ""
-        body.append([cells[name] or "-" for name in shown])
-    align = ["left", *["right"] * (len(shown) - 1)]
-    text = tabulate(
-        body, [headers[n] for n in shown], disable_numparse=True, colalign=align, tablefmt="simple"
-    )
+        body.append({name: cells[name] or "-" for name in shown})
+    text = columns.text({name: headers[name] for name in shown}, body, DEAR, width)
     return f"{headline}\n{text}" if headline else text

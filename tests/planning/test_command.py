@@ -155,3 +155,13 @@ def test_what_calibrate_writes_is_what_simulate_reads(tmp_path: Path) -> None:
     record = simulated(path)
     assert (record["parameters"], record["local_batch"]) == (899_600, 2)
     assert 0.25 < record["speedup"] <= 4.0
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_the_table_of_simulations_has_all_columns_by_wide_and_tsv(columns: int) -> None:
+    arguments = ["--strategy", "ad", "--strategy", "bmuf", "--steps", "8"]
+    env = {"COLUMNS": str(columns)}
+    wide = CliRunner().invoke(simulate, [*arguments, "--wide"], env=env, catch_exceptions=False).stdout
+    assert "MB sent a learner" in wide and "staleness" in wide
+    tsv = CliRunner().invoke(simulate, [*arguments, "--tsv"], env=env, catch_exceptions=False).stdout
+    assert [line.split("\t")[0] for line in tsv.splitlines()] == ["strategy", "ad", "bmuf"]

@@ -31,6 +31,14 @@ def test_a_table_has_a_row_a_simulation_in_the_units_of_its_header() -> None:
     assert second.split()[3:5] == ["2.00", "0.500"]
 
 
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_table_fits_the_terminal(width: int) -> None:
+    long = result("sc-allreduce", options={"compression": "int8", "momentum": 0.9}, curve=CURVE)
+    lines = figures.table([long, result(seed=1, curve=CURVE)], "excess loss", width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert "excess loss" in "\n".join(lines) and any("-compression=int8" in line for line in lines)
+
+
 def test_seeds_and_losses_are_columns_where_there_are_any() -> None:
     rows = figures.table([result(curve=CURVE), result(seed=1, curve=CURVE)], "excess loss").splitlines()
     assert "seed" in rows[1] and rows[1].endswith("excess loss")

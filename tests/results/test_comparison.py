@@ -93,3 +93,19 @@ def test_what_is_missing_is_an_empty_cell(made: Path) -> None:
     row = comparison.rows(records.Records([bare]), Path(config.results))[0]
     assert {key for key, value in row.items() if value} == {"strategy", "learners", "batch", "seed"}
     assert "-" in comparison.pretty([row])
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_the_table_fits_the_terminal_unless_all_columns_are_wanted(
+    made: Path, output: str, columns: int
+) -> None:
+    def shown(*more: str) -> str:
+        arguments = ["--show", *more, "--config", str(made)]
+        env = {"COLUMNS": str(columns)}
+        return CliRunner().invoke(compare, arguments, env=env, catch_exceptions=False).stdout
+
+    narrow = shown().partition("\n\n")[0]
+    assert max(map(len, narrow.splitlines())) <= columns
+    assert "interval" in narrow and "--wide" in narrow
+    assert "Left out" not in shown("--wide") and "ness" in shown("--wide")
+    assert shown("--tsv") == (made.parent / "results" / "comparison.tsv").read_text(encoding="utf-8")
