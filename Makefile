@@ -22,7 +22,7 @@ test-slurm: $(TESTABLE)  ## the literal `snakemake --profile slurm` and each fau
 	$(BIN)/pytest -m slurm
 
 unit: $(TESTABLE)  ## the unit tests only (under two minutes)
-	$(BIN)/pytest -m "not slow and not slurm" --durations=20
+	$(BIN)/pytest -n 2 -m "not slow and not slurm" --durations=20
 
 coverage: $(TESTABLE)  ## unit tests with the coverage of every line, child processes counted; fails under 90 %
 	$(BIN)/coverage erase
