@@ -24,7 +24,8 @@ COMMAND += ["--learners", "2", "--learners", "16", "--cluster", "ethernet-25g"]
 @pytest.mark.slow
 def test_a_terminal_gets_a_table_of_what_a_program_gets_as_lines() -> None:
     ours, its = pty.openpty()
-    with subprocess.Popen(COMMAND, stdout=its, stderr=subprocess.DEVNULL) as reader:
+    wide = {**os.environ, "COLUMNS": "120"}
+    with subprocess.Popen(COMMAND, stdout=its, stderr=subprocess.DEVNULL, env=wide) as reader:
         os.close(its)
         shown = b""
         try:
