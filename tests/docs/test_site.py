@@ -9,6 +9,7 @@ import pytest
 from tests.docs import pages
 
 pytest.importorskip("mkdocs", reason="the site's builder is installed with the extra `docs`")
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_the_reference_has_every_command_key_and_strategy(site: Path) -> None:
     from dasr.cli import COMMANDS
     from dasr.strategies import registry
