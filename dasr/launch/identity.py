@@ -173,7 +173,7 @@ def claim(run_folder: Path, identity: Identity) -> None:
     The caller holds the folder's lock, and no job of the run is there."""
     make_folder(run_folder)
     was = read(run_folder)
-    there = any(os.path.lexists(run_folder / name) for name in TRAINED)
+    there = any(_holds(run_folder / name) for name in TRAINED)
     cut_short = (run_folder / MOVING).exists()  # by a kill
     differs = difference(was, identity)
     target = _free(run_folder)
@@ -186,14 +186,24 @@ def claim(run_folder: Path, identity: Identity) -> None:
         write_json(run_folder / FILE, identity)
 
 
+def _holds(path: Path) -> bool:
+    """Whether training has left something there: an empty folder, made or mounted by hand, is nothing."""
+    return os.path.lexists(path) and not (path.is_dir() and next(path.iterdir(), None) is None)
+
+
 def _move(run_folder: Path, target: Path) -> None:
     """Whole or not at all for who looks at `target`. The identity goes last: until then, a start after a kill
     comes here again and goes on."""
     moving = run_folder / MOVING
     moving.mkdir(exist_ok=True)
     for name in (*TRAINED, FILE):
-        if os.path.lexists(run_folder / name):
-            os.replace(run_folder / name, moving / name)
+        path = run_folder / name
+        if _holds(path):
+            if os.path.ismount(path):
+                raise UserError(
+                    f"{path} is a mount point and cannot be moved: move what it holds, or empty it"
+                )
+            os.replace(path, moving / name)
     os.replace(moving, target)
 
 

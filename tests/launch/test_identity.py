@@ -176,6 +176,27 @@ def test_results_of_which_nothing_says_what_they_are_go_aside(tmp_path: Path) ->
     assert (tmp_path / "replaced-1" / "model.safetensors").exists()
 
 
+def test_an_empty_folder_made_by_hand_holds_no_results(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    identity.claim(tmp_path, {"model": "1"})
+    assert not caplog.messages and sorted(path.name for path in tmp_path.iterdir()) == [
+        "checkpoints",
+        "identity.json",
+    ]
+
+
+def test_results_on_a_disk_of_their_own_are_named_and_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "checkpoints/rank0000").mkdir(parents=True)
+    monkeypatch.setattr("os.path.ismount", lambda path: Path(path).name == "checkpoints")
+    with pytest.raises(UserError, match="checkpoints is a mount point and cannot be moved"):
+        identity.claim(tmp_path, {"model": "1"})
+    assert (tmp_path / "checkpoints/rank0000").is_dir()
+
+
 @pytest.mark.parametrize("moves", range(len(identity.TRAINED) + 2))
 def test_a_move_that_was_cut_short_is_completed_by_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moves: int

@@ -151,7 +151,7 @@ def test_another_size_than_the_measured_one_is_said(
 @pytest.mark.slow
 def test_what_calibrate_writes_is_what_simulate_reads(tmp_path: Path) -> None:
     path = tmp_path / "here.yaml"
-    arguments = ["--out", str(path), "--max-mb", "0.1", "--repeats", "3", "--local-batch", "2"]
+    arguments = ["--out", str(path), "--max-mb", "8", "--repeats", "5", "--local-batch", "2"]
     assert CliRunner().invoke(calibrate, arguments, catch_exceptions=False).exit_code == 0
     record = simulated(path)
     assert (record["parameters"], record["local_batch"]) == (899_600, 2)

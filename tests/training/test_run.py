@@ -56,7 +56,11 @@ def test_a_checkpoint_of_another_version_is_refused_in_a_line(corpus: Path, tmp_
 
 @pytest.mark.parametrize("strategy", lives.SYNCHRONOUS)
 def test_metrics_of_a_resumed_run_have_each_step_once(lived: Path, strategy: str) -> None:
-    plain, resumed = (lives.records(lived / name, strategy) for name in ("undisturbed", "stopped"))
+    plain, resumed = (
+        # The machine's own state is written by the clock, not by the step.
+        [record for record in lives.records(lived / name, strategy) if record["kind"] != "system"]
+        for name in ("undisturbed", "stopped")
+    )
     keys = (
         "kind",
         "step",
