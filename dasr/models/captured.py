@@ -50,6 +50,7 @@ class CapturedNetwork:
         self.on_gpu = gradient.is_cuda
         self.side = Streams()
         self.stream: torch.cuda.Stream | None = None
+        self.capturable = self.on_gpu  # until a shape shows that it is not
         if self.on_gpu:
             self.stream = torch.cuda.Stream(gradient.device)  # type: ignore[no-untyped-call]
             self.pool = torch.cuda.graph_pool_handle()
@@ -87,17 +88,18 @@ class CapturedPass:
         self._outputs: tuple[Tensor, ...] = ()
         self._of_outputs = torch.empty(0)
         self._final: list[tuple[Tensor, torch.cuda.Event]] = []
-        if network.stream is not None:
+        if network.stream is not None and network.capturable:
             try:
                 self._capture(network.stream)
             except RuntimeError as error:
+                network.capturable = False
                 reason = str(error).splitlines()[0]
                 logger.warning(f"steps run eagerly: the network cannot be a CUDA graph ({reason})")
 
     def run(self, loss: Loss, ready: Ready, were_read: Callable[[], None] = lambda: None) -> Tensor:
         """The loss of the inputs, and its gradient, of which each slice is announced as it becomes final (on
         a GPU: on a stream that has waited for it). `were_read` is called when the inputs may change."""
-        if self._graphs is None:
+        if self._graphs is None or not self.network.capturable:
             outputs, *others = self.forward(*self.inputs)
             value, of_outputs = _of_loss(loss, outputs, others)
             self.network.backward(outputs, of_outputs, ready)
@@ -121,6 +123,7 @@ class CapturedPass:
     def _capture(self, stream: torch.cuda.Stream) -> None:
         network, device = self.network, self.network.gradient.device
         random = torch.cuda.get_rng_state(device)
+        generator = torch.cuda.default_generators[torch.device(device).index]
         stream.wait_stream(torch.cuda.current_stream(device))
         forward, backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
         try:
@@ -136,6 +139,10 @@ class CapturedPass:
                 self._of_outputs = torch.zeros_like(outputs[0])
                 with self._captured(backward, stream):
                     network.backward(outputs[0], self._of_outputs, self._record)
+        except RuntimeError:
+            # The state of the generator takes itself for one of a capture for ever: it gets a new one
+            generator.graphsafe_set_state(torch.Generator(device).graphsafe_get_state())
+            raise
         finally:
             torch.cuda.current_stream(device).wait_stream(stream)
             torch.cuda.set_rng_state(random, device)

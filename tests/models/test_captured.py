@@ -152,3 +152,35 @@ def test_a_network_that_asks_the_host_runs_eagerly_and_says_so(caplog: pytest.Lo
     _, expected = by_autograd(weights, inputs, targets)
     assert (gradient - expected).norm() <= 1e-5 * expected.norm()
     assert "eagerly" in caplog.text
+
+
+class ReadsItsInputs(nn.Module):
+    """A network that no graph can hold: it looks at its inputs on the host. It draws random numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(6, 5)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        assert float(inputs.sum()) < 1e6
+        outputs: Tensor = self.linear(nn.functional.dropout(inputs, 0.5))
+        return outputs
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_network_that_cannot_be_captured_runs_as_it_is_and_says_so_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    module = ReadsItsInputs()
+    gradient = torch.zeros(35, device="cuda")
+    captured = CapturedNetwork(module, groups(module), gradient, torch.float32)
+    targets = torch.randn(4, 5, device="cuda")
+    passes = [
+        CapturedPass(captured, lambda x: (module(x),), (torch.randn(rows, 6, device="cuda"),))
+        for rows in (4, 4)
+    ]
+    torch.cuda.manual_seed(3)
+    losses = [float(one.run(squares(targets), lambda part: None)) for one in passes]
+    torch.cuda.manual_seed(3)
+    assert losses == [float(one.run(squares(targets), lambda part: None)) for one in passes]
+    assert len(caplog.messages) == 1 and "cannot be a CUDA graph" in caplog.messages[0]
