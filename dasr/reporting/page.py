@@ -17,11 +17,12 @@ from dasr.config import Config
 from dasr.files import atomic, write_text
 from dasr.reporting import costs, curves, speedup
 from dasr.reporting import table as tables
-from dasr.results import corpus_facts, palette, rejected
-from dasr.results.comparison import Row
+from dasr.results import corpus_facts, over_seeds, palette, rejected
 from dasr.results.layout import METRICS, Layout
+from dasr.results.over_seeds import Entry, Row
 from dasr.results.palette import Group
 from dasr.results.records import Records, flat
+from dasr.results.significance import SIGNIFICANT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -105,55 +106,23 @@ def draw_all(all_groups: list[Group], results: Path) -> list[dict[str, str]]:
     return shown
 
 
+def _seconds(entry: Entry) -> float:
+    return entry.mean("seconds") or 0.0
+
+
 def headlines(table: list[Row]) -> list[str]:
     """What the table says, in sentences."""
+    every = [entry for entry in over_seeds.entries(table) if entry.values("seconds")]
     said = []
-    timed = [row for row in table if row["seconds"]]
-    single = {
-        (row["batch"], row["seed"]): float(row["seconds"]) for row in timed if row["strategy"] == "single"
-    }
-    if len(timed) > 1:
-        fastest = min(timed, key=lambda row: float(row["seconds"]))
-        alone = single.get((fastest["batch"], fastest["seed"])) if fastest["strategy"] != "single" else None
-        ratio = f", {alone / float(fastest['seconds']):.1f} times as fast as one learner" if alone else ""
-        said.append(f"Fastest: {fastest['strategy']}, {float(fastest['seconds']):,.1f} s{ratio}.")
-    scored = [row for row in table if row["wer_unigram"]]
-    if scored:
-        said += _word_errors(scored)
-        compared = [row for row in scored if row["p_vs_sc_allreduce"]]
-        unlike = [row for row in compared if float(row["p_vs_sc_allreduce"]) < tables.SIGNIFICANT]
-        if compared:
-            names = ", ".join(
-                f"{row['strategy']} (seed {row['seed']}, p {tables.p_value(row)})" for row in unlike
-            )
-            said.append(
-                f"Differs from sc-allreduce at p < {tables.SIGNIFICANT}, {len(compared)} comparisons, "
-                f"uncorrected: {names or 'none'}."
-            )
-    return said
-
-
-def _word_errors(scored: list[Row]) -> list[str]:
-    """Which word error rate is the lowest, if the intervals tell; and which runs recognise nothing."""
-    said = []
-    best, *others = sorted(scored, key=lambda row: float(row["wer_unigram"]))
-    if others and all(float(best["wer_high"]) < float(row["wer_low"]) for row in others):
-        said.append(
-            f"Lowest word error rate (unigram LM): {best['strategy']}, {best['wer_unigram']} % "
-            f"[{best['wer_low']}, {best['wer_high']}]."
-        )
-    elif others:
-        said.append(
-            "No word error rate (unigram LM) lies clear below the others: the 95 % intervals overlap."
-        )
-    nothing = [
-        f"{row['strategy']} (seed {row['seed']})" for row in scored if float(row["wer_unigram"]) >= 100
-    ]
-    if nothing:
-        said.append(
-            f"Word error rates of 100 % and more say that nothing was recognised: {', '.join(nothing)}."
-        )
-    return said
+    if len(every) > 1:
+        fastest = min(every, key=_seconds)
+        batch = fastest.rows[0]["batch"]
+        single = [one for one in every if one.label == "single" and one.rows[0]["batch"] == batch]
+        ratio = ""
+        if single and fastest is not single[0]:
+            ratio = f", {_seconds(single[0]) / _seconds(fastest):.1f} times as fast as one learner"
+        said.append(f"Fastest: {fastest.label}, {_seconds(fastest):,.1f} s{ratio}.")
+    return said + over_seeds.sentences(table)
 
 
 def write(config: Config, records: Records, table: list[Row]) -> Path:
@@ -186,7 +155,8 @@ def write(config: Config, records: Records, table: list[Row]) -> Path:
         source=f"{config.corpus.kind}, {config.corpus.path}",
         settings=config.text(),
         versions=_versions(records),
-        significant=tables.SIGNIFICANT,
+        significant=SIGNIFICANT,
+        several_seeds=over_seeds.several_seeds(over_seeds.entries(table)),
         server=os.environ.get("MLFLOW_TRACKING_URI", ""),
         runs=[record.run.name for record in records.runs],
     )

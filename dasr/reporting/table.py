@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dasr.results.comparison import Row
-from dasr.results.records import RunRecord, flat
+from dasr.results import over_seeds
+from dasr.results.layout import LMS
+from dasr.results.over_seeds import Entry, Row
+from dasr.results.records import Record, RunRecord, flat
+from dasr.results.significance import REPLICATIONS, SIGNIFICANT, holm
 
-SIGNIFICANT = 0.05
 HEADINGS = {
     "strategy": "strategy", "learners": "learners", "batch": "batch", "seed": "seed", "samples": "samples",
     "seconds": "training, s", "frames_per_s": "frames/s", "heldout_ce": "held-out CE, nats/frame",
@@ -16,11 +18,12 @@ HEADINGS = {
     "mb_sent_per_learner": "MB sent a learner", "wait_fraction": "waiting %", "staleness_mean": "staleness",
     "training": "training", "diverged": "diverged",
 }  # fmt: skip
+OVER_SEEDS = {"interval_unigram": "over seeds", "interval_ngram": "over seeds"}
 SELDOM = ("training", "diverged")  # columns that are shown where they say something
 SHAPE = ("learners", "batch", "seed", "samples")  # told once, above the table, where they do not differ
 FORMATS = {
     "samples": ",.0f", "seconds": ",.1f", "frames_per_s": ",.0f", "heldout_ce": ".3f",
-    "mb_sent_per_learner": ",.0f", "staleness_mean": ".1f",
+    "wer_unigram": ".2f", "wer_ngram": ".2f", "mb_sent_per_learner": ",.0f", "staleness_mean": ".1f",
 }  # fmt: skip
 OPTIONS = "option."
 
@@ -39,29 +42,56 @@ class Table:
 
 
 def comparison(records: list[RunRecord], table: list[Row]) -> Table:
-    """comparison.tsv as it is read: per cent, separators, an interval for each language model."""
-    several = [row for row in table if row["strategy"] != "single"] or table
-    constant = [name for name in SHAPE if len({row[name] for row in several}) == 1]
+    """comparison.tsv as it is read: per cent, separators; means over seeds, and the range of the WER over
+    them or, of one run, its 95 % interval."""
+    every = over_seeds.entries(table)
+    seeds = over_seeds.several_seeds(every)
+    scores = {id(row): record.scores for record, row in zip(records, table, strict=True)}
+    bodies = [_texts(entry, scores, seeds) for entry in every]
+    several = [body for entry, body in zip(every, bodies, strict=True) if entry.label != "single"] or bodies
+    constant = [name for name in SHAPE if len({body[name] for body in several}) == 1]
     left_out = {*constant, *(name for name in SELDOM if not any(row.get(name) for row in table))}
-    shown = {name: heading for name, heading in HEADINGS.items() if name not in left_out}
-    best = {lm: _lowest(records, lm) for lm in ("unigram", "ngram")}
-    rows = []
-    for record, row in zip(records, table, strict=True):
-        texts = dict(row) | {name: _number(row[name], form) for name, form in FORMATS.items()}
-        texts["wait_fraction"] = _number(row["wait_fraction"], ".1f", 100)
-        for lm in best:
-            score = record.scores.get(lm)
-            interval = f"{score['wer_low']:.2f} – {score['wer_high']:.2f}" if score else ""
-            texts[f"interval_{lm}"] = interval
-        cells = {name: Cell(texts[name] or "–") for name in shown}
-        for lm, name in best.items():
-            if record.run.name == name:
+    headings = HEADINGS | ({"seed": "seeds", **OVER_SEEDS} if seeds else {})
+    if seeds:
+        left_out.add("p_vs_sc_allreduce")  # that of one run
+    shown = {name: heading for name, heading in headings.items() if name not in left_out}
+    rows = [{name: Cell(body[name] or "–") for name in shown} for body in bodies]
+    for lm in LMS:
+        best = over_seeds.winner(every, lm)
+        for entry, cells in zip(every, rows, strict=True):
+            if entry is best:
                 cells[f"wer_{lm}"] = Cell(cells[f"wer_{lm}"].text, "best")
-        if row["p_vs_sc_allreduce"] and float(row["p_vs_sc_allreduce"]) < SIGNIFICANT:
-            cells["p_vs_sc_allreduce"] = Cell(p_value(row), "unlike")
-        rows.append(cells)
-    same = ", ".join(f"{name} {_number(several[0][name], ',.0f')}" for name in constant)
+    if not seeds:
+        _mark_unlike(table, rows)
+    same = ", ".join(f"{headings[name]} {several[0][name]}" for name in constant)
     return Table(shown, rows, same)
+
+
+def _texts(entry: Entry, scores: dict[int, dict[str, Record]], seeds: bool) -> dict[str, str]:
+    """A line of the table."""
+    first = entry.rows[0]
+    texts = dict(first)
+    for name, form in FORMATS.items():
+        texts[name] = _number(entry.mean(name), form)
+    texts["wait_fraction"] = _number(entry.mean("wait_fraction"), ".1f", 100)
+    texts["diverged"] = "yes" if any(row["diverged"] for row in entry.rows) else ""
+    texts |= {name: _number(float(first[name]), ",.0f") for name in ("learners", "batch", "seed")}
+    for lm in LMS:
+        score = scores[id(first)].get(lm)
+        interval = f"{score['wer_low']:.2f} – {score['wer_high']:.2f}" if score else ""
+        texts[f"interval_{lm}"] = entry.range(f"wer_{lm}", ".2f").replace("-", "–") if seeds else interval
+    if seeds:
+        texts["seed"] = str(len(entry.rows))
+    return texts
+
+
+def _mark_unlike(table: list[Row], rows: list[dict[str, Cell]]) -> None:
+    """Emphasise p values that remain small where they are corrected for their number (Holm)."""
+    compared = [(row, cells) for row, cells in zip(table, rows, strict=True) if row["p_vs_sc_allreduce"]]
+    least = 1 / REPLICATIONS  # smaller ones the bootstrap does not tell
+    corrected = holm([max(least, float(row["p_vs_sc_allreduce"])) for row, _ in compared])
+    for (row, cells), p in zip(compared, corrected, strict=True):
+        cells["p_vs_sc_allreduce"] = Cell(p_value(row), "unlike" if p < SIGNIFICANT else "")
 
 
 def p_value(row: Row) -> str:
@@ -69,21 +99,8 @@ def p_value(row: Row) -> str:
     return "< 0.0001" if float(row["p_vs_sc_allreduce"]) == 0 else row["p_vs_sc_allreduce"]
 
 
-def _lowest(records: list[RunRecord], lm: str) -> str:
-    """The run whose interval of the WER lies below those of all others; empty if there is none."""
-    scores = sorted(
-        (one.scores[lm]["wer_high"], one.scores[lm]["wer_low"], one.run.name)
-        for one in records
-        if lm in one.scores
-    )
-    if len(scores) < 2:
-        return ""
-    (high, _, name), others = scores[0], scores[1:]
-    return name if all(high < low for _, low, _ in others) else ""
-
-
-def _number(text: str, form: str, times: float = 1) -> str:
-    return format(times * float(text), form) if text else ""
+def _number(value: float | None, form: str, times: float = 1) -> str:
+    return "" if value is None else format(times * value, form)
 
 
 def effective(records: list[RunRecord]) -> Table:

@@ -26,7 +26,7 @@ def track(config_path: str) -> None:
     config = dasr_config.load(config_path)
     results = Path(config.results)
     layout = Layout(results)
-    from dasr.results import comparison, palette
+    from dasr.results import comparison, over_seeds, palette
     from dasr.results.records import read_comparison
     from dasr.tracking.store import Store, how_to_open
 
@@ -47,7 +47,7 @@ def track(config_path: str) -> None:
             added += new
         files = [layout.config, layout.comparison, layout.report]
         figures = sorted(layout.figures.glob("*.png"))
-        changed = store.finish_parent(parent, files, figures)
+        changed = store.finish_parent(parent, files, figures, over_seeds.sentences(table))
         stamp = {"tracking_uri": store.uri, "experiment": store.experiment, "parent": parent, "runs": ids}
         write_json(layout.tracked, stamp)
     state = "updated" if changed else "unchanged"

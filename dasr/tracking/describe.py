@@ -19,21 +19,22 @@ One acoustic model (preset {preset}), one budget ({budget}), trained with each d
 strategy is the only difference.
 
 - **Report** with all figures and the settings: [report.html]({report})
-- `wer/test`: word error rate on the test set, per cent; its 95 % interval is in `wer/interval`. Where \
-intervals overlap, the order of two strategies may be chance.
+- `wer/test`: word error rate on the test set, per cent; its 95 % interval is in `wer/interval`.
 - `heldout`: loss of the consensus model (the mean of all learners' models) on dev. *Step* counts the \
 samples that all learners have seen, *relative time* is the training clock.
 - `time`, `cost`: training time, the fraction of it spent waiting for others, megabytes that a learner sent.
 """
 
 
-def note(config: Config, splits: list[SplitFacts], experiment: str, parent: str) -> str:
-    """The comparison's note, Markdown: what it is, how to read it, where the report is."""
+def note(config: Config, splits: list[SplitFacts], verdict: list[str], experiment: str, parent: str) -> str:
+    """The comparison's note, Markdown: what it is and says, how to read it, where the report is."""
     speech = ", ".join(f"{one.split} {one.utterances:,} utterances ({one.hours:.2f} h)" for one in splits)
     report = f"#/experiments/{experiment}/runs/{parent}/artifacts/report.html"
     budget = f"{config.training.epochs:g} epochs"
-    return NOTE.format(preset=config.model.preset, budget=budget, report=report) + (
-        f"\nData: {speech}.\n" if speech else ""
+    return (
+        NOTE.format(preset=config.model.preset, budget=budget, report=report)
+        + ("\n" + " ".join(verdict) + "\n" if verdict else "")
+        + (f"\nData: {speech}.\n" if speech else "")
     )
 
 

@@ -76,4 +76,7 @@ def at_the_end(record: RunRecord, row: Row) -> dict[str, float]:
         found[f"wer/dev/{lm}"] = round(score["dev_wer"], 2)
     if row.get("p_vs_sc_allreduce"):
         found["wer/p/vs_sc_allreduce"] = float(row["p_vs_sc_allreduce"])
+    for lm in record.scores:
+        if row.get(f"p_vs_lowest_{lm}"):
+            found[f"wer/p/vs_lowest_{lm}"] = float(row[f"p_vs_lowest_{lm}"])
     return found

@@ -177,10 +177,10 @@ class Store:
         tags = {COMPARISON_TAG: self.name, "mlflow.runName": self.name}
         return str(self.client.create_run(self.experiment, tags=tags).info.run_id)
 
-    def finish_parent(self, parent: str, files: list[Path], figures: list[Path]) -> bool:
+    def finish_parent(self, parent: str, files: list[Path], figures: list[Path], verdict: list[str]) -> bool:
         """Note, config, table, report and figures of the comparison. False where they have not changed."""
         splits = corpus_facts.gather(self.config)
-        note = describe.note(self.config, splits, self.experiment, parent)
+        note = describe.note(self.config, splits, verdict, self.experiment, parent)
         shared = view.shared_view(parent)
         content = content_hash([*files, *figures], FORMAT + note + shared)
         if self.client.get_run(parent).data.tags.get(CONTENT_TAG) == content:

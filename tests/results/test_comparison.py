@@ -18,7 +18,8 @@ from tests.support import synthetic
 
 COLUMNS = """
 strategy learners batch seed samples seconds frames_per_s heldout_ce wer_unigram wer_ngram wer_low wer_high
-p_vs_sc_allreduce mb_sent_per_learner wait_fraction staleness_mean training diverged
+p_vs_sc_allreduce p_vs_lowest_unigram p_vs_lowest_ngram run_spread
+mb_sent_per_learner wait_fraction staleness_mean training diverged
 """
 
 
@@ -47,7 +48,40 @@ def test_the_table_has_the_columns_that_the_readme_promises_and_what_the_stages_
             100 * (score["subs"] + score["dels"] + score["ins"]) / score["words"], abs=0.005
         )
         assert float(row["wer_low"]) < wer < float(row["wer_high"])
-        assert run.label in output and row["wer_unigram"] in output
+        assert run.label in output
+
+
+def test_the_terminal_shows_mean_and_range_over_seeds(made: Path, output: str) -> None:
+    rates: dict[str, list[float]] = {}
+    for row in table(made):
+        rates.setdefault(row["strategy"], []).append(float(row["wer_unigram"]))
+    for strategy, found in rates.items():
+        (line,) = [one for one in output.splitlines() if one.startswith(f"{strategy} ")]
+        assert f"{sum(found) / 2:.2f}" in line and f"{min(found):.2f} - {max(found):.2f}" in line
+    assert "seeds 2" in output.splitlines()[0]
+
+
+def test_all_seeds_of_a_strategy_share_a_p_value_and_the_lowest_has_none(made: Path, output: str) -> None:
+    rows = table(made)
+    for lm in ("unigram", "ngram"):
+        by_strategy = {row["strategy"]: row[f"p_vs_lowest_{lm}"] for row in rows}
+        means = {
+            name: sum(float(row[f"wer_{lm}"]) for row in rows if row["strategy"] == name)
+            for name in by_strategy
+        }
+        assert [name for name, p in by_strategy.items() if not p] == [
+            min(means, key=lambda name: means[name])
+        ]
+        assert all(row[f"p_vs_lowest_{lm}"] == by_strategy[row["strategy"]] for row in rows)
+    (spread,) = {row["run_spread"] for row in rows}
+    pairs = [
+        [float(row["wer_unigram"]) for row in rows if row["strategy"] == name]
+        for name in ("single", "sc-allreduce", "ad")
+    ]
+    pooled = (
+        sum((a - b) ** 2 / 2 for a, b in pairs) / 3
+    ) ** 0.5  # two seeds each: a degree of freedom a pair
+    assert float(spread) == pytest.approx(pooled, abs=0.011)
 
 
 def test_p_values_compare_with_the_all_reduce_run_of_the_same_size_and_seed(made: Path, output: str) -> None:
@@ -106,6 +140,6 @@ def test_the_table_fits_the_terminal_unless_all_columns_are_wanted(
 
     narrow = shown().partition("\n\n")[0]
     assert max(map(len, narrow.splitlines())) <= columns
-    assert "interval" in narrow and "--wide" in narrow
+    assert "over" in narrow and "--wide" in narrow
     assert "Left out" not in shown("--wide") and "ness" in shown("--wide")
     assert shown("--tsv") == (made.parent / "results" / "comparison.tsv").read_text(encoding="utf-8")

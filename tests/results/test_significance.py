@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from dasr.decoding import scoring
 from dasr.results import significance
 
@@ -52,3 +54,9 @@ def test_p_values_are_1_for_equal_systems_small_for_unlike_ones_and_symmetric() 
         == significance.paired_p_value(references, near, good)
         > 0.05
     )
+
+
+def test_holm_gives_the_adjusted_values_of_r() -> None:
+    # R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm") is 0.03 0.06 0.06 0.02; step-down keeps the order
+    assert significance.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert significance.holm([0.5, 0.9]) == [1.0, 1.0] and significance.holm([]) == []

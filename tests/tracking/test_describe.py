@@ -19,7 +19,8 @@ def record(**entry: object) -> RunRecord:
 
 
 def test_the_note_says_what_is_compared_on_how_much_speech_and_where_the_report_is() -> None:
-    note = describe.note(dasr_config.complete({}), [TRAIN], "3", "f00")
+    note = describe.note(dasr_config.complete({}), [TRAIN], ["No difference shown."], "3", "f00")
+    assert "No difference shown." in note
     assert "preset demo" in note and "8 epochs" in note
     assert "train 1,234 utterances (1.50 h)" in note
     assert "[report.html](#/experiments/3/runs/f00/artifacts/report.html)" in note

@@ -12,7 +12,8 @@ from tests.workflow.conftest import Project
 pytestmark = pytest.mark.slow
 COLUMNS = """
     strategy learners batch seed samples seconds frames_per_s heldout_ce wer_unigram wer_ngram wer_low
-    wer_high p_vs_sc_allreduce mb_sent_per_learner wait_fraction staleness_mean training diverged
+    wer_high p_vs_sc_allreduce p_vs_lowest_unigram p_vs_lowest_ngram run_spread
+    mb_sent_per_learner wait_fraction staleness_mean training diverged
 """
 
 AFTER_RUNS = ["compare", "report", "track", "all"]
