@@ -3,6 +3,7 @@
 import getpass
 import importlib
 import os
+from collections.abc import Callable
 
 import click
 
@@ -62,6 +63,62 @@ COMMANDS = {
 }
 
 
+# What a user may type in a project in which `make run` has ended; a test runs each. A learner is not typed:
+# `dasr train` starts it.
+EXAMPLES = {
+    "init": ("dasr init my-project", "dasr init my-project --corpus path/to/kaldi/data"),
+    "corpus": ("dasr corpus", "dasr corpus --strict"),
+    "features": ("dasr features fbank --split test --shard 0000",),
+    "hmm": ("dasr hmm --jobs 4",),
+    "align": ("dasr align --split dev --shard 0",),
+    "lm": ("dasr lm",),
+    "graph": ("dasr graph unigram",),
+    "adapt": ("dasr adapt --split test --shard 0",),
+    "train": (
+        "dasr train ad-L4-B32-S0",
+        "dasr train ad-L4-B32-S0 --executor slurm --tasks-per-node 2 --gpus-per-task 1",
+    ),
+    "evaluate": ("dasr evaluate ad-L4-B32-S0",),
+    "decode": ("dasr decode ad-L4-B32-S0 unigram dev", "dasr decode ad-L4-B32-S0 all dev,test --jobs 2"),
+    "score": ("dasr score ad-L4-B32-S0 all",),
+    "compare": ("dasr compare", "dasr compare --show --tsv"),
+    "track": ("dasr track",),
+    "report": ("dasr report",),
+    "check": ("dasr check", "dasr check ad --option mixing=random-ring", "dasr check mine.py:Mine"),
+    "simulate": (
+        "dasr simulate --strategy ad --learners 64 --cluster ethernet-25g",
+        "dasr simulate --strategy sd --strategy ad --slow 3:2",
+        "dasr simulate --task quadratic --strategy bmuf --steps 40",
+    ),
+    "predict": ("dasr predict --seconds 5",),
+    "calibrate": ("dasr calibrate --out here.yaml --repeats 3 --max-mb 8",),
+    "strategies": ("dasr strategies",),
+    "models": ("dasr models",),
+    "clusters": ("dasr clusters",),
+    "doctor": ("dasr doctor",),
+}
+
+
+def _log_from(level: str) -> Callable[[click.Context, click.Parameter, bool], None]:
+    def configure(_context: click.Context, _option: click.Parameter, given: bool) -> None:
+        if given:
+            os.environ[log.VARIABLE] = level  # of the learners too
+            log.configure()
+
+    return configure
+
+
+LOUDNESS = [
+    click.Option(
+        [f"-{name[0]}", f"--{name}"], is_flag=True, expose_value=False, callback=_log_from(level), help=said
+    )
+    for name, level, said in [
+        ("verbose", "DEBUG", "Say more, for who looks for a fault (DASR_LOG_LEVEL=DEBUG)."),
+        ("quiet", "WARNING", "Say only what is wrong (DASR_LOG_LEVEL=WARNING)."),
+    ]
+]
+
+
 class Stages(click.Group):
     """Commands imported on demand, with the nearest name for a mistyped one."""
 
@@ -74,6 +131,9 @@ class Stages(click.Group):
         module, attribute = COMMANDS[name][0].split(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
+        if name in EXAMPLES:
+            command.epilog = "\b\n" + "\n".join(["Examples:", *(f"  {line}" for line in EXAMPLES[name])])
+        command.params = [*(one for one in command.params if one not in LOUDNESS), *LOUDNESS]
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -31,6 +31,7 @@ from pydantic import (
     model_validator,
 )
 
+from dasr import plugins
 from dasr.errors import UserError, nearest
 from dasr.files import confine
 from dasr.validation import allows_text, plain_value, read_text, read_yaml, shown, to_yaml, validated
@@ -588,7 +589,8 @@ class Run:
     @property
     def label(self) -> str:
         """The strategy with what was given beside it, as tables and figures show it."""
-        return self.strategy + "".join(f"-{key}={value}" for key, value in self.options + self.training)
+        given = self.options + self.training
+        return plugins.title(self.strategy) + "".join(f"-{key}={value}" for key, value in given)
 
     @property
     def name(self) -> str:
@@ -603,8 +605,8 @@ def runs(config: Config) -> list[Run]:
         overridden(config.training, dict(run.training), f"comparison.strategies: {run.strategy}")
         if found.setdefault(name, run) != run:
             raise UserError(
-                f"comparison.strategies: '{found[name].label}' and '{run.label}' have one run name, {name}: "
-                "rename a file"
+                f"comparison.strategies: '{found[name].strategy}' and '{run.strategy}' have one run name, "
+                f"{name}: give one of the classes another `name`"
             )
         if len(name) > LONGEST_NAME:
             raise UserError(f"comparison.strategies: the run name {shown(name)} is too long")

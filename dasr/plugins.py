@@ -63,16 +63,35 @@ def check_name(what: str, name: str, known: frozenset[str]) -> None:
         raise UserError(f"no {what} '{name}'{nearest(name, known)} ({listed})")
 
 
+def title(identity: str) -> str:
+    """What tables and runs call it: for `path/to/file.py:Class` the `name` of the class, where it has one."""
+    path, _, name = identity.rpartition(":")
+    return _title(str(Path(path).resolve()), name) or identity if FILE in identity else identity
+
+
+@functools.cache
+def _title(path: str, of_class: str) -> str:
+    try:
+        return dict(_named_classes(Path(path).read_text(encoding="utf-8"))).get(of_class, "")
+    except (OSError, SyntaxError, ValueError):  # whoever loads it says what is wrong
+        return ""
+
+
 def _names(source: str) -> Iterator[str]:
+    return (name for _, name in _named_classes(source))
+
+
+def _named_classes(source: str) -> Iterator[tuple[str, str]]:
+    """(class, what it has as `name`)"""
     for statement in ast.parse(source).body:
         if not isinstance(statement, ast.ClassDef):
             continue
         for inner in statement.body:
             match inner:
                 case ast.Assign(targets=[ast.Name(id="name")], value=ast.Constant(value=str(name))):
-                    yield name
+                    yield statement.name, name
                 case ast.AnnAssign(target=ast.Name(id="name"), value=ast.Constant(value=str(name))):
-                    yield name
+                    yield statement.name, name
 
 
 @dataclass(frozen=True)

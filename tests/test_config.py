@@ -145,6 +145,14 @@ def test_two_strategies_of_one_run_name_are_refused() -> None:
         config.runs(two)
 
 
+def test_a_strategy_by_path_gives_its_runs_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text('class Mine:\n    name = "mine"\n')
+    entry = {"strategy": f"{path}:Mine", "tau": 8}
+    found = config.runs(config.complete({"comparison": {"strategies": [entry]}}))
+    assert [(run.label, run.name) for run in found] == [("mine-tau=8", "mine-tau=8-L4-B32-S0")]
+
+
 @pytest.mark.parametrize("preset", config.MODELS)
 def test_what_is_given_overrides_the_preset_and_nothing_else_does(preset: str) -> None:
     plain = config.complete({"model": {"preset": preset}})

@@ -68,7 +68,6 @@ ELSEWHERE = {
     "tasks/task.py": "learner/test_learner.py",
     "training/callbacks.py": "training/test_run.py",
     "training/heldout.py": "training/test_run.py",
-    "plugins.py": "strategies/test_registry.py",
     "torch_private.py": "worlds/process/test_world.py",
     "validation.py": "test_config.py",
     "clock.py": "launch/test_dispatcher.py",

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,11 +24,11 @@ from dasr import checksums
 from dasr import config as dasr_config
 from dasr.config import Config, runs
 from dasr.files import write_json
-from dasr.planning.sweep import Sweep
 from dasr.progress import progress
 from dasr.results.layout import Layout
-from dasr.worlds.simulated import presets
-from dasr.worlds.simulated.clusters import Cluster
+
+if TYPE_CHECKING:
+    from dasr.worlds.simulated.clusters import Cluster
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +47,8 @@ class Point:
 
     def simulated(self, cluster: Cluster) -> dict[str, Any]:
         """Its record. A calibrated cluster is simulated with what it was measured with. Raises UserError."""
+        from dasr.planning.sweep import Sweep
+
         measured = cluster.measured
         local_batch = measured.local_batch if measured else LOCAL_BATCH
         parameters = (measured.parameters if measured else None) or PARAMETERS
@@ -65,6 +67,8 @@ def records(config: Config, seconds: float) -> Iterator[dict[str, Any]]:
     """The record of each point that the cache has, or that is simulated within `seconds`.
 
     Raises UserError."""
+    from dasr.worlds.simulated import presets
+
     cluster = presets.load(config.simulation.cluster)
     base = _key(cluster)
     end = time.monotonic() + seconds

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dasr import plugins
 from dasr.learner import optimizer
 from dasr.learner.learner import Budget, Learner
 from dasr.planning.timing_task import TimingTask
@@ -95,7 +96,8 @@ class SimulationResult:
     @property
     def label(self) -> str:
         """The strategy with the options that were given, as tables and figures show it."""
-        return self.strategy + "".join(f"-{key}={value}" for key, value in sorted(self.options.items()))
+        given = sorted(self.options.items())
+        return plugins.title(self.strategy) + "".join(f"-{key}={value}" for key, value in given)
 
     @property
     def samples_per_s(self) -> float:

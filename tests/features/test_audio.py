@@ -10,7 +10,7 @@ import soundfile
 from dasr.config import Config
 from dasr.corpora.datadir import Entry
 from dasr.features.audio import AudioReader, BadAudio
-from tests.features.test_command import audio_of
+from tests.features.test_extraction import audio_of
 
 
 @pytest.mark.parametrize("cut", [1, 900, 4500])

@@ -10,7 +10,7 @@ import zarr
 from dasr import checksums
 from dasr.config import Config
 from dasr.errors import UserError
-from dasr.features.command import make
+from dasr.features.extraction import make
 from dasr.features.store import Shard
 
 

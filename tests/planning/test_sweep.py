@@ -18,6 +18,7 @@ def sweep(**more: str) -> Sweep:
     return Sweep(presets.load("ethernet-25g"), {}, steps=8, local_batch=4, parameters=1000, **more)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow  # two processes import torch
 def test_several_processes_give_the_results_of_one_in_the_order_asked_for() -> None:
     alone = list(sweep(task="quadratic").run(POINTS))
     assert [(each.strategy, each.learners, each.seed) for each in alone] == POINTS

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 MOST_S = 5.0
+FAILS_S = 1.5 * MOST_S  # on cores that others use too the same work costs up to half as much again
 SHOWN = 20
 
 _seconds = pytest.StashKey[float]()
@@ -37,7 +38,7 @@ class CpuLimit:
         yield
         cost = item.stash[_seconds] + cpu_seconds() - began
         self.costs[item.nodeid] = cost
-        if cost > MOST_S and "COVERAGE_RUN" not in os.environ and item.get_closest_marker("slow") is None:
+        if cost > FAILS_S and "COVERAGE_RUN" not in os.environ and item.get_closest_marker("slow") is None:
             pytest.fail(
                 f"{cost:.1f} s of CPU time, over {MOST_S:.0f}: make it cheaper or mark it slow", pytrace=False
             )
