@@ -52,6 +52,7 @@ COMMANDS = {
         "Run a strategy on virtual learners.",
     ),
     "predict": ("dasr.planning.predict:predict", "Predict the compared strategies' speed-up."),
+    "plan": ("dasr.planning.plan:plan", "Which strategy reaches a loss first on a cluster?"),
     "calibrate": (
         "dasr.planning.command:calibrate",
         "Time compute and network here.",
@@ -91,6 +92,7 @@ EXAMPLES = {
         "dasr simulate --task quadratic --strategy bmuf --steps 40",
     ),
     "predict": ("dasr predict --seconds 5",),
+    "plan": ("dasr plan --cluster ethernet-1g --step-seconds 0.02 --seeds 1 --no-what-if",),
     "calibrate": ("dasr calibrate --out here.yaml --repeats 3 --max-mb 8",),
     "strategies": ("dasr strategies",),
     "models": ("dasr models",),

@@ -442,13 +442,16 @@ class ComparisonConfig(Section):
 
 
 class SimulationConfig(Section):
-    """The predicted speed-up that the report shows."""
+    """The predicted speed-up that the report shows, and `dasr plan`."""
 
     cluster: Line = Field(
         default="paper", description="a preset of `dasr simulate`, or a file that `dasr calibrate` wrote"
     )
     max_learners: int = Field(
         default=1024, ge=1, le=1_000_000, description="the largest number of learners in that figure"
+    )
+    target: Line | None = Field(
+        default=None, description="of `dasr plan`, as ce<=1.9; without a value the loss that all reach"
     )
 
 

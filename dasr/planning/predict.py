@@ -7,7 +7,6 @@ so that another results folder of the same configuration simulates nothing."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -19,11 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-import dasr
 from dasr import checksums
 from dasr import config as dasr_config
 from dasr.config import Config, runs
-from dasr.files import write_json
+from dasr.planning import kept
 from dasr.progress import progress
 from dasr.results.layout import Layout
 
@@ -34,7 +32,6 @@ logger = logging.getLogger(__name__)
 
 PARAMETERS, LOCAL_BATCH = 43_154_944, 128  # the paper's model; a calibrated cluster has its own
 STEPS = 32  # batches of all learners together
-SOURCES = ("strategies", "worlds", "planning", "learner")  # packages that a prediction depends on
 
 
 @dataclass(frozen=True)
@@ -70,17 +67,17 @@ def records(config: Config, seconds: float) -> Iterator[dict[str, Any]]:
     from dasr.worlds.simulated import presets
 
     cluster = presets.load(config.simulation.cluster)
-    base = _key(cluster)
+    base = kept.name_of(json.dumps(asdict(cluster), default=str), kept.code())
     end = time.monotonic() + seconds
     for point in points(config):
-        kept = cache_folder() / f"{_hash(base, json.dumps(asdict(point)), _file_of(point.strategy))}.json"
-        record = _read(kept)
+        texts = base, json.dumps(asdict(point)), kept.strategy_file(point.strategy)
+        path = cache_folder() / f"{kept.name_of(*texts)}.json"
+        record = kept.read(path)
         if record is None:
             if time.monotonic() >= end:
                 continue  # what the cache has of larger ones is still shown
             record = point.simulated(cluster)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            write_json(kept, record)
+            kept.write(path, record)
         yield record
 
 
@@ -109,31 +106,3 @@ def predict(config_path: str, seconds: float, out: Path | None) -> None:
 def cache_folder() -> Path:
     """dasr/predictions in the user's cache folder ($XDG_CACHE_HOME, else ~/.cache)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dasr" / "predictions"
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # not there, or damaged: simulated again
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _key(cluster: Cluster) -> str:
-    """Of what all points depend on: the cluster, and the text of the code."""
-    root = Path(dasr.__file__).parent
-    files = sorted(path for package in SOURCES for path in (root / package).rglob("*.py"))
-    return _hash(json.dumps(asdict(cluster), default=str), *(path.read_text("utf-8") for path in files))
-
-
-def _file_of(strategy: str) -> str:
-    """The text of a strategy that is given by `path/to/file.py:Class`."""
-    path = Path(strategy.rpartition(":")[0])
-    return path.read_text("utf-8") if ".py:" in strategy and path.is_file() else ""
-
-
-def _hash(*texts: str) -> str:
-    digest = hashlib.sha256()
-    for text in texts:
-        digest.update(hashlib.sha256(text.encode()).digest())
-    return digest.hexdigest()[:32]

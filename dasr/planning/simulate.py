@@ -19,7 +19,7 @@ from torch import Tensor
 from dasr import plugins
 from dasr.learner import optimizer
 from dasr.learner.learner import Budget, Learner
-from dasr.planning.timing_task import TimingTask
+from dasr.planning.timing_task import Anatomy, TimingTask
 from dasr.strategies import registry
 from dasr.strategies.base import Strategy
 from dasr.tasks.task import Task
@@ -50,12 +50,15 @@ SGD = plain_sgd(0.1)
 
 @dataclass(frozen=True)
 class Workload:
-    """What virtual learners train. Without a `task`, timing only, for a model of `parameters`."""
+    """What virtual learners train. Without a `task`, timing only, for a model of `parameters`; with `clock`
+    the curve then says when counts of samples were reached."""
 
     task: MakeTask | None = None
-    parameters: int = SWB2000
+    parameters: int | Anatomy = SWB2000
     bytes_scale: int = 1  # parameters on the wire that each one of the task stands for
     evaluate: Callable[[Tensor], float] | None = None  # the loss of a model, taken outside virtual time
+    local_losses: bool = True  # also of the learners' own models, where they are at most 8
+    clock: bool = False
     points: int = 20  # counts of samples at which it is taken: of the consensus model and of each learner's
     recipe: Recipe = SGD
 
@@ -170,19 +173,21 @@ def simulate(
     keepers: list[Snapshots] = []
     for world in simulation.worlds:
         task = _task(workload, world, budget, seed)
-        keeper = None if workload.evaluate is None else Snapshots(world, budget, workload.points)
+        watched = workload.evaluate is not None or workload.clock
+        keeper = Snapshots(world, budget, workload.points) if watched else None
         learner = Learner(world, task, make_optimizer, schedule, budget, keeper)
         all_learners.append(learner)
         strategies.append(registry.make(strategy, learner, **dict(options or {})))
         keepers += [keeper] if keeper else []
     simulation.run(lambda world: strategies[world.rank].run())
     result = _result(simulation, strategy, dict(options or {}), budget, all_learners)
-    if workload.evaluate is not None:
+    if keepers:
         alive = [rank for rank in range(budget.learners) if rank not in simulation.deaths]
         for rank in alive:
             last = Snapshot(budget.samples, simulation.now, all_learners[rank].weights)
             keepers[rank].taken.append(last)
-        result.curve = curve([keepers[rank].taken for rank in alive], workload.evaluate)
+        taken = [keepers[rank].taken for rank in alive]
+        result.curve = clock(taken) if workload.evaluate is None else curve(taken, workload)
     if workload.task is not None:
         digest = hashlib.sha256()
         for learner in all_learners:
@@ -197,17 +202,25 @@ def _task(workload: Workload, world: World, budget: Budget, seed: int) -> Task:
     return workload.task(world, budget.batch, seed)
 
 
-def curve(taken: list[list[Snapshot]], evaluate: Callable[[Tensor], float]) -> list[dict[str, float]]:
+def clock(taken: list[list[Snapshot]]) -> list[dict[str, float]]:
+    """When all learners have reached each count of samples."""
+    return [
+        {"samples": float(at[0].samples), "seconds": max(snapshot.seconds for snapshot in at)}
+        for at in zip(*taken, strict=False)
+    ]
+
+
+def curve(taken: list[list[Snapshot]], workload: Workload) -> list[dict[str, float]]:
     """Loss of the consensus model and spread of the learners' own at each count that all have reached."""
-    lines = []
-    for at in zip(*taken, strict=False):
+    evaluate, lines = workload.evaluate, []
+    assert evaluate is not None
+    for at, when in zip(zip(*taken, strict=False), clock(taken), strict=True):
         models = torch.stack([snapshot.weights for snapshot in at])
         mean = models.mean(0)
-        local = [evaluate(model) for model in models] if len(models) <= 8 else []
+        local = [evaluate(model) for model in models] if workload.local_losses and len(models) <= 8 else []
         lines.append(
             {
-                "samples": float(at[0].samples),
-                "seconds": max(snapshot.seconds for snapshot in at),
+                **when,
                 "loss": evaluate(mean),
                 "local_loss_max": max(local, default=float("nan")),
                 "consensus_distance": float((models - mean).square().sum(1).mean()),

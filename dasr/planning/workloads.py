@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,6 +13,10 @@ from dasr.learner import recipe
 from dasr.planning.simulate import MakeOptimizer, Workload, plain_sgd
 from dasr.tasks.task import Quadratic, Task
 from dasr.worlds.interface import World
+
+if TYPE_CHECKING:
+    from dasr.config import Config
+    from dasr.tasks.setup import Data
 
 LOSS = {"quadratic": "excess loss", "corpus": "held-out cross-entropy (nats a frame)"}
 """What `evaluate` gives, for the figure."""
@@ -34,11 +39,17 @@ def quadratic(rate: float = 0.1, parameters: int = 64, dimension: int = 64) -> W
 
 
 def corpus(
-    config_path: Path | str, batch: int, seed: int, utterances: int = 100, device: str = "cpu"
+    config_path: Path | str,
+    batch: int,
+    seed: int,
+    utterances: int = 100,
+    device: str = "cpu",
+    changes: Mapping[str, Any] | None = None,
 ) -> Workload:
     """The configured model on the configured corpus; cross-entropy on `utterances` of dev. Raises UserError.
 
-    The stages before training must have run; schedule and sizes are those of the config's `training`."""
+    The stages before training must have run; schedule and sizes are those of the config's `training`, with
+    `changes` (keys that an entry of comparison.strategies may have)."""
     from dasr import config as configuration
     from dasr.features.utterance_feed import Share
     from dasr.tasks import setup
@@ -48,7 +59,7 @@ def corpus(
     training = config.training
     train = setup.data_of(config, "train")
     held_out = heldout.of_split(config, "dev", utterances)
-    samples = setup.feed_of(config, train, train.model(config), Share(1, 0, 1, seed)).num_samples
+    samples = _samples(config, train)
 
     def task(world: World, batch: int, seed: int) -> Task:
         model = train.model(config)
@@ -60,7 +71,21 @@ def corpus(
         return held_out.score(weights)[0]
 
     def recipe_of(strategy: str, learners: int) -> tuple[Callable[[int], float], MakeOptimizer]:
-        own = recipe.training_of(training, strategy)
+        own = recipe.training_of(training, strategy, changes)
         return plan.rates(own, samples, batch), recipe.optimizer_of(own, strategy, batch, learners)
 
     return Workload(task, evaluate=evaluate, recipe=recipe_of)
+
+
+def samples_of(config: Config) -> int:
+    """Samples in an epoch of train. Raises UserError naming the stage to run."""
+    from dasr.tasks import setup
+
+    return _samples(config, setup.data_of(config, "train"))
+
+
+def _samples(config: Config, train: Data) -> int:
+    from dasr.features.utterance_feed import Share
+    from dasr.tasks import setup
+
+    return setup.feed_of(config, train, train.model(config), Share(1, 0, 1, 0)).num_samples

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dasr import __version__
 from dasr.config import Config
+from dasr.errors import UserError
 from dasr.files import atomic, write_text
 from dasr.reporting import costs, curves, speedup
 from dasr.reporting import table as tables
@@ -130,6 +132,7 @@ def write(config: Config, records: Records, table: list[Row]) -> Path:
     import jinja2
 
     results = Path(config.results)
+    planned = _plan(results)
     all_groups = palette.groups(records.runs)
     notes = list(records.notes)
     unusable = rejected.gather(results, notes)
@@ -141,7 +144,8 @@ def write(config: Config, records: Records, table: list[Row]) -> Path:
         name=config.comparison.name,
         version=__version__,
         date=_date(records),
-        contents=CONTENTS,
+        contents={id: title for id, title in CONTENTS.items() if planned or id != "plan"},
+        plan=planned,
         headlines=headlines(table),
         compared=tables.comparison(records.runs, table),
         single=any(record.run.strategy == "single" for record in records.runs),
@@ -164,9 +168,22 @@ def write(config: Config, records: Records, table: list[Row]) -> Path:
     return results / "report.html"
 
 
+def _plan(results: Path) -> dict[str, Any]:
+    """What `dasr plan` left: sentences, rows, and its figure as a data URI; nothing where there is none."""
+    folder = Layout(results).plan
+    try:
+        found: dict[str, Any] = json.loads((folder / "plan.json").read_text("utf-8"))
+        figure = base64.b64encode((folder / "plan.svg").read_bytes()).decode()
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise UserError(f"{folder / 'plan.json'} is damaged ({error}): run `dasr plan` again") from None
+    return {**found, "figure": f"data:image/svg+xml;base64,{figure}"}
+
+
 CONTENTS = {
-    "comparison": "Comparison", "figures": "Figures", "corpus": "Corpus", "settings": "Settings and versions",
-    "more": "More",
+    "comparison": "Comparison", "figures": "Figures", "plan": "Plan", "corpus": "Corpus",
+    "settings": "Settings and versions", "more": "More",
 }  # fmt: skip
 
 

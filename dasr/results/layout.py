@@ -3,7 +3,8 @@
 R/corpus/SPLIT/{text,...}    R/corpus/SPLIT/shards/NNNN    R/corpus/lang
 R/features/KIND/SPLIT/NNNN   R/hmm    R/alignments/SPLIT/NNNN    R/lm    R/graphs/LM
 R/runs/RUN                   R/decode/RUN/LM
-R/comparison.tsv, R/report.html, R/figures, R/simulation, R/mlflow, R/config.yaml
+R/comparison.tsv, R/report.html, R/figures, R/simulation, R/plan, R/tune, R/mlflow,
+R/config.yaml
 """
 
 from __future__ import annotations
@@ -121,6 +122,16 @@ class Layout:
     @property
     def simulation(self) -> Path:
         return self.root / "simulation"
+
+    @property
+    def plan(self) -> Path:
+        """The folder of `dasr plan`: plan.json, plan.svg, trainings."""
+        return self.root / "plan"
+
+    @property
+    def tuned(self) -> Path:
+        """The overlay of the configuration that `dasr tune` writes."""
+        return self.root / "tune" / "tuned.yaml"
 
     @property
     def mlflow(self) -> Path:

@@ -7,7 +7,7 @@ can be read without colour.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -75,18 +75,22 @@ def groups(records: list[RunRecord]) -> list[Group]:
 
 def plot_styles(all_groups: list[Group]) -> dict[str, Look]:
     """How each label is drawn."""
+    return looks([(group.label, group.strategy) for group in all_groups])
+
+
+def looks(labels: Iterable[tuple[str, str]]) -> dict[str, Look]:
+    """How each label is drawn. `labels`: (label, strategy), in the order of the config."""
     found: dict[str, Look] = {}
     unknown: dict[str, str] = {}
-    for group in all_groups:
-        if group.label in found:
+    for label, strategy in labels:
+        if label in found:
             continue
-        strategy = group.strategy
         if strategy not in COLOURS:
             unknown.setdefault(strategy, SPARE[len(unknown) % len(SPARE)])
         number = len(found)
         colour = COLOURS.get(strategy) or unknown[strategy]
         marker = MARKERS[(number + number // len(MARKERS)) % len(MARKERS)]
-        found[group.label] = Look(colour, STYLES[number % len(STYLES)], marker)
+        found[label] = Look(colour, STYLES[number % len(STYLES)], marker)
     return found
 
 

@@ -7,6 +7,7 @@ procedure", Scandinavian Journal of Statistics 6, 1979.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import kaldialign
@@ -24,6 +25,21 @@ def holm(p_values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(p_values) - place) * p_values[index]))
         corrected[index] = highest
     return corrected
+
+
+def student(t: float, degrees: int) -> float:
+    """Two-sided p of Student's t (Abramowitz & Stegun 26.7.3 and 26.7.4)."""
+    angle = math.atan(abs(t) / math.sqrt(degrees))
+    cosine, odd = math.cos(angle), degrees % 2
+    term, series = (cosine, cosine) if odd else (1.0, 1.0)
+    for k in range(2 + odd, degrees - 1, 2):
+        term *= cosine * cosine * (k - 1) / k
+        series += term
+    if odd:
+        within = 2 / math.pi * (angle + (math.sin(angle) * series if degrees > 1 else 0.0))
+    else:
+        within = math.sin(angle) * series
+    return min(1.0, max(0.0, 1.0 - within))
 
 
 def interval(references: Mapping[str, Words], said: Mapping[str, Words]) -> tuple[float, float]:

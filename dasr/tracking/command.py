@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
@@ -45,11 +46,19 @@ def track(config_path: str) -> None:
         for record, row in progress(pairs, "track"):
             ids[record.run.name], new = store.child(parent, record, row, look[record.run.label].colour)
             added += new
-        files = [layout.config, layout.comparison, layout.report]
+        planned = [layout.plan / "plan.json", layout.plan / "plan.svg"]
+        files = [layout.config, layout.comparison, layout.report, *planned]
         figures = sorted(layout.figures.glob("*.png"))
-        changed = store.finish_parent(parent, files, figures, over_seeds.sentences(table))
+        changed = store.finish_parent(
+            parent, files, figures, [*over_seeds.sentences(table), *_plan(planned[0])]
+        )
         stamp = {"tracking_uri": store.uri, "experiment": store.experiment, "parent": parent, "runs": ids}
         write_json(layout.tracked, stamp)
     state = "updated" if changed else "unchanged"
     print(f"MLflow: {added} runs added, {len(ids) - added} were there, comparison {state}")
     print("\n".join(["MLflow, in a browser:", *how_to_open(results)]))
+
+
+def _plan(path: Path) -> list[str]:
+    """What `dasr plan` answered, if it was asked."""
+    return list(json.loads(path.read_text("utf-8"))["sentences"]) if path.is_file() else []

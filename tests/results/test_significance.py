@@ -60,3 +60,12 @@ def test_holm_gives_the_adjusted_values_of_r() -> None:
     # R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm") is 0.03 0.06 0.06 0.02; step-down keeps the order
     assert significance.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert significance.holm([0.5, 0.9]) == [1.0, 1.0] and significance.holm([]) == []
+
+
+@pytest.mark.parametrize(
+    ("t", "degrees", "p"),
+    [(12.706, 1, 0.05), (4.303, 2, 0.05), (3.182, 3, 0.05), (5.841, 3, 0.01), (2.776, 4, 0.05),
+     (2.571, 5, 0.05), (3.169, 10, 0.01), (-2.131, 15, 0.05), (1.325, 20, 0.20), (2.042, 30, 0.05)],
+)  # fmt: skip
+def test_students_p_is_that_of_the_table(t: float, degrees: int, p: float) -> None:
+    assert significance.student(t, degrees) == pytest.approx(p, rel=2e-3)
