@@ -8,41 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import soundfile
-from click.testing import CliRunner
 
-from dasr.config import complete
-from dasr.corpora.command import corpus, make
+from dasr.corpora.command import make
 from dasr.corpora.datadir import read_data_dir
 from dasr.corpora.language import LanguageModel, Lexicon
 from dasr.corpora.rejects import Rejects
 from dasr.errors import UserError
-from tests.support.corpora import SPLITS, config, table
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """train and test of 4 speakers x 5 utterances each, and a lexicon."""
-    root = tmp_path / "data"
-    tone = (1000 * np.sin(np.arange(8000) / 7)).astype(np.int16)
-    for split in ("train", "test"):
-        names = [f"{split}{s}-u{n}" for s in range(4) for n in range(5)]
-        folder = root / split
-        folder.mkdir(parents=True)
-        for name in names:
-            soundfile.write(folder / f"{name}.flac", tone, 16000)
-        (folder / "wav.scp").write_text("".join(f"{n} {n}.flac\n" for n in reversed(names)))
-        (folder / "text").write_text("".join(f"{n} HÉLLO WORLD\n" for n in names), encoding="utf-8")
-        (folder / "utt2spk").write_text("".join(f"{n} {n[:-3]}\n" for n in names))
-    (root / "lang").mkdir()
-    (root / "lang" / "lexicon.txt").write_text("HÉLLO HH AH L OW\nWORLD W ER L D\n", encoding="utf-8")
-    return root
-
-
-def settings(data: Path, **more: Any) -> dict[str, Any]:
-    return {"kind": "kaldi", "path": str(data), "dev_speakers": 1, "max_bad_fraction": 0.2, **more}
+from tests.support.corpora import SPLITS, config, settings, table
 
 
 def test_a_kaldi_corpus_is_taken_as_it_stands(data: Path) -> None:
@@ -82,16 +55,6 @@ def test_a_model_that_is_compressed_is_read_too(data: Path) -> None:
         file.write(model)
     make(config(data.parent / "results", **settings(data)))
     assert (data.parent / "results/corpus/lang/unigram.arpa").read_text() == model
-
-
-def test_fewer_shards_than_before_leave_no_features_of_the_others_behind(data: Path) -> None:
-    results = data.parent / "results"
-    kept, gone = (results / "features" / "fbank" / "train" / number for number in ("0001", "0002"))
-    kept.mkdir(parents=True)
-    gone.mkdir()
-    plain = config(results, **settings(data)).plain()
-    make(complete({**plain, "features": {"shards": {"train": 2, "dev": 1, "test": 1}}}))
-    assert kept.is_dir() and not gone.exists()
 
 
 def test_segments_survive_the_way_through(data: Path) -> None:
@@ -193,27 +156,3 @@ def test_what_stops_the_stage_is_one_line(data: Path, change: Callable[[Path], A
     with pytest.raises(UserError, match=message):
         make(config(data.parent / "results", **settings(data)))
     assert not (data.parent / "results").exists()
-
-
-def test_too_many_shards_for_the_speakers_is_one_line_on_the_command_line(data: Path) -> None:
-    path = data.parent / "config.yaml"
-    path.write_text(config(data.parent / "r", shards=9, **settings(data)).text())
-    result = CliRunner().invoke(corpus, ["--config", str(path)])
-    assert isinstance(result.exception, UserError)
-    assert "features.shards.train is 9, but train has only 3 speakers" in str(result.exception)
-
-
-def test_a_speaker_is_one_word(data: Path) -> None:
-    table = data / "train" / "utt2spk"
-    first, *rest = table.read_text().splitlines()
-    table.write_text("\n".join([f"{first} b", *rest]) + "\n")
-    rejects = Rejects("corpus")
-    read_data_dir(data / "train", rejects)
-    assert "is not one speaker in" in rejects.reasons[first.split()[0]]
-
-
-def test_a_reserved_symbol_in_a_transcript_stops_the_stage(data: Path) -> None:
-    text = data / "train" / "text"
-    text.write_text(text.read_text().replace("\n", " </s>\n"))
-    with pytest.raises(UserError, match=r"train/text: .*'</s>' is a reserved symbol"):
-        read_data_dir(data / "train", Rejects("corpus"))

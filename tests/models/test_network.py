@@ -11,10 +11,8 @@ from torch import Tensor
 from dasr.config import ModelConfig
 from dasr.models import registry
 from dasr.models.acoustic import AcousticModel
-from dasr.models.conformer import rotated
 from dasr.models.flat import FlatModule
 from dasr.models.network import Network
-from dasr.models.tdnnf import semi_orthogonal
 
 SMALL: dict[str, dict[str, Any]] = {
     "blstm": {"layers": 2, "cells": 5, "bottleneck": 4},
@@ -135,17 +133,3 @@ def test_frames_of_groups_are_those_that_training_has_labels_for() -> None:
     logits = model.network(frames.unsqueeze(0), torch.tensor([32]))[0][0].log_softmax(1)
     torch.testing.assert_close(model.log_posteriors_of_groups([frames])[0], logits)
     torch.testing.assert_close(model.log_posteriors(frames)[2::4], logits)
-
-
-def test_a_semi_orthogonal_step_leads_to_rows_at_right_angles_of_one_length() -> None:
-    matrix = torch.randn(4, 9, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    for _ in range(40):
-        matrix = semi_orthogonal(matrix)
-    product = matrix @ matrix.t()
-    torch.testing.assert_close(product, product[0, 0] * torch.eye(4, dtype=torch.float64))
-
-
-def test_rotated_products_depend_on_the_distance_only() -> None:
-    q, k = (torch.randn(1, 6, dtype=torch.float64).expand(12, 6) for _ in range(2))
-    products = rotated(q) @ rotated(k).t()
-    torch.testing.assert_close(products.diagonal(3), products[0, 3].expand(9))

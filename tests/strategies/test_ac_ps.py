@@ -15,6 +15,15 @@ from dasr.tasks.task import Quadratic
 from dasr.worlds.interface import World
 from dasr.worlds.simulated.clusters import Cluster, Compute
 from dasr.worlds.simulated.simulation import Simulation
+from tests.support import oracles, recursion_trial
+
+
+@pytest.mark.parametrize("staleness_aware", [False, True])
+def test_it_follows_its_recursion(staleness_aware: bool) -> None:
+    options = {"staleness_aware": staleness_aware}
+    recursion_trial.follows(
+        "ac-ps", options, lambda size, steps: oracles.server(size, steps, staleness_aware)
+    )
 
 
 def test_the_learner_beside_a_server_waits_for_its_device_before_it_serves_itself(

@@ -15,3 +15,8 @@ def config(results: Path, shards: int = 1, **settings: Any) -> Config:
 
 def table(path: Path) -> dict[str, str]:
     return dict(line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines())
+
+
+def settings(data: Path, **more: Any) -> dict[str, Any]:
+    """`corpus` of a configuration for a Kaldi data directory."""
+    return {"kind": "kaldi", "path": str(data), "dev_speakers": 1, "max_bad_fraction": 0.2, **more}

@@ -155,3 +155,16 @@ def run(
 def cluster_of(nodes: int = 1, **changes: Any) -> Cluster:
     """A second a gradient, `nodes` learners a node, other fields changed."""
     return replace(SECOND, learners_per_node=nodes, **changes)
+
+
+def follows(strategy: str, options: Mapping[str, Any], oracle: Callable[[int, int], Vector]) -> None:
+    """Fail where a run's weights are not `oracle(size, steps)`, for 1 to 17 equal learners without network
+    cost."""
+    steps = 9
+    for size in range(1, 18):
+        exact = run(strategy, size, steps, **options).weights
+        expected = oracle(size, steps)
+        np.testing.assert_allclose(exact, expected, rtol=0, atol=1e-12, err_msg=f"{size} learners")
+        if size in (1, 4, 5):
+            rough = run(strategy, size, steps, dtype=torch.float32, **options).weights
+            np.testing.assert_allclose(rough, expected, rtol=0, atol=1e-5)
