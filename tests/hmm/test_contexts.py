@@ -32,7 +32,7 @@ def test_an_alignment_in_another_tree_keeps_phones_states_and_loops(transitions:
     offsets = np.array([0, 7, 9, 12])
     events, kept = frame_events(transitions, aligned, offsets)
     statistics = gather(np.zeros((kept.sum(), 1), np.float32), events[kept])
-    tree = TreeBuilder(statistics, [], frozenset([1])).build([1, 2], 2)  # a state a phone
+    tree = TreeBuilder(statistics, [frozenset([1])], frozenset([1])).build([1, 2], 2)  # a state a phone
     new = Transitions(tree.kaldi(), transitions.topology_text)
     found = converted(aligned, transitions, new, events, offsets)
     assert found[1] is None
