@@ -23,7 +23,7 @@ ELSEWHERE = {
     "strategies/base.py": "strategies/test_state.py",
     "strategies/learner.py": "learner/test_learner.py",
     "strategies/parts/gradient_mean.py": "strategies/test_equivalences.py",
-    "strategies/parts/means.py": "strategies/test_recursions.py",
+    "strategies/parts/means.py": "strategies/test_delay_by_one.py",
     "strategies/parts/options.py": "strategies/test_registry.py",
     "strategies/parts/rounds.py": "strategies/test_timing.py",
     # a job's parts are tested together, with real learners
@@ -36,11 +36,10 @@ ELSEWHERE = {
     # needs a GPU, or memory that plays one
     "cuda/*.py": "tasks/test_captured_task.py",
     "models/fast_blstm.py": "models/test_fast_recurrence.py",
-    # every kind keeps one set of promises
     "worlds/peer_memory/memory.py": "worlds/peer_memory/test_exchange.py",
     "worlds/process/peers.py": "worlds/peer_memory/test_sharded_update.py",
     "worlds/peer_memory/symmetric.py": "worlds/peer_memory/test_exchange.py",
-    # the aligner's parts, in an alignment of real speech
+    # what learners read and compute
     "features/ahead.py": "features/test_feed.py",
     "features/utterance_feed.py": "tasks/test_utterance_task.py",
     "planning/options.py": "planning/test_command.py",
