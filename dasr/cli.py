@@ -53,6 +53,7 @@ COMMANDS = {
     ),
     "predict": ("dasr.planning.predict:predict", "Predict the compared strategies' speed-up."),
     "plan": ("dasr.planning.plan:plan", "Which strategy reaches a loss first on a cluster?"),
+    "tune": ("dasr.planning.tune:tune", "Find each strategy's learning rate in virtual time."),
     "calibrate": (
         "dasr.planning.command:calibrate",
         "Time compute and network here.",
@@ -93,6 +94,7 @@ EXAMPLES = {
     ),
     "predict": ("dasr predict --seconds 5",),
     "plan": ("dasr plan --cluster ethernet-1g --step-seconds 0.02 --seeds 1 --no-what-if",),
+    "tune": ("dasr tune --rates 0.5,1",),
     "calibrate": ("dasr calibrate --out here.yaml --repeats 3 --max-mb 8",),
     "strategies": ("dasr strategies",),
     "models": ("dasr models",),

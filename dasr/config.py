@@ -160,7 +160,9 @@ class HmmConfig(Section):
 
 
 # What an entry of comparison.strategies may change for itself
-OVERRIDES = ("optimizer", "learning_rate", "rate_rule", "schedule", "momentum", "clip", "clip_rule")
+OVERRIDES = (
+    "optimizer", "learning_rate", "rate_rule", "schedule", "warmup_epochs", "momentum", "clip", "clip_rule"
+)  # fmt: skip
 
 
 def _is_usable(value: Any) -> bool:
@@ -428,7 +430,7 @@ class ComparisonConfig(Section):
         default=["single", "sc-allreduce", "sd", "ad", "bmuf"],
         min_length=1,
         description="an id, or a mapping with the id under `strategy` and beside it options of that strategy "
-        "and its own optimizer, learning_rate, rate_rule, schedule, momentum, clip, clip_rule",
+        "and its own optimizer, learning_rate, rate_rule, schedule, warmup_epochs, momentum, clip, clip_rule",
     )
     learners: list[Annotated[int, Field(ge=1, le=100_000)]] = Field(
         default=[4], min_length=1, description="numbers of learners; `single` has one whatever is said here"

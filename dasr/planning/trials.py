@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
@@ -76,6 +77,13 @@ class Lab:
         for run, cluster in wanted:
             yield self.outcome(run, cluster)
 
+    def final_losses(self, wanted: Sequence[tuple[Run, Cluster]], jobs: int, doing: str) -> list[float]:
+        """The held-out loss that each training ends with, infinite where it fails. Raises UserError."""
+        grounds = [(run, ground_of(run, cluster)) for run, cluster in wanted]
+        self._make([(_train, *each) for each in dict.fromkeys(grounds)], jobs, doing)
+        records = [_train(self, *each) for each in grounds]
+        return [one["curve"][-1]["loss"] if one["curve"] else math.inf for one in records]
+
     def outcome(self, run: Run, cluster: Cluster) -> Outcome:
         """Put together from what is kept; simulated now where it is not. Raises UserError."""
         training = _train(self, run, ground_of(run, cluster))
@@ -105,7 +113,7 @@ class Lab:
 
     def file(self, kind: str, run: Run, cluster: Cluster) -> Path:
         """Named by everything that the record depends on."""
-        about = json.dumps([kind, asdict(run), asdict(cluster), self.epochs], default=str)
+        about = json.dumps([kind, asdict(run), asdict(cluster), self.budget(run).steps], default=str)
         return self.folder / f"{kept.name_of(self.base, about, kept.strategy_file(run.strategy))}.json"
 
     def budget(self, run: Run) -> Budget:
