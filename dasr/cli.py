@@ -95,7 +95,7 @@ EXAMPLES = {
     "predict": ("dasr predict --seconds 5",),
     "plan": ("dasr plan --cluster ethernet-1g --step-seconds 0.02 --seeds 1 --no-what-if",),
     "tune": ("dasr tune --rates 0.5,1",),
-    "calibrate": ("dasr calibrate --out here.yaml --repeats 3 --max-mb 8",),
+    "calibrate": ("dasr calibrate --out here.yaml",),
     "strategies": ("dasr strategies",),
     "models": ("dasr models",),
     "clusters": ("dasr clusters",),

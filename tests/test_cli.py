@@ -1,14 +1,21 @@
 """The command line: every stage has a --help, a mistake is one line and status 2."""
 
+import itertools
 import logging
 import os
+import shlex
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from dasr.cli import COMMANDS, EXAMPLES, dasr
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
@@ -51,3 +58,35 @@ def test_each_command_can_say_more_or_less(given: str, level: str, monkeypatch: 
         assert logging.getLevelName(logger.level) == os.environ["DASR_LOG_LEVEL"] == level
     finally:
         logger.level, logger.handlers, logger.propagate = before
+
+
+ALONE = ("init", "check", "simulate", "strategies", "models", "clusters", "doctor")  # they want no results
+OWN_STRATEGY = """
+from dasr.strategies.local import Local as _Local
+
+class Mine(_Local):
+    name = "mine"
+"""
+
+
+@pytest.mark.parametrize("line", list(itertools.chain.from_iterable(EXAMPLES.values())))
+def test_the_options_of_an_example_exist(line: str) -> None:
+    name, *given = shlex.split(line)[1:]
+    group = click.Context(dasr)
+    command = dasr.get_command(group, name)
+    assert command is not None
+    command.make_context(name, given, parent=group)  # it is not invoked
+
+
+@pytest.mark.slow
+def test_examples_that_want_no_results_can_be_typed(tmp_path: Path) -> None:
+    """The stages themselves are run by the workflow."""
+    shutil.copy(ROOT / "config.yaml", tmp_path)
+    (tmp_path / "mine.py").write_text(OWN_STRATEGY)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for name in ALONE:
+        for line in EXAMPLES[name]:
+            if "path/to" not in line:
+                command = [sys.executable, "-m", *shlex.split(line)]
+                run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+                assert run.returncode == 0, f"{line}: {run.stdout[-1000:]} {run.stderr[-2000:]}"
