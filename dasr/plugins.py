@@ -2,7 +2,8 @@
 
 Strategies and models are found, checked and loaded by this. Names can be listed without importing the modules
 (the workflow is parsed without torch). Options are keyword arguments of the constructor, checked against its
-annotations: a type, `Literal[...]`, or `Annotated[int, AtLeast(1)]`.
+annotations: a type, `Literal[...]`, or `Annotated[int, AtLeast(1)]`. `dasr.declarations` checks the same from
+the source.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ import functools
 import importlib
 import importlib.util
 import inspect
-import math
 import pkgutil
 import sys
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from dasr.errors import UserError, nearest
+from dasr.validation import shown
 
 FILE = ".py:"  # in path/to/file.py:Class
 T = TypeVar("T")
@@ -34,6 +35,37 @@ class AtLeast:
     """A bound, to be put beside the type of a number: `Annotated[float, AtLeast(0)]`."""
 
     bound: float
+
+    def complaint(self, value: Any) -> str:
+        return f"must be at least {self.bound}, but is {shown(value)}" if not value >= self.bound else ""
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """A bound, to be put beside the type of a number."""
+
+    bound: float
+
+    def complaint(self, value: Any) -> str:
+        return f"must be at most {self.bound}, but is {shown(value)}" if not value <= self.bound else ""
+
+
+@dataclass(frozen=True)
+class Readable:
+    """Put beside the type of a text that `read` can read, or it raises UserError."""
+
+    read: Callable[[str], object]
+
+    def complaint(self, value: Any) -> str:
+        try:
+            self.read(value)
+        except UserError as error:
+            return f"cannot be {shown(value)}: {error}"
+        return ""
+
+
+Positive = Annotated[int, AtLeast(1)]
+"""1, 2, 3, ..."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +80,7 @@ class Option:
 def names_in(folder: Path) -> frozenset[str]:
     """What classes of the folder's modules have as `name`, read from their source: nothing is imported."""
     return frozenset(
-        name for path in folder.glob("*.py") for name in _names(path.read_text(encoding="utf-8"))
+        name for path in folder.glob("*.py") for _, name in _named_classes(path.read_text(encoding="utf-8"))
     )
 
 
@@ -77,21 +109,22 @@ def _title(path: str, of_class: str) -> str:
         return ""
 
 
-def _names(source: str) -> Iterator[str]:
-    return (name for _, name in _named_classes(source))
-
-
 def _named_classes(source: str) -> Iterator[tuple[str, str]]:
     """(class, what it has as `name`)"""
     for statement in ast.parse(source).body:
-        if not isinstance(statement, ast.ClassDef):
-            continue
-        for inner in statement.body:
-            match inner:
-                case ast.Assign(targets=[ast.Name(id="name")], value=ast.Constant(value=str(name))):
-                    yield statement.name, name
-                case ast.AnnAssign(target=ast.Name(id="name"), value=ast.Constant(value=str(name))):
-                    yield statement.name, name
+        if isinstance(statement, ast.ClassDef):
+            for name in class_names(statement):
+                yield statement.name, name
+
+
+def class_names(node: ast.ClassDef) -> Iterator[str]:
+    """What stands as `name = ...` in the source of a class."""
+    for statement in node.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id="name")], value=ast.Constant(value=str(name))):
+                yield name
+            case ast.AnnAssign(target=ast.Name(id="name"), value=ast.Constant(value=str(name))):
+                yield name
 
 
 @dataclass(frozen=True)
@@ -123,13 +156,8 @@ class Plugins(Generic[T]):
     def check(self, name: str, given: Mapping[str, Any]) -> None:
         """Raise UserError for an option that the class does not have, or a value that it does not take."""
         known, open_ = self._options(name)
-        for key, value in given.items():
-            if key in known:
-                if complaint := _complaint(value, known[key].annotation):
-                    raise UserError(f"{self.what} '{name}': the option '{key}' {complaint}")
-            elif not open_:
-                has = f"{nearest(key, known)} (known: {', '.join(known) or 'none'})"
-                raise UserError(f"{self.what} '{name}' has no option '{key}'{has}")
+        annotations = {key: option.annotation for key, option in known.items()}
+        check_options(f"{self.what} '{name}'", given, annotations, open_)
 
     @functools.cache  # noqa: B019 (there are two objects of this class, for ever)
     def _options(self, name: str) -> tuple[dict[str, Option], bool]:
@@ -204,20 +232,38 @@ KINDS: dict[Any, tuple[str, tuple[type, ...]]] = {
 }
 
 
+def check_options(
+    whose: str, given: Mapping[str, Any], annotations: Mapping[str, Any], others: bool = False
+) -> None:
+    """Raise UserError for an option without an annotation, unless `others` may be given, or a wrong value."""
+    for key, value in given.items():
+        if key in annotations:
+            if complaint := _complaint(value, annotations[key]):
+                raise UserError(f"{whose}: the option '{key}' {complaint}")
+        elif not others:
+            has = f"{nearest(key, annotations)} (known: {', '.join(annotations) or 'none'})"
+            raise UserError(f"{whose} has no option '{key}'{has}")
+
+
 def _complaint(value: Any, annotation: Any) -> str:
     """What is wrong with a value that has to be as annotated; empty if nothing is, or it is not known."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Annotated:
-        least = max((one.bound for one in arguments[1:] if isinstance(one, AtLeast)), default=-math.inf)
-        complaint = _complaint(value, arguments[0])
-        return complaint or (f"must be at least {least}, but is {value}" if value < least else "")
-    if origin is typing.Literal:
-        wrong = f"cannot be '{value}'{nearest(str(value), arguments)} (known: {', '.join(arguments)})"
-        return "" if value in arguments else wrong
-    kinds = arguments if origin in (typing.Union, types.UnionType) else (annotation,)
+    if typing.get_origin(annotation) is typing.Literal:
+        known = typing.get_args(annotation)
+        listed = f"{nearest(str(value), known)} (known: {', '.join(known)})"
+        return "" if value in known else f"cannot be {shown(value)}{listed}"
+    is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    alternatives = typing.get_args(annotation) if is_union else (annotation,)
+    kinds = [_kind(one) for one in alternatives]
     if any(kind not in KINDS for kind in kinds):
         return ""
-    for kind in kinds:
+    for kind, alternative in zip(kinds, alternatives, strict=True):
         if isinstance(value, KINDS[kind][1]) and (kind is bool or not isinstance(value, bool)):
-            return ""
-    return f"must be {' or '.join(KINDS[kind][0] for kind in kinds)}, but is {value!r}"
+            marks = typing.get_args(alternative)[1:]  # of Annotated
+            return next(filter(None, (mark.complaint(value) for mark in marks)), "")
+    return f"must be {' or '.join(KINDS[kind][0] for kind in kinds)}, but is {shown(value)}"
+
+
+def _kind(annotation: Any) -> Any:
+    """The type without what Annotated puts beside it."""
+    is_marked = typing.get_origin(annotation) is typing.Annotated
+    return typing.get_args(annotation)[0] if is_marked else annotation

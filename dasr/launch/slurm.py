@@ -85,7 +85,8 @@ def job_state(job_id: str, expected: Expected | None = None) -> JobState:
     state_text, exit_code, nodes, user_id, submitted, name = (last.split("|", 5) + [""] * 5)[:6]
     if expected and name and (other := expected.mistaken(name, user_id, submitted)):
         return JobState("UNKNOWN", other, known=False)
-    return JobState(state_text.split()[0], f"exit code {exit_code}, nodes {nodes}")
+    word = (state_text.split() or ["UNKNOWN"])[0]  # of `CANCELLED by 0`
+    return JobState(word, f"exit code {exit_code}, nodes {nodes}")
 
 
 def find_job(name: str) -> str | None:

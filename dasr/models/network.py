@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from dasr.plugins import AtLeast
+from dasr.plugins import Positive
 
-Positive = Annotated[int, AtLeast(1)]
-"""An option that is 1, 2, 3, ..."""
+__all__ = ["Network", "Positive"]
 
 
 class Network(nn.Module):

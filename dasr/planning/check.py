@@ -15,15 +15,17 @@ import click
 from dasr import completion, models, plugins
 from dasr import config as configuration
 from dasr.config import Config, Run
+from dasr.declarations import Declarations
 from dasr.errors import UserError
 from dasr.files import write_text
 from dasr.planning.options import parsed
-from dasr.strategies.ids import check_id
+from dasr.strategies import declared
 from dasr.worlds.simulated import presets
 from dasr.worlds.simulated.clusters import Cluster, Compute
 
 PARAMETERS = 1_000_000  # of a model without values: nothing is computed
 OUTPUTS = 8  # of a network that is tried: fewer than it will have
+MODELS = Declarations("model", Path(models.__file__).parent, "Network", given=2)
 CLUSTER = Cluster(compute=Compute(fixed_s=1.0))
 
 
@@ -51,6 +53,7 @@ def check(strategy: str | None, options: tuple[str, ...], config_path: str, out:
     else:
         config = configuration.load(config_path)
     check_inputs(config)
+    check_corpus(config)
     check_runs(config)
     if out is not None:
         write_text(out, config.text())
@@ -66,16 +69,26 @@ def _check_strategy(name: str, options: dict[str, Any]) -> None:
 
 
 def check_inputs(config: Config) -> None:
-    """Raise UserError for a strategy, a cluster or a folder that does not exist, and for runs of one name."""
+    """Raise UserError for a strategy, an option, a cluster or a folder that does not exist, a value that an
+    option does not take, and runs of one name."""
     for run in configuration.runs(config):
         try:
-            check_id(run.strategy)
+            declared.check(run.strategy, dict(run.options))
         except UserError as error:
             raise UserError(f"comparison.strategies: {error}") from None
+        if run.batch % run.learners:
+            raise UserError(
+                f"comparison.batch: a batch of {run.batch} chunks cannot be shared equally by {run.learners} "
+                "learners"
+            )
+    where = "model.kind"
     try:
-        plugins.check_name("model", config.model.kind, plugins.names_in(Path(models.__file__).parent))
+        known = MODELS.of(config.model.kind)
+        where = "model.options"
+        whose = f"model '{config.model.kind}'"
+        plugins.check_options(whose, config.model.network_options, known.annotations, known.others)
     except UserError as error:
-        raise UserError(f"model.kind: {error}") from None
+        raise UserError(f"{where}: {error}") from None
     try:
         presets.load(config.simulation.cluster)
     except UserError as error:
@@ -83,6 +96,12 @@ def check_inputs(config: Config) -> None:
     source = config.hmm.import_from
     if source is not None and not Path(source).is_dir():
         raise UserError(f"hmm.import_from: there is no folder {source}")
+
+
+def check_corpus(config: Config) -> None:
+    """Raise UserError where the corpus is not there."""
+    if not Path(config.corpus.path).is_dir():
+        raise UserError(f"corpus.path: there is no folder {config.corpus.path}")
 
 
 def check_runs(config: Config) -> None:

@@ -23,7 +23,7 @@ from dasr.strategies.matrices import shard_edges
 from dasr.strategies.parts.codecs import Encoded
 from dasr.strategies.parts.gossip import PublicCopy
 from dasr.strategies.parts.means import Feedback
-from dasr.strategies.parts.options import Positive
+from dasr.strategies.parts.options import Compression, Positive
 from dasr.worlds.interface import Payload, PeerLost, World
 
 PUSH, PULL = 1, 2  # tags of messages
@@ -68,7 +68,7 @@ class AsyncParameterServer(Strategy):
         *,
         servers: Positive = 1,
         staleness_aware: bool = False,
-        compression: str = "fp32",
+        compression: Compression = "fp32",
     ):
         super().__init__(learner)
         rank, self.servers = self.world.rank, min(servers, self.world.size)

@@ -14,7 +14,7 @@ from typing import ClassVar
 from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
 from dasr.strategies.parts.gossip import Gossip
-from dasr.strategies.parts.options import Order, Positive
+from dasr.strategies.parts.options import Compression, MixingKind, Order, Pace, RollCalls
 from dasr.strategies.parts.rounds import Rounds
 from dasr.strategies.parts.topology import Members, Mixing
 
@@ -36,11 +36,11 @@ class AdPsgd(Strategy):
         self,
         learner: Learner,
         *,
-        mixing: str = "ring",
+        mixing: MixingKind = "ring",
         order: Order = "mix-then-update",
-        pace: float = 1.0,
-        roll_call_every: Positive = 8,
-        compression: str = "fp32",
+        pace: Pace = 1.0,
+        roll_call_every: RollCalls = 8,
+        compression: Compression = "fp32",
         seed: int = 0,
     ):
         """`pace`: gradients of the fastest learner that a mixing round takes at least.

@@ -18,7 +18,7 @@ from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
 from dasr.strategies.linear_combination import v
 from dasr.strategies.parts.means import ModelMean
-from dasr.strategies.parts.options import Positive
+from dasr.strategies.parts.options import Compression, Fraction, NonNegative, Positive
 
 
 class Bmuf(Strategy):
@@ -37,10 +37,10 @@ class Bmuf(Strategy):
         learner: Learner,
         *,
         tau: Positive = 8,
-        eta: float | None = None,
-        zeta: float = 1.0,
+        eta: Fraction | None = None,
+        zeta: NonNegative = 1.0,
         nesterov: bool = False,
-        compression: str = "fp32",
+        compression: Compression = "fp32",
     ):
         """`eta`: block momentum (None: 1 - 1/L); `zeta`: block learning rate."""
         super().__init__(learner)

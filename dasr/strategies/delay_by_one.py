@@ -13,6 +13,7 @@ from typing import Any
 from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
 from dasr.strategies.parts.means import ModelMean
+from dasr.strategies.parts.options import Compression
 
 
 class DelayByOne(Strategy):
@@ -20,7 +21,7 @@ class DelayByOne(Strategy):
 
     name = "delay-by-one"
 
-    def __init__(self, learner: Learner, *, compression: str = "fp32"):
+    def __init__(self, learner: Learner, *, compression: Compression = "fp32"):
         super().__init__(learner)
         self.mean = ModelMean(learner, compression)
 

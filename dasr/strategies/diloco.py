@@ -22,7 +22,7 @@ from dasr.errors import UserError
 from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
 from dasr.strategies.parts.means import Mean
-from dasr.strategies.parts.options import Positive
+from dasr.strategies.parts.options import Compression, Fraction, NonNegative, Positive, Whole
 
 
 class Diloco(Strategy):
@@ -45,12 +45,12 @@ class Diloco(Strategy):
         learner: Learner,
         *,
         period: Positive = 20,
-        outer_rate: float = 0.7,
-        outer_momentum: float = 0.9,
+        outer_rate: NonNegative = 0.7,
+        outer_momentum: Fraction = 0.9,
         fragments: Positive = 1,
-        overlap: int = 0,
-        blend: float = 0.0,
-        compression: str = "fp32",
+        overlap: Whole = 0,
+        blend: Fraction = 0.0,
+        compression: Compression = "fp32",
     ):
         """`period`: H; `overlap`: steps that a reduction may take; `blend`: the local model's weight."""
         super().__init__(learner)

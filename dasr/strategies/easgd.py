@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
 from dasr.strategies.parts.means import Mean
-from dasr.strategies.parts.options import Positive
+from dasr.strategies.parts.options import Compression, Fraction, Positive
 
 
 class Easgd(Strategy):
@@ -26,7 +26,9 @@ class Easgd(Strategy):
         "beta": "Zhang et al. 2015; alpha = beta / L follows from it",
     }
 
-    def __init__(self, learner: Learner, *, tau: Positive = 4, beta: float = 0.9, compression: str = "fp32"):
+    def __init__(
+        self, learner: Learner, *, tau: Positive = 4, beta: Fraction = 0.9, compression: Compression = "fp32"
+    ):
         """`beta`: how far the centre goes to the learners' mean; with more of it they stay closer."""
         super().__init__(learner)
         self.tau, self.beta = tau, beta

@@ -15,7 +15,7 @@ from torch import Tensor
 from dasr.strategies.learner import Learner
 from dasr.strategies.linear_combination import LinearCombination
 from dasr.strategies.parts.means import ModelMean
-from dasr.strategies.parts.options import Order, Positive
+from dasr.strategies.parts.options import Compression, Order, Positive
 from dasr.strategies.sd import SdPsgd
 
 
@@ -34,7 +34,7 @@ class GossipPga(SdPsgd):
         *,
         period: Positive = 8,
         order: Order = "update-then-mix",
-        compression: str = "fp32",
+        compression: Compression = "fp32",
         **options: Any,
     ):
         """`period`: H; the other options are those of `sd`."""

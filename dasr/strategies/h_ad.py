@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from dasr.strategies.ad import AdPsgd
 from dasr.strategies.learner import Learner
-from dasr.strategies.parts.options import Positive
+from dasr.strategies.parts.options import Compression, MixingKind, NonNegative, Pace, RollCalls
 from dasr.strategies.parts.super_learner import SuperLearner
 from dasr.strategies.parts.topology import Members
 
@@ -39,11 +39,11 @@ class HAdPsgd(AdPsgd):
         self,
         learner: Learner,
         *,
-        mixing: str = "ring",
-        pace: float = 1.0,
-        roll_call_every: Positive = 8,
-        compression: str = "fp32",
-        bucket_mb: float = 4.0,
+        mixing: MixingKind = "ring",
+        pace: Pace = 1.0,
+        roll_call_every: RollCalls = 8,
+        compression: Compression = "fp32",
+        bucket_mb: NonNegative = 4.0,
         seed: int = 0,
     ):
         """`compression`: of what goes between nodes; inside a node gradients are not compressed."""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
 from dasr.strategies.parts.means import ModelMean
-from dasr.strategies.parts.options import Positive
+from dasr.strategies.parts.options import Compression, Positive
 
 
 class Local(Strategy):
@@ -24,7 +24,7 @@ class Local(Strategy):
         "tau": "in the middle of the 2 to 16 of Lin et al. 2020",
     }
 
-    def __init__(self, learner: Learner, *, tau: Positive = 8, compression: str = "fp32"):
+    def __init__(self, learner: Learner, *, tau: Positive = 8, compression: Compression = "fp32"):
         super().__init__(learner)
         self.tau = tau
         self.mean = ModelMean(learner, compression)

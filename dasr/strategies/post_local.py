@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from dasr.strategies.learner import Learner
 from dasr.strategies.local import Local
 from dasr.strategies.parts.gradient_mean import GradientMean
+from dasr.strategies.parts.options import Compression, NonNegative, Whole
 
 
 class PostLocal(Local):
@@ -28,9 +29,9 @@ class PostLocal(Local):
         self,
         learner: Learner,
         *,
-        switch: int = 100,
-        compression: str = "fp32",
-        bucket_mb: float = 4.0,
+        switch: Whole = 100,
+        compression: Compression = "fp32",
+        bucket_mb: NonNegative = 4.0,
         **options: Any,
     ):
         """`switch`: s; `bucket_mb`: as of `sc-allreduce`; the other options are those of `local`."""

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
 from dasr.strategies.parts.gradient_mean import GradientMean
+from dasr.strategies.parts.options import Compression, NonNegative
 
 
 class ScAllReduce(Strategy):
@@ -25,7 +26,7 @@ class ScAllReduce(Strategy):
         "bucket_mb": "dasr, in whole layers; PyTorch's DDP: 25, on NCCL",
     }
 
-    def __init__(self, learner: Learner, *, compression: str = "fp32", bucket_mb: float = 4.0):
+    def __init__(self, learner: Learner, *, compression: Compression = "fp32", bucket_mb: NonNegative = 4.0):
         """`bucket_mb`: what is reduced at once, at least; less overlaps more and costs latency."""
         super().__init__(learner)
         self.mean = GradientMean(learner, compression, bucket_mb=bucket_mb)

@@ -21,7 +21,7 @@ from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
 from dasr.strategies.matrices import shard_edges
 from dasr.strategies.parts.means import Feedback
-from dasr.strategies.parts.options import Positive
+from dasr.strategies.parts.options import Compression, Positive
 
 PUSH, PULL = 1, 2  # tags of messages
 
@@ -35,7 +35,7 @@ class SyncParameterServer(Strategy):
         "servers": "the classical single server",
     }
 
-    def __init__(self, learner: Learner, *, servers: Positive = 1, compression: str = "fp32"):
+    def __init__(self, learner: Learner, *, servers: Positive = 1, compression: Compression = "fp32"):
         super().__init__(learner)
         self.servers = min(servers, self.world.size)
         edges = shard_edges(len(learner.gradient), self.servers)

@@ -17,7 +17,7 @@ from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
 from dasr.strategies.linear_combination import LinearCombination
 from dasr.strategies.parts.gossip import Gossip
-from dasr.strategies.parts.options import Order
+from dasr.strategies.parts.options import Compression, MixingKind, Order
 from dasr.strategies.parts.topology import Mixing
 
 
@@ -34,9 +34,9 @@ class SdPsgd(Strategy):
         self,
         learner: Learner,
         *,
-        mixing: str = "ring",
+        mixing: MixingKind = "ring",
         order: Order = "mix-then-update",
-        compression: str = "fp32",
+        compression: Compression = "fp32",
         seed: int = 0,
     ):
         """`mixing`: ring, random-ring, random-pairs, uniform, exponential."""

@@ -17,6 +17,7 @@ from dasr.strategies.base import Strategy
 from dasr.strategies.learner import Learner
 from dasr.strategies.parts.gossip import PublicCopy
 from dasr.strategies.parts.means import Mean
+from dasr.strategies.parts.options import Compression
 
 Graph = Literal["exponential", "complete"]
 
@@ -29,7 +30,7 @@ class StochasticGradientPush(Strategy):
         "graph": "Assran et al. 2019",
     }
 
-    def __init__(self, learner: Learner, *, graph: Graph = "exponential", compression: str = "fp32"):
+    def __init__(self, learner: Learner, *, graph: Graph = "exponential", compression: Compression = "fp32"):
         super().__init__(learner)
         self.graph, self.spec = graph, compression
         self.push = torch.ones_like(learner.weights[:1], dtype=torch.float64)  # v

@@ -15,11 +15,10 @@ import torch
 
 from dasr.errors import UserError, nearest
 from dasr.strategies.base import Strategy
+from dasr.strategies.declared import INNER
 from dasr.strategies.learner import Learner
 from dasr.strategies.parts.means import Mean
-from dasr.strategies.parts.options import Positive
-
-INNER = "inner_"  # before an option of the inner strategy whose name slowmo has too
+from dasr.strategies.parts.options import Compression, Fraction, NonNegative, Positive, StrategyName
 
 
 class SlowMo(Strategy):
@@ -38,11 +37,11 @@ class SlowMo(Strategy):
         self,
         learner: Learner,
         *,
-        inner: str = "single",
+        inner: StrategyName = "single",
         tau: Positive = 8,
-        alpha: float = 1.0,
-        beta: float | None = None,
-        compression: str = "fp32",
+        alpha: NonNegative = 1.0,
+        beta: Fraction | None = None,
+        compression: Compression = "fp32",
         **options: Any,
     ):
         """`inner`: single (local SGD), sd, sgp, ...; `beta`: None: by the number of learners."""

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from dasr.strategies.diloco import Diloco
 from dasr.strategies.learner import Learner
-from dasr.strategies.parts.options import Positive
+from dasr.strategies.parts.options import Fraction, Positive, Whole
 
 
 class StreamingDiloco(Diloco):
@@ -32,8 +32,8 @@ class StreamingDiloco(Diloco):
         learner: Learner,
         *,
         fragments: Positive = 4,
-        overlap: int = 2,
-        blend: float = 0.5,
+        overlap: Whole = 2,
+        blend: Fraction = 0.5,
         **options: Any,
     ):
         """Options as of `diloco`."""

@@ -174,14 +174,16 @@ class FakeJob:
     poll_s = 10.0
     end_command = "scancel 7"
 
-    def __init__(self, time: PlayedClock, ends: float = math.inf, dies_in: float = 0.0):
-        self.time, self.ends, self.dies_in = time, ends, dies_in
+    def __init__(
+        self, time: PlayedClock, ends: float = math.inf, dies_in: float = 0.0, last: str = "CANCELLED"
+    ):
+        self.time, self.ends, self.dies_in, self.last = time, ends, dies_in, last
         self.asked: list[float] = []
         self.cancelled: list[tuple[float, bool]] = []
 
     def state(self) -> JobState:
         self.asked.append(self.time.seconds)
-        return JobState("CANCELLED" if self.time.seconds >= self.ends else "RUNNING")
+        return JobState(self.last if self.time.seconds >= self.ends else "RUNNING")
 
     def cancel(self, kill: bool = False) -> None:
         self.cancelled.append((self.time.seconds, kill))
@@ -227,6 +229,14 @@ def test_the_queue_is_asked_no_more_often_than_it_bears(tmp_path: Path) -> None:
         watched(tmp_path, job, CancelRequest()).watch()
     gaps = [later - earlier for earlier, later in pairwise(job.asked)]
     assert len(gaps) > 50 and min(gaps) >= job.poll_s
+
+
+@pytest.mark.parametrize("state", ["NODE_FAIL", "PREEMPTED", "TIMEOUT", "OUT_OF_MEMORY"])
+def test_a_job_that_ends_without_a_word_fails_by_its_state(tmp_path: Path, state: str) -> None:
+    job = FakeJob(PlayedClock(), ends=30.0, last=state)
+    with pytest.raises(UserError, match=f"run test failed .job 7 ended as {state}.: it left no word"):
+        watched(tmp_path, job, CancelRequest()).watch()
+    assert job.time.seconds < 30.0 + 2 * job.poll_s
 
 
 def test_a_finished_run_does_not_wait_for_ever_for_the_queue(tmp_path: Path) -> None:

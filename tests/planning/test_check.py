@@ -23,7 +23,7 @@ from dasr.planning.check import check_runs
         ({"strategies": [{"strategy": "sc-ps", "servers": 0}]}, "'servers' must be at least 1"),
         ({"strategies": [{"strategy": "ac-ps", "servers": 0}]}, "'servers' must be at least 1"),
         ({"strategies": [{"strategy": "diloco", "fragments": 0}]}, "'fragments' must be at least 1"),
-        ({"strategies": [{"strategy": "ad", "pace": 0.0}]}, "pace is 0"),
+        ({"strategies": [{"strategy": "ad", "pace": 0.0}]}, "'pace' must be at least 0.001"),
         ({"strategies": [{"strategy": "sd", "optimizer": "adamw"}]}, "learning_rate 2 .* too high for adamw"),
         ({"strategies": [{"strategy": "diloco", "learning_rate": 2.0}]}, "too high for adamw"),
         ({"strategies": [{"strategy": "sd", "optimizer": "adam"}]}, "did you mean 'adamw'"),

@@ -48,7 +48,7 @@ def test_every_strategy_of_the_table_is_there() -> None:
         ("streaming-diloco", {"perod": 4}, "did you mean 'period'"),
         ("streaming-diloco", {"period": 0}, "at least 1"),
         ("ad", {"mixing": "rnig"}, "did you mean 'ring'"),
-        ("ad", {"pace": 0.0}, "a round lasts 0.001 gradients or more"),
+        ("ad", {"pace": 0.0}, "must be at least 0.001"),
         ("sd", {"order": "update-than-mix"}, "did you mean 'update-then-mix'"),
         ("sd", {"compression": "sing"}, "did you mean 'sign'"),
         ("slowmo", {"inner": "ad"}, "asynchronous"),

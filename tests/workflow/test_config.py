@@ -72,10 +72,15 @@ def test_with_ctc_on_log_mels_no_stage_of_the_gmm_runs(tmp_path: Path) -> None:
         ({"comparison": {"strategies": ["bmuff"]}}, "no strategy 'bmuff'; did you mean 'bmuf'?"),
         ({"comparison": {"strategies": ["x.py:S"]}}, "no strategy file x.py"),
         (
+            {"comparison": {"strategies": [{"strategy": "ad", "mixing": "random-rin"}]}},
+            "did you mean 'random-ring'?",
+        ),
+        (
             {"simulation": {"cluster": "ethernet-10"}},
             "no cluster 'ethernet-10'; did you mean",
         ),
         ({"hmm": {"import_from": "nowhere"}}, "hmm.import_from: there is no folder nowhere"),
+        ({"corpus": {"path": "nowhere"}}, "corpus.path: there is no folder nowhere"),
         ({"results": "."}, "results: '.' is not a folder of its own"),
         ({"training": {"epochs": float("nan")}}, "training.epochs: nan is not a finite number"),
     ],
@@ -108,9 +113,9 @@ def test_a_key_given_twice_is_refused_with_its_line(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_that_cannot_be_built_stops_the_workflow_in_its_first_job(tmp_path: Path) -> None:
-    wrong = {"strategies": ["single", {"strategy": "ad", "mixing": "random-rin"}]}
+    wrong = {"strategies": ["single", {"strategy": "diloco", "period": 2, "overlap": 2}]}
     run = configure(tmp_path, comparison=wrong).snakemake(check=False)
-    assert run.returncode != 0 and "did you mean 'random-ring'?" in run.stdout + run.stderr
+    assert run.returncode != 0 and "overlap 0 to period - 1" in run.stdout + run.stderr
     assert not (tmp_path / "results" / "corpus").exists()
 
 

@@ -9,7 +9,7 @@ from dasr.corpora import kaldi, tables
 from dasr.errors import UserError
 from dasr.files import check_links
 from dasr.launch.interrupt import Interrupt
-from dasr.planning.check import check_inputs
+from dasr.planning.check import check_corpus, check_inputs
 
 # Parsing writes nothing. The configuration is resolved once, by the process that starts the workflow; its jobs are
 # given the text in their environment. The first of them checks every run and writes R/config/DIGEST.yaml, which all
@@ -26,6 +26,7 @@ try:
         _where = " + ".join(map(str, workflow.configfiles)) or "config.yaml"
         _resolved = dasr_config.complete(config, _where)
         check_inputs(_resolved)
+        check_corpus(_resolved)
         check_links(_resolved.results)  # rules write logs, Snakemake removes outputs
     RUNS = [run.name for run in dasr_config.runs(_resolved)]
 except UserError as error:

@@ -14,13 +14,14 @@ convergent by what wraps them: error feedback for gradients (`means.Feedback`), 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from dasr.strategies.matrices import Matrix
+from dasr.strategies.parts.compression import Compression
 
 Encoded = tuple[Tensor, ...]
 
@@ -249,3 +250,19 @@ def _bits(like: Tensor) -> Tensor:
     """[256, 8]: the bits of each byte, the lowest first."""
     numbers, places = torch.arange(256, device=like.device), torch.arange(8, device=like.device)
     return numbers.unsqueeze(1) >> places & 1
+
+
+_MAKERS: dict[str, Callable[[Compression, Sequence[Matrix]], Codec]] = {
+    "fp32": lambda said, matrices: Codec(),
+    "bf16": lambda said, matrices: Cast(torch.bfloat16),
+    "fp16": lambda said, matrices: Cast(torch.float16),
+    "sign": lambda said, matrices: Sign(matrices),
+    "1bit": lambda said, matrices: OneBit(matrices),
+    "topk": lambda said, matrices: TopK(said.number),
+    "powersgd": lambda said, matrices: PowerSGD(matrices, int(said.number), said.saving),
+}
+
+
+def codec_for(said: Compression, matrices: Sequence[Matrix]) -> Codec:
+    """The codec that was asked for, for vectors that hold those matrices."""
+    return _MAKERS[said.name](said, matrices)

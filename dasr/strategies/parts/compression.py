@@ -9,14 +9,10 @@ sign,start=100         means send the vector itself in the first 100 steps
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from dasr.errors import UserError, nearest
-from dasr.strategies.matrices import Matrix
-from dasr.strategies.parts.codecs import Cast, Codec, OneBit, PowerSGD, Sign, TopK
 
 FIRST_STEPS = 0.1  # of a run, uncompressed: PyTorch's advice for `start_powerSGD_iter`
 SAVING = 2.0  # PyTorch's `min_compression_rate`
@@ -31,10 +27,6 @@ class Compression:
     start: int | None = None  # the first step in which a mean is compressed; None: see `start_of`
     saving: float = SAVING
 
-    def codec(self, matrices: Sequence[Matrix]) -> Codec:
-        """For vectors that hold those matrices."""
-        return CODECS[self.name](self, matrices)
-
     def start_of(self, total_steps: int) -> int:
         """The first step in which a mean is compressed, in a run of so many."""
         if self.start is not None:
@@ -42,15 +34,7 @@ class Compression:
         return round(FIRST_STEPS * total_steps) if self.name in LATE else 0
 
 
-CODECS: dict[str, Callable[[Compression, Sequence[Matrix]], Codec]] = {
-    "fp32": lambda said, matrices: Codec(),
-    "bf16": lambda said, matrices: Cast(torch.bfloat16),
-    "fp16": lambda said, matrices: Cast(torch.float16),
-    "sign": lambda said, matrices: Sign(matrices),
-    "1bit": lambda said, matrices: OneBit(matrices),
-    "topk": lambda said, matrices: TopK(said.number),
-    "powersgd": lambda said, matrices: PowerSGD(matrices, int(said.number), said.saving),
-}
+CODECS = ("fp32", "bf16", "fp16", "sign", "1bit", "topk", "powersgd")
 NUMBERS = {
     "topk": 0.01,  # Lin et al. 2018 (1712.01887) send 0.001; Stich et al. 2018 about 0.01 of a dense model
     "powersgd": 4.0,  # Vogels et al. 2019: the rank that they choose for an LSTM

@@ -20,7 +20,7 @@ from dasr.strategies.learner import Learner
 from dasr.strategies.linear_combination import LinearCombination
 from dasr.strategies.matrices import matrices_in
 from dasr.strategies.parts.awaitables import LazyAwaitable
-from dasr.strategies.parts.codecs import Encoded
+from dasr.strategies.parts.codecs import Encoded, codec_for
 from dasr.strategies.parts.compression import parse
 from dasr.strategies.parts.topology import Members, Mixing
 from dasr.worlds.interface import Payload, PeerLost
@@ -37,7 +37,7 @@ class PublicCopy:
     def __init__(self, learner: Learner, spec: str, begin: int = 0, end: int | None = None):
         """`begin`, `end`: where in the model's flat vector the vectors lie."""
         end = len(learner.gradient) if end is None else end
-        self.codec = parse(spec).codec(matrices_in(internals(learner).shapes, begin, end))
+        self.codec = codec_for(parse(spec), matrices_in(internals(learner).shapes, begin, end))
         self.known: Tensor | None = None
 
     def send(self, vector: Tensor) -> Encoded:
@@ -73,7 +73,7 @@ class Gossip:
         self.learner, self.world = learner, learner.world
         self.mixing, self.spec, self.tolerant = mixing, compression, tolerant
         said = parse(compression)
-        self.gamma, self.exact = GAMMA.get(said.name, 1.0), said.codec(()).exact
+        self.gamma, self.exact = GAMMA.get(said.name, 1.0), codec_for(said, ()).exact
         self.links: dict[
             int, tuple[PublicCopy, PublicCopy]
         ] = {}  # peer -> (mine as it knows it, its as I know it)

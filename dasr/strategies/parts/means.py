@@ -15,7 +15,7 @@ from dasr.strategies.learner import Learner
 from dasr.strategies.linear_combination import LinearCombination
 from dasr.strategies.matrices import matrices_in
 from dasr.strategies.parts.awaitables import LazyAwaitable
-from dasr.strategies.parts.codecs import Cast, Encoded, PowerSGD
+from dasr.strategies.parts.codecs import Cast, Encoded, PowerSGD, codec_for
 from dasr.strategies.parts.compression import parse
 from dasr.worlds.interface import ALL, Payload
 
@@ -28,7 +28,7 @@ class Feedback:
         shapes = internals(learner).shapes
         end = len(learner.gradient) if end is None else end
         self.length = end - begin
-        self.codec = parse(spec).codec(matrices_in(shapes, begin, end))
+        self.codec = codec_for(parse(spec), matrices_in(shapes, begin, end))
         self.residual: Tensor | None = None
 
     def corrected(self, vector: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ class Mean:
         self.learner, self.world = internals(learner), learner.world
         self.spec, self.group = compression, group
         said = parse(compression)
-        codec = said.codec(())
+        codec = codec_for(said, ())
         self.exact, self.narrow = codec.exact, codec.dtype if isinstance(codec, Cast) else None
         self.start = said.start_of(self.learner.total_steps) if codec.feedback else 0
         self.feedback: dict[int, Feedback] = {}

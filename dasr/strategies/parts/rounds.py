@@ -12,7 +12,6 @@ import contextlib
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from dasr.errors import UserError
 from dasr.strategies.internals import internals
 from dasr.strategies.learner import Learner
 from dasr.strategies.parts.topology import Members
@@ -20,8 +19,6 @@ from dasr.worlds.interface import RollCall
 
 FIRST_PAUSE = 1e-3  # seconds between the first two roll calls, while nobody has finished a gradient
 LONGER = 1.25  # times as long is each pause after it: mixing begins within a quarter of that time
-LEAST_PACE = 1e-3  # faster rounds keep every learner busy with messages alone
-MOST_ROUNDS = 10_000  # between roll calls: only there learners find out that all have finished
 
 Mix = Callable[[int, Members], Awaitable[None]]
 
@@ -33,12 +30,6 @@ class Rounds:
         """`pace`: how long a round lasts at least, in gradients of the fastest learner.
 
         `every`: rounds between roll calls; more means fewer meetings, but a later reaction to a loss."""
-        if pace < LEAST_PACE:
-            raise UserError(
-                f"pace is {pace}: a round lasts {LEAST_PACE} gradients or more (1: one a gradient)"
-            )
-        if every > MOST_ROUNDS:
-            raise UserError(f"roll_call_every is {every}: at most {MOST_ROUNDS}, or the run does not end")
         self.learner, self.world = internals(learner), learner.world
         self.every, self.pace = every, float(pace)
         self.done = False  # this learner makes no more gradients

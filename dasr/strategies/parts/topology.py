@@ -14,14 +14,16 @@ from __future__ import annotations
 
 import functools
 import math
+import typing
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dasr.errors import UserError, nearest
+from dasr.strategies.parts.options import MixingKind
 
-KINDS = ("ring", "random-ring", "random-pairs", "uniform", "exponential")
+KINDS = typing.get_args(MixingKind)
 Matrix = NDArray[np.float64]
 
 

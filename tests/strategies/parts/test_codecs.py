@@ -17,7 +17,7 @@ from torch.multiprocessing.spawn import spawn
 from dasr.learner.learner import Budget, Learner
 from dasr.learner.optimizer import Optimizer
 from dasr.strategies.matrices import matrices_in
-from dasr.strategies.parts.codecs import Codec, PowerSGD
+from dasr.strategies.parts.codecs import Codec, PowerSGD, codec_for
 from dasr.strategies.parts.compression import parse
 from dasr.strategies.sc_allreduce import ScAllReduce
 from dasr.worlds.interface import Ready
@@ -89,7 +89,7 @@ BYTES = {
 
 
 def codec(spec: str, shapes: Sequence[tuple[int, ...]]) -> Codec:
-    return parse(spec).codec(matrices_in(shapes, 0, sum(int(np.prod(shape)) for shape in shapes)))
+    return codec_for(parse(spec), matrices_in(shapes, 0, sum(int(np.prod(shape)) for shape in shapes)))
 
 
 @pytest.mark.parametrize("spec", ORACLES)
