@@ -6,7 +6,8 @@ import pytest
 
 from dasr.learner.learner import Budget
 from dasr.planning.simulate import Workload, simulate
-from dasr.worlds.simulated import clusters
+from dasr.strategies.parts.compression import CODECS
+from dasr.worlds.simulated import clusters, presets
 from dasr.worlds.simulated.clusters import Compute, Slow
 
 
@@ -19,3 +20,12 @@ def test_one_learner_ten_times_slower_costs_ad_its_own_share_and_all_reduce_ever
     together = simulate("sc-allreduce", Budget(40, 8, 8), cluster, workload=workload)
     assert ad.speedup >= 0.85 * (7 + 0.1)
     assert together.speedup == pytest.approx(8 * 0.1, rel=0.01)
+
+
+@pytest.mark.parametrize("strategy", ["sc-allreduce", "sd", "sc-ps", "easgd"])
+@pytest.mark.parametrize("compression", CODECS)
+def test_every_codec_can_be_simulated_without_arithmetic(strategy: str, compression: str) -> None:
+    said = compression if compression in ("fp32", "bf16", "fp16") else f"{compression},start=0"
+    result = simulate(strategy, Budget(8, 4, 4), presets.load("ethernet-10g"), options={"compression": said})
+    plain = simulate(strategy, Budget(8, 4, 4), presets.load("ethernet-10g"))
+    assert compression == "fp32" or result.mb_sent_per_learner < 0.8 * plain.mb_sent_per_learner

@@ -121,11 +121,20 @@ def _kept(name: str) -> Operation:
 
 
 def _same(self: PlaceholderTensor, *arguments: Any, **options: Any) -> PlaceholderTensor:
-    """An elementwise operation with a vector of the same size, or a number. Raises RuntimeError."""
+    """An elementwise operation with a number, a vector of the same size, or one that is spread over the rows
+    or columns of a matrix. Raises RuntimeError."""
     for other in arguments:
-        if isinstance(other, PlaceholderTensor) and other.numel() != self.numel() and other.numel() != 1:
+        if not isinstance(other, PlaceholderTensor) or other.numel() in (self.numel(), 1):
+            continue
+        if not _spreads(other, self):
             raise RuntimeError(f"a vector of {self.numel():,} elements meets one of {other.numel():,}")
     return self
+
+
+def _spreads(small: PlaceholderTensor, large: PlaceholderTensor) -> bool:
+    """By PyTorch's rule: from the last axis on, sizes are equal or 1."""
+    sizes = zip(reversed(small.shape), reversed(large.shape), strict=False)
+    return small.dim() <= large.dim() and all(one in (1, other) for one, other in sizes)
 
 
 for _name in ("add", "sub", "mul", "div", "addcmul", "addcdiv", "sqrt"):

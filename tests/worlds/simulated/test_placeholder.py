@@ -39,3 +39,12 @@ def test_weights_without_values_are_read_and_changed_without_memory() -> None:
     assert view is vector and weights.tensor.is_meta
     step = Optimizer(vector).step(vector, placeholder(10, torch.bfloat16), 0.1)
     assert step is vector
+
+
+def test_a_factor_for_each_row_is_spread_and_a_vector_of_another_size_is_refused() -> None:
+    matrix, per_row = placeholder(12).view(3, 4), placeholder(3).view(3, 1)
+    assert matrix.mul_(per_row) is matrix
+    with pytest.raises(RuntimeError, match="a vector of 12 elements meets one of 3"):
+        matrix.mul_(placeholder(3))  # for each column there are four
+    with pytest.raises(RuntimeError, match="a vector of 12 elements meets one of 24"):
+        placeholder(12).add_(placeholder(24))
