@@ -438,6 +438,9 @@ class ComparisonConfig(Section):
     batch: list[Annotated[int, Field(ge=1, le=10**9)]] = Field(
         default=[32], min_length=1, description="chunks a step of all learners together"
     )
+    local_batch: list[Annotated[int, Field(ge=1, le=10**9)]] | None = Field(
+        default=None, min_length=1, description="chunks a step of each learner, in the place of `batch`"
+    )
     seeds: list[Annotated[int, Field(ge=0, le=2**32 - 1)]] = Field(
         default=[0], min_length=1, description="of initial weights and order of the data"
     )
@@ -623,10 +626,18 @@ def _runs(comparison: ComparisonConfig) -> Iterator[Run]:
         options = dict(entry) if isinstance(entry, dict) else {"strategy": entry}
         strategy = str(options.pop("strategy"))
         training = tuple((key, options.pop(key)) for key in OVERRIDES if key in options)
-        settings = itertools.product(comparison.learners, comparison.batch, comparison.seeds)
-        for learners, batch, seed in settings:
+        for (learners, batch), seed in itertools.product(_sizes(comparison), comparison.seeds):
             learners = 1 if strategy == "single" else learners
             yield Run(strategy, tuple(sorted(options.items())), learners, batch, seed, training)
+
+
+def _sizes(comparison: ComparisonConfig) -> list[tuple[int, int]]:
+    """(learners, batch) of every run."""
+    if comparison.local_batch is None:
+        return list(itertools.product(comparison.learners, comparison.batch))
+    return [
+        (learners, learners * local) for learners in comparison.learners for local in comparison.local_batch
+    ]
 
 
 def overridden(training: TrainingConfig, changes: Mapping[str, Any], where: str) -> TrainingConfig:

@@ -181,3 +181,10 @@ def test_reading_a_configuration_imports_neither_torch_nor_mlflow() -> None:
     code = "import dasr.config, dasr.planning.check, sys; print({'torch', 'mlflow'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+def test_a_local_batch_grows_the_batch_with_the_learners() -> None:
+    comparison = {"strategies": ["sd", "single"], "learners": [1, 4], "local_batch": [8]}
+    found = config.runs(config.complete({"comparison": comparison}))
+    sizes = [("sd", 1, 8), ("sd", 4, 32), ("single", 1, 8), ("single", 1, 32)]
+    assert [(run.strategy, run.learners, run.batch) for run in found] == sizes

@@ -74,7 +74,7 @@ def plan(
         where = dataclasses.replace(
             where, compute=dataclasses.replace(where.compute, fixed_s=step_seconds, per_sample_s=0.0)
         )
-    from dasr.planning import answer, plan_figures
+    from dasr.planning import answer, plan_figures, scaling
     from dasr.planning.trials import lab_of
 
     folder = Layout.of(config).plan
@@ -85,18 +85,22 @@ def plan(
     outcomes = list(lab.outcomes(pairs, jobs))
     base = outcomes[: len(runs)]
     bound = bound or common_target(base)
+    _look_at_start(bound, base)
     ranked = [
         answer.candidates(outcomes[n * len(runs) : (n + 1) * len(runs)], bound) for n in range(len(scenarios))
     ]
     sentences = [answer.sentence(ranked[0], scenarios[0].place)]
     others = zip(ranked[1:], scenarios[1:], strict=True)
     sentences += [said for found, one in others if (said := answer.change(ranked[0], found, one.place))]
-    sentences += [_how(runs), _gradient(where, runs)]
+    sentences += [*scaling.sentences(base), _how(runs), _gradient(where, runs)]
     body = rows(ranked[0])
     record = {"target": str(bound), "cluster": where.name, "sentences": sentences, "rows": body}
     record["curves"] = [dataclasses.asdict(one) for one in base]
     write_json(folder / "plan.json", record)
-    plan_figures.draw(base, bound, folder / "plan.svg")
+    if len({run.learners for run in runs if run.strategy != "single"}) > 1:
+        plan_figures.draw_scaling(base, bound, folder / "plan.svg")
+    else:
+        plan_figures.draw(base, bound, folder / "plan.svg")
     print(
         "\n".join(
             [
@@ -162,11 +166,18 @@ def bandwidth(gbit_s: float) -> str:
     return f"{gbit_s:,.3g} Gbit/s" if gbit_s >= 1 else f"{1e3 * gbit_s:,.3g} Mbit/s"
 
 
+def _look_at_start(target: targets.Target, outcomes: Sequence[Any]) -> None:
+    """Raise UserError for a target that takes no training."""
+    begin = min((one.loss[0] for one in outcomes if one.loss), default=float("inf"))
+    if begin <= target.bound:
+        raise UserError(f"the target {target} is reached before training: the loss begins at {begin:.3f}")
+
+
 def common_target(outcomes: Sequence[Any]) -> targets.Target:
     """The loss that the worst training ends with, so that all reach it. Raises UserError."""
-    ends = [one.loss[-1] for one in outcomes if one.loss]
+    ends = [one.loss[-1] for one in outcomes if one.loss and one.loss[-1] < one.loss[0]]
     if not ends:
-        raise UserError(f"no strategy could be trained: {outcomes[0].failed}")
+        raise UserError(f"no strategy learned anything in this budget. {outcomes[0].failed}".rstrip())
     return targets.Target(round(max(ends) + 0.005, 2))
 
 

@@ -1,4 +1,5 @@
-"""The figure of a plan: held-out loss against predicted seconds, bytes and samples."""
+"""The figure of a plan: held-out loss against predicted seconds, bytes and samples; of several numbers of
+learners, loss and time to the target against them."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dasr.files import atomic
+from dasr.planning import scaling
 from dasr.planning.target import Target
 from dasr.planning.trials import Outcome
 from dasr.results import palette
@@ -61,6 +63,46 @@ def draw(outcomes: Sequence[Outcome], target: Target, path: Path) -> None:
                 format=path.suffix.lstrip("."),
                 metadata={"Date": None} if path.suffix == ".svg" else None,
             )
+
+
+def draw_scaling(outcomes: Sequence[Outcome], target: Target, path: Path) -> None:
+    """A column a strategy, a line for each choice of settings; above the last loss, below the time to the
+    target. What is not finite is not drawn. SVG or PNG, written atomically."""
+    from matplotlib.figure import Figure
+
+    strategies = scaling.lines(outcomes)
+    with palette.style():
+        figure = Figure(figsize=(1.5 + 3.6 * len(strategies), 6.4))
+        axes = figure.subplots(2, len(strategies), squeeze=False, sharex=True, sharey="row")
+        keys: dict[str, Any] = {}
+        styles: dict[str, Any] = {}
+        for column, (strategy, choices) in enumerate(strategies.items()):
+            axes[0, column].set_title(strategy)
+            for line in choices:
+                style = styles.setdefault(line.settings, _style(len(styles)))
+                counts = list(line.points)
+                drawn = axes[0, column].plot(counts, [line.loss(n) for n in counts], **style)[0]
+                axes[1, column].plot(counts, [line.seconds(n, target) for n in counts], **style)
+                keys.setdefault(line.settings, drawn)
+            axes[1, column].set_xscale("log", base=2)
+            axes[1, column].xaxis.set_major_formatter("{x:g}")
+            axes[1, column].set_xlabel("learners")
+            axes[1, column].set_yscale("log")
+        axes[0, 0].set_ylabel("last held-out loss (nats/frame)")
+        axes[1, 0].set_ylabel(f"predicted seconds to {target}")
+        figure.legend(keys.values(), keys.keys(), loc="outside lower center", ncols=3)
+        with atomic(path) as temporary:
+            figure.savefig(temporary, format=path.suffix.lstrip("."))
+
+
+def _style(number: int) -> dict[str, Any]:
+    """Of the lines of a picture, by their number."""
+    return {
+        "linestyle": palette.STYLES[number % len(palette.STYLES)],
+        "marker": palette.MARKERS[number % len(palette.MARKERS)],
+        "color": palette.SPARE[number % len(palette.SPARE)],
+        "fillstyle": "none",  # lines that coincide are seen through one another
+    }
 
 
 def _group(panels: Sequence[Axes], members: Sequence[Outcome], look: palette.Look, number: int) -> Any:

@@ -67,9 +67,16 @@ def test_without_a_target_it_is_what_the_worst_training_ends_with() -> None:
     def ended(loss: float) -> Outcome:
         return Outcome(Run("sd", (), 2, 4, 0), "c", [0.0, 1.0], [9.0, loss], [0.0, 1.0], 0.0, 0.0, 0.0)
 
-    assert planning.common_target([ended(1.234), ended(1.301)]) == Target(1.31)
-    with pytest.raises(UserError, match="no strategy could be trained: nan"):
+    assert planning.common_target([ended(1.234), ended(1.301), ended(9.5)]) == Target(1.31)
+    with pytest.raises(UserError, match=r"learned anything in this budget\. nan"):
         planning.common_target([Outcome(Run("sd", (), 2, 4, 0), "c", [], [], [], 0, 0, 0, failed="nan")])
+
+
+def test_a_target_that_takes_no_training_is_refused() -> None:
+    begun = Outcome(Run("sd", (), 2, 4, 0), "c", [0.0, 1.0], [4.1, 3.0], [0.0, 1.0], 0.0, 0.0, 0.0)
+    planning._look_at_start(Target(4.0), [begun])
+    with pytest.raises(UserError, match=r"ce <= 5 is reached before training: the loss begins at 4\.100"):
+        planning._look_at_start(Target(5.0), [begun])
 
 
 def test_a_mistyped_target_is_told_before_anything_is_trained(tmp_path: Path) -> None:

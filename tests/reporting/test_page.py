@@ -1,12 +1,14 @@
 """The report: one file, every figure, every note."""
 
 import base64
+import json
 import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from dasr.errors import UserError
 from dasr.reporting.command import report
 from tests.support import synthetic
 
@@ -55,3 +57,20 @@ def test_a_comparison_with_parts_missing_is_reported_as_far_as_it_goes(tmp_path:
     assert result.exit_code == 0
     page = (tmp_path / "results" / "report.html").read_text()
     assert "ad-L4-B32-S0: no" in page and "ad-L2-B32-S0: no held-out loss yet" in page
+
+
+def test_what_a_plan_answered_is_in_the_report_and_damage_to_it_is_one_line(tmp_path: Path) -> None:
+    config_path = synthetic.make(tmp_path, strategies=["sc-allreduce"], seeds=[0], learners=[2])
+    folder = tmp_path / "results" / "plan"
+    folder.mkdir()
+    rows = [{"strategy": "bmuf", "time to target": "12 s"}]
+    plan = {"target": "ce <= 1.9", "cluster": "here", "sentences": ["On 'here' take bmuf."], "rows": rows}
+    (folder / "plan.json").write_text(json.dumps(plan))
+    (folder / "plan.svg").write_text("<svg/>")
+    CliRunner().invoke(report, ["--config", str(config_path)], catch_exceptions=False)
+    page = (tmp_path / "results" / "report.html").read_text()
+    assert "On &#39;here&#39; take bmuf." in page and "12 s" in page and 'href="#plan"' in page
+    assert base64.b64encode(b"<svg/>").decode() in page
+    (folder / "plan.json").write_text('{"target"')
+    with pytest.raises(UserError, match=r"plan.json is damaged.*dasr plan"):
+        CliRunner().invoke(report, ["--config", str(config_path)], catch_exceptions=False)

@@ -19,6 +19,11 @@ COLUMNS = """
 AFTER_RUNS = ["compare", "report", "track", "all"]
 
 
+def test_plan_and_tune_are_rules_for_which_the_finished_stages_are_enough(finished: Project) -> None:
+    assert finished.planned("--", "plan") == {"plan": 1, "total": 1}
+    assert finished.planned("--", "tune") == {"tune": 1, "total": 1}
+
+
 def test_every_stage_runs_and_the_table_has_its_columns(finished: Project) -> None:
     with open(finished.folder / "results" / "comparison.tsv", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
