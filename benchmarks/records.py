@@ -39,6 +39,8 @@ What = Literal[
     "lost-learner",
     "make-run",
     "prediction",
+    "scale-corpus",
+    "scale-dry-run",
     "simulator",
     "smoke-matrix",
     "straggler",

@@ -97,25 +97,28 @@ def read(settings: CorpusConfig) -> tuple[dict[str, list[Entry]], dict[str, Reje
 
 def timed(entries: list[Entry], split: str, sample_rate: int) -> list[Entry]:
     """Entries with their length in seconds, from the audio files' headers, wherever it is cheap to know."""
+    unknown = [index for index, entry in enumerate(entries) if _is_timed_by_header(entry)]
+    with ThreadPoolExecutor(8) as pool:
+        found = pool.map(lambda index: _with_length(entries[index], sample_rate), unknown)
+        timed = dict(zip(unknown, progress(found, f"audio of {split}", len(unknown)), strict=True))
+    return [timed.get(index, entry) for index, entry in enumerate(entries)]
+
+
+def _is_timed_by_header(entry: Entry) -> bool:
+    return entry.seconds is None and not entry.feats and entry.begin is None
+
+
+def _with_length(entry: Entry, sample_rate: int) -> Entry:
     import soundfile
 
-    def length(entry: Entry) -> Entry:
-        if (
-            entry.seconds is not None
-            or entry.feats
-            or entry.begin is not None
-            or not Path(entry.audio).is_file()
-        ):
-            return entry
-        if entry.audio.endswith(".raw"):
-            return dataclasses.replace(entry, seconds=Path(entry.audio).stat().st_size / 2 / sample_rate)
-        try:
-            return dataclasses.replace(entry, seconds=soundfile.info(entry.audio).duration)
-        except (soundfile.LibsndfileError, OSError):
-            return entry  # corrupt: for the features stage to find out
-
-    with ThreadPoolExecutor(8) as pool:
-        return list(progress(pool.map(length, entries), f"audio of {split}", len(entries)))
+    if not Path(entry.audio).is_file():
+        return entry
+    if entry.audio.endswith(".raw"):
+        return dataclasses.replace(entry, seconds=Path(entry.audio).stat().st_size / 2 / sample_rate)
+    try:
+        return dataclasses.replace(entry, seconds=soundfile.info(entry.audio).duration)
+    except (soundfile.LibsndfileError, OSError):
+        return entry  # corrupt: for the features stage to find out
 
 
 def look_at(

@@ -7,6 +7,7 @@ utterance only.
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from dasr.corpora.tables import fields, read_table
 from dasr.errors import UserError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One utterance. audio: a file, `archive:offset` or `command |`; begin, end: seconds in it, or None for
     all of it.
@@ -85,8 +86,8 @@ def _segment(value: str) -> tuple[str, float, float | None] | None:
     except ValueError:
         return None
     if end == -1 and begin >= 0:
-        return recording, begin, None
-    return (recording, begin, end) if 0 <= begin < end else None
+        return sys.intern(recording), begin, None
+    return (sys.intern(recording), begin, end) if 0 <= begin < end else None
 
 
 def read_data_dir(folder: Path, rejects: Rejects, allow_pipes: bool = False) -> list[Entry]:
@@ -105,7 +106,10 @@ def read_data_dir(folder: Path, rejects: Rejects, allow_pipes: bool = False) -> 
 
 
 class _Tables:
-    """The files of one data directory, and the joining of their lines."""
+    """The files of one data directory, and the joining of their lines.
+
+    Millions of utterances fit into memory: lines are forgotten as they are joined, and words and names that
+    come again are one object."""
 
     def __init__(self, folder: Path, rejects: Rejects, allow_pipes: bool) -> None:
         self.folder, self.allow_pipes = folder, allow_pipes
@@ -122,16 +126,20 @@ class _Tables:
         self._resolved: dict[str, tuple[str, str | None]] = {}
 
     def names(self) -> list[str]:
-        return sorted({*self.text, *(self.segments or self.feats or self.audio)})
+        others = self.segments or self.feats or self.audio
+        return sorted(self.text if self.text.keys() == others.keys() else {*self.text, *others})
 
     def entry(self, name: str) -> Entry | str:
-        """The utterance, or why it must be rejected. Raises UserError for a forbidden pipe."""
-        segment = _segment(self.segments[name]) if name in self.segments else (name, None, None)
+        """The utterance, or why it must be rejected; once for each name. Raises UserError for a forbidden
+        pipe."""
+        line = self.segments.pop(name, None)
+        segment = (name, None, None) if line is None else _segment(line)
+        text = self.text.pop(name, None)
         if segment is None:
-            return f"{self.folder / 'segments'}: '{self.segments[name]}' is not 'recording begin end'"
+            return f"{self.folder / 'segments'}: '{line}' is not 'recording begin end'"
         recording, begin, end = segment
-        if not self.text.get(name):
-            return "empty transcript" if name in self.text else "audio without a transcript"
+        if not text:
+            return "audio without a transcript" if text is None else "empty transcript"
         audio, wrong = self._audio(recording)
         feats = None
         if name in self.feats:
@@ -145,11 +153,11 @@ class _Tables:
         seconds = _number(self.seconds.get(name))
         if seconds is None and begin is not None and end is not None:
             seconds = end - begin
-        return Entry(name, speaker[0], self._words(name), recording, audio, begin, end, seconds, feats)
+        return Entry(name, speaker[0], self._words(name, text), recording, audio, begin, end, seconds, feats)
 
-    def _words(self, name: str) -> tuple[str, ...]:
+    def _words(self, name: str, text: str) -> tuple[str, ...]:
         """Raises UserError for a symbol that no word may be: it is usually in every line."""
-        words = tuple(fields(self.text[name]))
+        words = tuple(map(sys.intern, fields(text)))
         if odd := next((word for word in words if word in RESERVED), None):
             raise UserError(f"{self.folder / 'text'}: {name}: '{odd}' is a reserved symbol, not a word")
         return words
@@ -200,6 +208,7 @@ def write_data_dir(folder: Path, entries: Iterable[Entry]) -> None:
     if any(e.feats for e in entries):
         files["feats.scp"] = (f"{e.utterance} {e.feats}" for e in entries if e.feats)
     for name, lines in files.items():
-        (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        with open(folder / name, "w", encoding="utf-8") as stream:
+            stream.writelines(f"{line}\n" for line in lines)
     sums = {name: checksums.of_file(folder / name) for name in files}
     checksums.write_manifest(folder, {"num_utterances": len(entries), checksums.FILES: sums})

@@ -12,7 +12,10 @@ The rules, which are Kaldi's:
 from __future__ import annotations
 
 import codecs
+import contextlib
+import io
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -36,9 +39,10 @@ def key_and_rest(line: str) -> tuple[str, str]:
     return key, rest[0] if rest else ""
 
 
-def lines_of(data: bytes) -> list[bytes]:
-    """The lines of a file's bytes, without the byte order mark."""
-    return data.removeprefix(codecs.BOM_UTF8).split(b"\n")
+def lines_of(data: bytes) -> Iterator[bytes]:
+    """The lines of a file's bytes, without the byte order mark. One at a time: a list of millions would need
+    several times the memory of the file."""
+    return (line.removesuffix(b"\n") for line in io.BytesIO(data.removeprefix(codecs.BOM_UTF8)))
 
 
 def read_bytes(path: Path, what: str = "") -> bytes:
@@ -69,11 +73,14 @@ def decoded(lines: Iterable[bytes], place: str) -> Iterator[tuple[int, str]]:
 def read_table(path: Path, rejects: Rejects) -> dict[str, str]:
     """Key -> rest of its line. Raises UserError if the file cannot be read.
 
-    A line that is not UTF-8, and all lines of a key that stands in several, go to `rejects`.
+    A line that is not UTF-8, and all lines of a key that stands in several, go to `rejects`. Keys are
+    interned, which tables of the same utterances share, and so are values without a blank, which come again
+    (speakers, lengths).
     """
     table: dict[str, str] = {}
     first: dict[str, int] = {}
-    for number, line in enumerate(lines_of(read_bytes(path)), 1):
+    data = read_bytes(path)
+    for number, line in enumerate(lines_of(data), 1):
         key, value = key_and_rest(line.decode("utf-8", "replace"))
         if not key:
             continue
@@ -83,11 +90,21 @@ def read_table(path: Path, rejects: Rejects) -> dict[str, str]:
             rejects.add(key, f"{path}:{number} is not UTF-8")
             table.pop(key, None)
             continue
-        if key in first:
+        if key in table:
+            first = first or _first_lines(data)
             rejects.add(key, f"{path}:{number}: duplicate id (the first is in line {first[key]})")
-        first.setdefault(key, number)
-        table.setdefault(key, value)
+            continue
+        table[sys.intern(key)] = value if " " in value else sys.intern(value)
     return table
+
+
+def _first_lines(data: bytes) -> dict[str, int]:
+    """Key -> number of the first line that has it, of those that are UTF-8."""
+    found: dict[str, int] = {}
+    for number, line in enumerate(lines_of(data), 1):
+        with contextlib.suppress(UnicodeDecodeError):
+            found.setdefault(key_and_rest(line.decode("utf-8"))[0], number)
+    return found
 
 
 def describe(word: str) -> str:

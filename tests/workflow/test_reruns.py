@@ -48,6 +48,16 @@ def test_touching_one_test_recording_retrains_nothing(finished: Project) -> None
     assert finished.planned() == {}
 
 
+def test_another_recording_with_an_older_time_redoes_its_shard_only(finished: Project) -> None:
+    audio = first_audio(finished, "train")
+    before = audio.stat().st_mtime
+    os.utime(audio, (1.0, 1.0))
+    try:
+        assert finished.planned()["features"] == 1
+    finally:
+        os.utime(audio, (before, before))
+
+
 def test_touching_one_training_recording_redoes_its_shard_only(finished: Project) -> None:
     audio = first_audio(finished, "train")
     before = audio.stat().st_mtime

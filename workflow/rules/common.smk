@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dasr import config as dasr_config
 from dasr import validation
-from dasr.corpora import kaldi, tables
+from dasr.corpora import kaldi, recordings
 from dasr.errors import UserError
 from dasr.files import check_links
 from dasr.launch.interrupt import Interrupt
@@ -89,20 +89,23 @@ def targets(split):
 
 
 def corpus_sources(wildcards):
-    """What the data directories are made from. Audio is an input of the shard that holds it, not of this."""
+    """What the data directories are made from. Audio is looked at by the shard that holds it."""
     path = Path(config["corpus"]["path"])
     if config["corpus"]["kind"] == "an4":
         return sorted(str(file) for file in path.glob("etc/*") if file.is_file())
     return [str(file) for file in kaldi.files_read(path)]
 
 
-def audio_of_shard(wildcards):
-    """The audio files that a shard's wav.scp names (pipes and archives are not files to watch)."""
+def table_of_shard(wildcards):
+    """The shard's wav.scp, once the corpus stage has written it: what `audio_of_shard` then reads is final."""
     checkpoints.corpus.get()
-    scp = Path(f"{R}/corpus/{wildcards.split}/shards/{wildcards.shard}/wav.scp")
-    places = [tables.key_and_rest(line)[1] for _, line in tables.text_lines(scp)]
-    return [str(scp)] + sorted(
-        {place for place in places if not place.endswith("|") and Path(place).is_file()}
+    return f"{R}/corpus/{wildcards.split}/shards/{wildcards.shard}/wav.scp"
+
+
+def audio_of_shard(wildcards):
+    """What stands for the shard's audio files, which are no inputs: Snakemake takes minutes for a million of them."""
+    return recordings.state(
+        Path(f"{R}/corpus/{wildcards.split}/shards/{wildcards.shard}/wav.scp")
     )
 
 

@@ -1,12 +1,13 @@
 rule features:
     input:
-        audio_of_shard,
+        table_of_shard,
     output:
         f"{R}/features/{{kind}}/{{split}}/{{shard}}/manifest.json",
     log:
         f"{R}/logs/features/{{kind}}-{{split}}-{{shard}}.log",
     params:
         resolved=resolved,
+        audio=audio_of_shard,
         bins=config["features"]["bins"],
         corpus=[
             config["corpus"][key]
