@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import aligned_corpus, synthetic
+from tests.support import aligned_corpus, synthetic, transcribed_corpus
 
 pytest_plugins = ["tests.support.cpu_limit"]
 
@@ -33,3 +33,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.support import small_corpus
 
     return small_corpus.make(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="session")
+def transcribed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results folder of `transcribed_corpus`."""
+    return transcribed_corpus.make(tmp_path_factory.mktemp("transcribed"))

@@ -19,16 +19,12 @@ ELSEWHERE = {
     "reporting/command.py": "reporting/test_page.py",
     "tracking/command.py": "tracking/test_store.py",
     "training/command.py": "workflow/test_reruns.py",
-    "strategies/internals.py": "strategies/test_structure.py",
-    "strategies/base.py": "strategies/test_state.py",
-    "strategies/learner.py": "learner/test_learner.py",
     "strategies/parts/gradient_mean.py": "strategies/test_equivalences.py",
     "strategies/parts/means.py": "strategies/test_delay_by_one.py",
     "strategies/parts/options.py": "strategies/test_registry.py",
     "strategies/parts/rounds.py": "strategies/test_timing.py",
     # a job's parts are tested together, with real learners
     "launch/coordinator.py": "launch/test_jobs_without_a_cluster.py",
-    "launch/failures.py": "launch/test_jobs_without_a_cluster.py",
     "launch/supervisor.py": "launch/test_jobs_without_a_cluster.py",
     # both worlds do what one set of activities says
     "worlds/interface.py": "worlds/process/test_world.py",
@@ -40,22 +36,10 @@ ELSEWHERE = {
     "worlds/process/peers.py": "worlds/peer_memory/test_sharded_update.py",
     "worlds/peer_memory/symmetric.py": "worlds/peer_memory/test_exchange.py",
     # what learners read and compute
-    "features/ahead.py": "features/test_feed.py",
-    "features/utterance_feed.py": "tasks/test_utterance_task.py",
-    "planning/options.py": "planning/test_command.py",
-    "planning/probe.py": "planning/test_calibration.py",
     "rehearsal/watched.py": "rehearsal/test_rehearse.py",
-    "tasks/module_task.py": "planning/test_compare.py",
-    "tasks/own_randomness.py": "tasks/test_autograd_task.py",
-    "tasks/setup.py": "tasks/test_utterance_task.py",
-    "tasks/targets.py": "tasks/test_utterance_task.py",
-    "tasks/transcribed.py": "tasks/test_utterance_task.py",
-    "tasks/task.py": "learner/test_learner.py",
     "training/callbacks.py": "training/test_run.py",
     "training/heldout.py": "training/test_run.py",
     "torch_private.py": "worlds/process/test_world.py",
-    "validation.py": "test_config.py",
-    "clock.py": "launch/test_dispatcher.py",
 }
 
 

@@ -35,11 +35,6 @@ def used_of_a_learner(path: Path) -> set[str]:
     return {node.attr for node in attributes if ast.unparse(node.value) in owners}
 
 
-def test_a_learner_has_at_most_15_members_for_strategies_and_9_more_for_their_parts() -> None:
-    assert len(members(Learner)) <= 15
-    assert len(members(LearnerInternals)) <= 9
-
-
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)
 def test_strategies_use_no_internals_of_a_learner(path: Path) -> None:
     assert used_of_a_learner(path) <= members(Learner)

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from dasr import config as configuration
 from dasr.config import Config
-from dasr.errors import UserError
-from dasr.features.utterance_feed import Share, UtteranceBatch, UtteranceFeed
+from dasr.features.utterance_feed import Share, UtteranceBatch
 from dasr.learner.learner import Budget
 from dasr.models import acoustic
 from dasr.planning import workloads
@@ -28,16 +27,10 @@ from dasr.training.run import train
 from dasr.worlds.process.local_launch import run_processes
 from dasr.worlds.process.world import ProcessWorld
 from dasr.worlds.simulated import presets
-from tests.support import transcribed_corpus
 from tests.support.aligned_corpus import small_config
 from tests.support.transcribed_corpus import ctc_config
 
 RUN = "sc-allreduce-L2-B6-S0"
-
-
-@pytest.fixture(scope="module")
-def transcribed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return transcribed_corpus.make(tmp_path_factory.mktemp("transcribed"))
 
 
 def nothing(part: Tensor) -> None:
@@ -100,61 +93,6 @@ def test_padding_changes_no_gradient(transcribed: Path) -> None:
     longer = torch.cat([batch.frames, batch.frames[:, -1:].expand(-1, 8, -1)], dim=1)
     totals = [task.total(one) for one in (batch, UtteranceBatch(longer, *batch[1:]))]
     assert float(totals[0].detach()) == pytest.approx(float(totals[1].detach()), rel=1e-6)
-
-
-def batches_of(feed: UtteranceFeed, count: int) -> list[UtteranceBatch]:
-    return [feed.next() for _ in range(count)]
-
-
-@pytest.mark.parametrize("buckets", ["aligned", "independent"])
-def test_a_resumed_feed_goes_on_bit_for_bit(transcribed: Path, buckets: str) -> None:
-    config = ctc_config(transcribed, buckets=buckets)
-    data = setup.data_of(config, "train")
-
-    def feed() -> UtteranceFeed:
-        made = setup.feed_of(config, data, data.model(config), Share(2, 1, 2, 0))
-        assert isinstance(made, UtteranceFeed)
-        return made
-
-    first, second = feed(), feed()
-    batches_of(first, 7)  # into the second epoch of five batches
-    second.load_state_dict(first.state_dict())
-    for one, other in zip(batches_of(first, 6), batches_of(second, 6), strict=True):
-        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
-    assert second.describe().startswith("of utterances s") and second.describe().endswith("in epoch 2")
-    first.close()
-    second.close()
-
-
-def test_every_utterance_comes_once_with_its_frames_and_units(transcribed: Path) -> None:
-    config = ctc_config(transcribed)
-    data = setup.data_of(config, "train")
-    expected = sorted((frames.shape[0], tuple(units.tolist())) for frames, units in data.utterances())
-    found = []
-    for rank in range(2):
-        feed = setup.feed_of(config, data, data.model(config), Share(2, rank, 2, 0))
-        for batch in batches_of(feed, 5):  # type: ignore[arg-type]
-            for row in range(2):
-                length, units = int(batch.lengths[row]), int(batch.target_lengths[row])
-                if length:
-                    found.append((length, tuple(batch.targets[row, :units].tolist())))
-        feed.close()
-    assert sorted(found) == expected
-
-
-def test_utterances_too_short_for_their_units_are_rejected_and_counted(transcribed: Path) -> None:
-    plain = ctc_config(transcribed).plain()
-    plain["model"]["options"]["subsampling"] = 8
-    few = configuration.complete(plain)
-    with pytest.raises(
-        UserError, match=r"of 18 utterances .* outputs are too few for .* corpus.max_bad_fraction"
-    ):
-        setup.feed_of(few, data := setup.data_of(few, "train"), data.model(few), Share(2, 0, 1, 0))
-    plain["corpus"]["max_bad_fraction"] = 0.99
-    some = configuration.complete(plain)
-    feed = setup.feed_of(some, data := setup.data_of(some, "train"), data.model(some), Share(1, 0, 1, 0))
-    assert isinstance(feed, UtteranceFeed)
-    assert feed.rejected and feed.num_samples + len(feed.rejected) == 18
 
 
 def one_run(world: ProcessWorld, text: str) -> Any:
