@@ -39,7 +39,8 @@ async def life(world: World, kind: type[Strategy]) -> Strategy:
 
 
 def run(kind: type[Strategy]) -> Strategy:
-    return list(Simulation(Cluster(), 1).run(lambda world: life(world, kind)))[0]
+    found: list[Strategy] = Simulation(Cluster(), 1).run(lambda world: life(world, kind))
+    return found[0]
 
 
 def test_it_steps_until_the_budget_is_spent_and_finishes_once() -> None:
