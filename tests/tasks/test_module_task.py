@@ -33,7 +33,7 @@ def test_learners_take_batches_in_turn_and_the_gradient_is_that_of_the_batch() -
             assert task.describe_batch() == f"number {index}"
             own.zero_grad()
             expected = loss(own, batch(index))
-            expected.backward()  # type: ignore[no-untyped-call]
+            expected.backward()
             flat = torch.cat([p.grad.flatten() for p in own.parameters() if p.grad is not None])
             torch.testing.assert_close(gradient, flat)
             assert value == float(expected.detach())
@@ -42,7 +42,7 @@ def test_learners_take_batches_in_turn_and_the_gradient_is_that_of_the_batch() -
 
 def test_the_module_that_was_given_stays_as_it_is() -> None:
     own = module()
-    before = own.weight.clone()  # type: ignore[union-attr, operator]
+    before = own.weight.clone()  # type: ignore[operator]
     task = ModuleTask(own, loss, batch)
     task.gradient(torch.zeros(8), torch.zeros(8), lambda part: None)
     assert torch.equal(own.weight, before)  # type: ignore[arg-type]
