@@ -84,7 +84,7 @@ def hmm(config_file: Path, jobs: int) -> None:
 
 @click.command()
 @click.option("--split", type=click.Choice(["train", "dev", "test"]), required=True, help="Which data set.")
-@click.option("--shard", type=int, required=True, help="Number of the shard, from 0.")
+@click.option("--shard", type=click.IntRange(0), required=True, help="Number of the shard, from 0.")
 @CONFIG
 @JOBS
 def align(split: str, shard: int, config_file: Path, jobs: int) -> None:

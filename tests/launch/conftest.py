@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import psutil
 import pytest
 
 from dasr.launch import supervisor
@@ -101,3 +102,10 @@ def job(tmp_path: Path, signals: list[signal.Signals]) -> RunJob:
         return Outcome.read(tmp_path, plan.token) or Outcome(plan.token, "nothing was written")
 
     return run
+
+
+def children() -> list[psutil.Process]:
+    """Learners of these tests that live."""
+    return [
+        p for p in psutil.Process().children(recursive=True) if "learner_of_tests" in " ".join(p.cmdline())
+    ]

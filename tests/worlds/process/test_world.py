@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dasr.worlds.process.local_launch import ProcessFailed, run_processes
+from dasr.worlds.process.local_launch import run_processes
 from dasr.worlds.simulated.clusters import Cluster, Compute
 from dasr.worlds.simulated.simulation import Simulation
 from tests.support import activities
@@ -46,8 +46,3 @@ def test_survivors_of_a_killed_learner_notice_agree_and_go_on() -> None:
 def test_a_collective_with_a_killed_learner_names_it() -> None:
     results = run_processes(4, activities.run_all_reduce_without_one, may_die=(2,))
     assert [results[rank] for rank in (0, 1, 3)] == ["learner 2 is lost at turn 5"] * 3
-
-
-def test_a_failing_learner_ends_the_run_with_its_rank_and_reason() -> None:
-    with pytest.raises(ProcessFailed, match=r"(?s)learner 1 failed.*no such luck"):
-        run_processes(2, activities.fail_on_rank_one)

@@ -1,31 +1,18 @@
 """What a job does when learners end well, are killed, hang, err, or when supervisors are missing."""
 
 import asyncio
-import contextlib
-import errno
-import logging
 import os
 import signal
-import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
-from dasr import log as logs
-from dasr.launch.job_record import Outcome
 from dasr.launch.supervisor import Supervisor
-from tests.launch.conftest import RunJob
+from tests.launch.conftest import RunJob, children
 
 
 def log(folder: Path, rank: int) -> str:
     return (folder / "logs" / f"{rank}.log").read_text()
-
-
-def children() -> list[psutil.Process]:
-    return [
-        p for p in psutil.Process().children(recursive=True) if "learner_of_tests" in " ".join(p.cmdline())
-    ]
 
 
 def test_a_job_whose_learners_all_finish_is_finished(job: RunJob, tmp_path: Path) -> None:
@@ -67,27 +54,6 @@ def test_a_users_mistake_ends_the_run_with_the_learners_own_words(
     assert outcome.state == "failed"
     assert "the loss is nan at step 3" in outcome.reason
     assert log(tmp_path, 0).count("starts") == 1
-
-
-def test_a_disk_without_room_for_the_outcome_does_not_keep_a_job_waiting(
-    job: RunJob, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nor one without room for the supervisors' own logs."""
-
-    def full(self: Outcome, folder: Path) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "outcome.json"))
-
-    monkeypatch.setattr(Outcome, "write", full)
-    logger = logging.getLogger("dasr")
-    kept = logger.level, logger.handlers, logger.propagate
-    with contextlib.suppress(OSError), open("/dev/full", "w") as stderr:  # closing it fails
-        monkeypatch.setattr(sys, "stderr", stderr)
-        logs.configure()
-        outcome = job("1:3:0:MISTAKE")
-        monkeypatch.undo()
-    logger.level, logger.handlers, logger.propagate = kept
-    assert outcome.state == "nothing was written"
-    assert children() == []
 
 
 @pytest.mark.slow
@@ -137,9 +103,3 @@ def test_learners_that_do_not_stop_when_asked_are_killed(job: RunJob) -> None:
 
     assert job(steps=10_000, meanwhile=ask, stop_s=1.0).state == "stopped"
     assert children() == []
-
-
-def test_nothing_interrupts_a_supervisor_that_leaves(job: RunJob, signals: list[signal.Signals]) -> None:
-    """Slurm ends the tasks of a job as soon as one has left; task 0 may have to queue it again first."""
-    job()
-    assert [signal.getsignal(number) for number in signals] == [signal.SIG_IGN] * len(signals)
