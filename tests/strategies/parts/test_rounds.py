@@ -1,4 +1,4 @@
-"""Rounds: who is a member, who is joining, and options with which a run would not end."""
+"""Rounds: who is a member, who is joining, and how long a round lasts."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import itertools
 
 import pytest
 
-from dasr.errors import UserError
 from dasr.learner.learner import Budget, Learner
 from dasr.learner.optimizer import Optimizer
-from dasr.strategies.parts.rounds import MOST_ROUNDS, Rounds
+from dasr.strategies.parts.rounds import Rounds
 from dasr.strategies.parts.topology import Members
 from dasr.tasks.task import Quadratic
 from dasr.worlds.interface import RollCall, World
@@ -73,17 +72,3 @@ def test_a_round_lasts_as_many_gradients_of_the_fastest_as_asked(pace: float) ->
     Simulation(Cluster(compute=Compute(fixed_s=1.0)), 2).run(life)
     waits = [b - a for a, b in itertools.pairwise(began)]
     assert waits and min(waits) >= pace * 0.99
-
-
-@pytest.mark.parametrize(
-    ("pace", "every", "message"),
-    [(0.0, 8, "lasts 0.001 gradients or more"), (1.0, MOST_ROUNDS + 1, "at most")],
-)
-def test_a_pace_or_an_interval_with_which_a_run_would_not_end_is_refused(
-    pace: float, every: int, message: str
-) -> None:
-    async def life(world: World) -> None:
-        Rounds(learner(world), pace, every)
-
-    with pytest.raises(UserError, match=message):
-        Simulation(Cluster(), 1).run(life)
