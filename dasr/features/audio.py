@@ -73,7 +73,9 @@ class AudioReader:
                 head, size = stream.read(containers.HEAD), path.stat().st_size
                 extent = containers.check(head, size)
                 if extent is not None and extent.promised is None:
-                    return self._decoded(BytesIO(containers.with_length(head + stream.read(), extent)), entry)
+                    return self._decoded(
+                        Contents(containers.with_length(head + stream.read(), extent)), entry
+                    )
                 stream.seek(max(0, size - OGG_TAIL))
                 tail = stream.read(OGG_TAIL)
         except OSError as error:
@@ -92,7 +94,7 @@ class AudioReader:
             raise BadAudio(str(error)) from None
         if extent is not None and extent.promised is None:
             data = containers.with_length(data, extent)
-        decoded = self._decoded(BytesIO(data), entry)
+        decoded = self._decoded(Contents(data), entry)
         check_ogg(data[:4], data[-OGG_TAIL:])
         return decoded
 
@@ -120,6 +122,14 @@ class AudioReader:
         from torchaudio.functional import resample
 
         return np.asarray(resample(torch.from_numpy(samples), rate, self.sample_rate).numpy(), np.float32)
+
+
+class Contents(BytesIO):
+    """A file's bytes. A decoder that looks for something before their beginning stays there: soundfile would
+    print the traceback of an error."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return super().seek(max(0, offset) if whence == 0 else offset, whence)
 
 
 def check_ogg(head: bytes, tail: bytes) -> None:

@@ -3,7 +3,7 @@
 Decoders take what there is: a file that was cut off, or whose header has no length since it was written to
 a pipe, gives fewer samples, or none, without a word. One rule for all formats, which is Kaldi's for wav:
 
-- the header promises more than the file has: truncated, which is an error (one missing byte is a pad byte);
+- the header promises more than the file has: truncated, which is an error;
 - the header says that the length is unknown (0, all bits set, or the values that sox and ffmpeg write): the
   audio lasts to the end of the file.
 """
@@ -40,7 +40,7 @@ def check(head: bytes, size: int) -> Extent | None:
     extent = _extent(head)
     if extent is not None and extent.promised is not None:
         missing = extent.begin + extent.promised - size
-        if missing > 1:
+        if missing > 0:
             raise Truncated(f"truncated: its header promises {missing} bytes more")
     return extent
 

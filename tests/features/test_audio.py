@@ -1,5 +1,6 @@
 """Audio files of every container, whole or truncated."""
 
+import sys
 from pathlib import Path
 
 import kaldiio
@@ -60,3 +61,16 @@ def test_every_container_gives_the_same_samples(tmp_path: Path) -> None:
         np.testing.assert_array_equal(
             AudioReader(allow_pipes=True)(entry).numpy(), samples[1600:3200], err_msg=place
         )
+
+
+def test_a_decoder_that_looks_before_the_beginning_stays_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error in soundfile's callback would be printed as a traceback."""
+    unseen: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", unseen.append)
+    soundfile.write(tmp_path / "whole.aiff", np.zeros(16000, np.float32), 16000)
+    (tmp_path / "cut.aiff").write_bytes((tmp_path / "whole.aiff").read_bytes()[:44])
+    with pytest.raises(BadAudio):
+        AudioReader(16000, allow_pipes=True)(Entry("u", "s", ("A",), "r", f"cat {tmp_path}/cut.aiff |"))
+    assert unseen == []
