@@ -23,6 +23,7 @@ COMMANDS = {
     "features": ("dasr.features.command:features", "Extract one shard of features into a Zarr store."),
     "hmm": ("dasr.hmm.command:hmm", "Train the GMM-HMM bootstrap: topology, tree, transition model."),
     "align": ("dasr.hmm.command:align", "Align one shard: a state label for every frame."),
+    "units": ("dasr.criteria.command:units", "Learn the pieces of words for CTC."),
     "lm": ("dasr.hmm.command:lm", "Estimate an n-gram language model from transcripts."),
     "graph": (
         "dasr.hmm.command:graph",
@@ -73,6 +74,7 @@ EXAMPLES = {
     "features": ("dasr features fbank --split test --shard 0000",),
     "hmm": ("dasr hmm --jobs 4",),
     "align": ("dasr align --split dev --shard 0",),
+    "units": ("dasr units",),
     "lm": ("dasr lm",),
     "graph": ("dasr graph unigram",),
     "adapt": ("dasr adapt --split test --shard 0",),

@@ -326,7 +326,10 @@ class TrainingConfig(Section):
     samples: Literal["chunks", "utterances"] = Field(
         default="chunks", description="of what a batch has so many; with ctc always utterances"
     )
-    units: Literal["characters", "phones"] = Field(default="characters", description="of ctc")
+    units: Literal["characters", "phones", "bpe"] = Field(
+        default="characters", description="of ctc; bpe: pieces of words, learned from the transcripts"
+    )
+    pieces: int = Field(default=100, ge=2, le=100_000, description="of bpe: how many are learned")
     buckets: Literal["aligned", "independent"] = Field(
         default="aligned", description="aligned: all learners have utterances of one padded length in a step"
     )
@@ -477,7 +480,7 @@ class DecodingConfig(Section):
     blank_penalties: list[Annotated[Number, Field(ge=0, le=100)]] = Field(
         default=[0, 1, 2, 4],
         min_length=1,
-        description="of ctc: taken from the blank's log-probability; tried on dev",
+        description="of ctc: taken from the blank's log-probability; tried on dev with each scale",
     )
 
 

@@ -66,14 +66,16 @@ def snapshot(folder: Path) -> tuple[Path, Callable[[], Any]]:
 
 def said(folder: Path) -> tuple[Path, Callable[[], Any]]:
     path = folder / "dev.jsonl"
-    words = [hypotheses.Hypothesis("u", 0.1, ["ONE", "TWO"], [(0.0, 0.1), (0.1, 0.2)], 2.5)]
+    words = [
+        hypotheses.Hypothesis("u", hypotheses.Setting(0.1), ["ONE", "TWO"], [(0.0, 0.1), (0.1, 0.2)], 2.5)
+    ]
     hypotheses.write(path, words)
     hypotheses.write(folder / "test.jsonl", words)
     return path, lambda: hypotheses.read(path)
 
 
 def reference(folder: Path) -> tuple[Path, Callable[[], Any]]:
-    one = hypotheses.Hypothesis("u", 0.1, ["ONE"], [(0.0, 0.1)], 2.5)
+    one = hypotheses.Hypothesis("u", hypotheses.Setting(0.1), ["ONE"], [(0.0, 0.1)], 2.5)
     scoring.write_nist(folder, {"u": ["ONE"]}, {"u": one}, {"u": "s"})
     return folder / "ref.trn", lambda: trn.read_trn(folder / "ref.trn")
 

@@ -1,16 +1,20 @@
-"""What CTC's outputs stand for: the blank, then characters or phones; and how words are spelled with them."""
+"""What CTC's outputs stand for: the blank, then characters, phones or pieces; and how words are spelled with
+them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Literal
 
 from dasr.corpora.language import Lexicon
+from dasr.criteria import pieces
+from dasr.results.layout import Layout
 
-Kind = Literal["characters", "phones"]
+Kind = Literal["characters", "phones", "bpe"]
+Spelling = tuple[str, tuple[str, ...]]  # a word, its units
 BLANK = "<blank>"
 SPACE = "<space>"  # the last character of every word: without it two words could not be told from one
 
@@ -21,11 +25,13 @@ class Units:
 
     kind: Kind
     lexicon: Lexicon
+    pieces: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of each word, where the kind is bpe
 
     @classmethod
-    def read(cls, kind: Kind, lexicon: Path) -> Units:
-        """Of the lexicon.txt that `dasr corpus` wrote. Raises UserError."""
-        return cls(kind, Lexicon.read(lexicon))
+    def read(cls, kind: Kind, layout: Layout) -> Units:
+        """Of the lexicon that `dasr corpus` wrote, and the pieces of `dasr units`. Raises UserError."""
+        found = pieces.read(layout.units) if kind == "bpe" else {}
+        return cls(kind, Lexicon.of_lang(layout.lang), found)
 
     @cached_property
     def symbols(self) -> tuple[str, ...]:
@@ -37,17 +43,27 @@ class Units:
         return {symbol: number for number, symbol in enumerate(self.symbols)}
 
     @cached_property
-    def spellings(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    def spellings(self) -> tuple[Spelling, ...]:
         """(word, its units), in the lexicon's order: every pronunciation, or one spelling a word."""
-        spoken = self.lexicon.spoken
         if self.kind == "phones":
-            silent = self.lexicon.silent
-            rows = ((word, tuple(p for p in said if p not in silent)) for word, said in self._rows(spoken))
-            return tuple(dict.fromkeys(rows))
-        words = dict.fromkeys(word for word, _ in self._rows(spoken))
+            return tuple(self.costs)
+        words = dict.fromkeys(word for word, _ in self._pronounced())
+        if self.kind == "bpe":
+            return tuple((word, self.pieces[word]) for word in words if word in self.pieces)
         return tuple((word, (*word, SPACE)) for word in words)
 
-    def _rows(self, spoken: set[str]) -> list[tuple[str, tuple[str, ...]]]:
+    @cached_property
+    def costs(self) -> dict[Spelling, float]:
+        """-log p of each pronunciation without silent phones, where the lexicon has probabilities; else 0."""
+        found: dict[Spelling, float] = {}
+        for word, said in self._pronounced():
+            row = word, tuple(phone for phone in said if phone not in self.lexicon.silent)
+            cost = -math.log(self.lexicon.probabilities.get((word, said), 1.0))
+            found[row] = min(cost, found.get(row, math.inf))
+        return found
+
+    def _pronounced(self) -> list[Spelling]:
+        spoken = self.lexicon.spoken
         return [(word, phones) for word, phones in self.lexicon.pronunciations if word in spoken]
 
     @cached_property

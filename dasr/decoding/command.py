@@ -22,6 +22,7 @@ from dasr.results.records import run_diverged
 
 if TYPE_CHECKING:
     from dasr.config import Config
+    from dasr.decoding.hypotheses import Setting
     from dasr.decoding.times import WordTimes
     from dasr.models.acoustic import AcousticModel
 
@@ -64,16 +65,19 @@ config_option = click.option(
 @click.option(
     "--jobs", type=click.IntRange(1), default=None, help="worker processes of the search [default: all cores]"
 )
-@click.option("--device", default="cpu", show_default=True, help="where the network runs: cpu or cuda")
+@click.option(
+    "--device", default=None, help="where the network runs: cpu or cuda [default: a GPU where there is one]"
+)
 @config_option
 def decode(
-    run: str, lm: list[str], split: list[str], jobs: int | None, device: str, config_path: str
+    run: str, lm: list[str], split: list[str], jobs: int | None, device: str | None, config_path: str
 ) -> None:
     """Decode with RUN's consensus model: language model LM (unigram, ngram), SPLIT (dev, test).
 
     LM and SPLIT may be several, separated by commas, or `all`: posteriors are then computed once for all
-    language models. Dev is decoded at every acoustic scale, test at the one that is best on dev where dev
-    has been decoded before. A run that has diverged is not decoded, unless decoding.diverged says so.
+    language models. Dev is decoded at every acoustic scale (with CTC also at every blank penalty), test at
+    the setting that is best on dev where dev has been decoded before. A run that has diverged is not
+    decoded, unless decoding.diverged says so.
     """
     config = dasr_config.load(config_path)
     dasr_config.find_run(config, run)
@@ -97,21 +101,20 @@ def decode(
     settings = search.SearchConfig(section.beam, section.max_active)
     jobs = jobs or _here()
     torch.set_num_threads(max(1, jobs // 2))  # the search runs beside it, and idle threads of torch's spin
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     model = acoustic.load(layout.run(run), device, config.model.kind)
     outputs = _outputs(config, model)
     for one_split in sorted(split):  # dev before test
-        scales = [
-            scoring.scales_to_try(results, run, name, one_split, section.acoustic_scales) for name in lm
-        ]
-        decoder = Decoder(graphs, words, outputs.times, scales, outputs.shift_s, settings, jobs)
+        tried = [scoring.to_try(results, run, name, one_split, outputs.settings) for name in lm]
+        decoder = Decoder(graphs, words, outputs.times, tried, outputs.shift_s, settings, jobs)
         total = posteriors.count(config, one_split)
         found = decoder.decode(outputs.scores(one_split))
         by_lm = list(zip(*progress(found, f"decode {run} {one_split}", total), strict=True))
         for name, utterances in zip(lm, by_lm, strict=True):
-            lost = sum(one.cost is None for scales in utterances for one in scales)
+            lost = sum(one.cost is None for found in utterances for one in found)
             if lost:
                 logger.info(f"decode: {lost} searches ended with no path: widen decoding.beam")
-            lines = (one for scales in utterances for one in scales)
+            lines = (one for found in utterances for one in found)
             hypotheses.write(layout.hypotheses(run, name, one_split), lines)
 
 
@@ -121,22 +124,25 @@ class _Outputs:
 
     times: WordTimes
     shift_s: float  # seconds from one output to the next
+    settings: list[Setting]  # to try on dev
     scores: Callable[[str], Iterator[tuple[str, Any]]]
 
 
 def _outputs(config: Config, model: AcousticModel) -> _Outputs:
     """Units of CTC, or tied states of the HMM system. Raises UserError."""
     from dasr.decoding import ctc, posteriors, times
+    from dasr.decoding.hypotheses import Setting
     from dasr.hmm.system import HmmSystem
 
+    scales, penalties = config.decoding.acoustic_scales, config.decoding.blank_penalties
     if config.training.criterion == "ctc":
-        penalty = ctc.best_penalty(config, model, config.decoding.blank_penalties)
-        logger.info(f"decode: blank penalty {penalty:g}")
-        scores = partial(ctc.scores, config, model, penalty=penalty)
-        return _Outputs(times.WordTimes(), FRAME_SHIFT_S * model.subsampling, scores)
+        grid = [Setting(float(scale), float(penalty)) for penalty in penalties for scale in scales]
+        scores = partial(ctc.scores, config, model)
+        return _Outputs(times.WordTimes(), FRAME_SHIFT_S * model.subsampling, grid, scores)
     system = HmmSystem.load(Layout.of(config).hmm)
     scores = partial(posteriors.scores, config, model, priors=system.log_priors)
-    return _Outputs(times.word_times(system), FRAME_SHIFT_S, scores)
+    settings = [Setting(float(scale)) for scale in scales]
+    return _Outputs(times.word_times(system), FRAME_SHIFT_S, settings, scores)
 
 
 @click.command()
@@ -159,9 +165,9 @@ def score(run: str, lm: list[str], config_path: str) -> None:
             continue
         wer = f"WER {found['wer']:.2f} % [{found['wer_low']:.2f}, {found['wer_high']:.2f}]"
         counts = f"{found['subs']} sub, {found['dels']} del, {found['ins']} ins of {found['words']} words"
-        print(
-            f"{run} {name}: {wer} ({counts}), acoustic scale {found['scale']} (dev {found['dev_wer']:.2f} %)"
-        )
+        penalty = f", blank penalty {found['blank_penalty']:g}" if found["blank_penalty"] else ""
+        setting = f"acoustic scale {found['scale']}{penalty} (dev {found['dev_wer']:.2f} %)"
+        print(f"{run} {name}: {wer} ({counts}), {setting}")
         if found["scale_at_edge"]:
             logger.info(
                 f"{run} {name}: that scale is at the edge of decoding.acoustic_scales: add some beyond"

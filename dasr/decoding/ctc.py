@@ -1,13 +1,12 @@
-"""Scores of CTC's outputs for the search, and the blank's penalty.
+"""Scores of CTC's outputs for the search: log-posteriors as they are, without priors.
 
-Blanks are learned as most probable nearly everywhere, which costs words: a penalty is taken from their
-log-probability. It is the one with which the most probable outputs of dev spell the transcripts with the
-fewest errors; no search is needed for that.
+Blanks are learned as most probable nearly everywhere, which costs words: the search takes a penalty from
+their log-probability, chosen on dev with the acoustic scale.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,11 +22,9 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float32]
 
 
-def scores(
-    config: Config, model: AcousticModel, split: str, penalty: float
-) -> Iterator[tuple[str, FloatArray]]:
-    """Each utterance of a split: its id and float32 [num_outputs, num_units] log-posteriors, the blank's less
-    `penalty`. Raises UserError on NaN."""
+def scores(config: Config, model: AcousticModel, split: str) -> Iterator[tuple[str, FloatArray]]:
+    """Each utterance of a split: its id and float32 [num_outputs, num_units] log-posteriors. Raises UserError
+    on NaN."""
     import torch
 
     from dasr.features.store import Shard
@@ -38,22 +35,4 @@ def scores(
             found = model.whole(torch.from_numpy(shard.normalised(number))).numpy()
             if not np.isfinite(found).all():
                 raise UserError(f"the model's output for {name} ({path}) is not finite: training diverged?")
-            found[:, 0] -= penalty
             yield name, found
-
-
-def best_penalty(config: Config, model: AcousticModel, penalties: Sequence[float]) -> float:
-    """The penalty with the fewest errors of units on dev; of equal ones the smallest."""
-    import torch
-    from kaldialign import edit_distance
-
-    from dasr.criteria.totals import greedy
-    from dasr.tasks.transcribed import TranscribedShards
-
-    wrong = dict.fromkeys(sorted(penalties), 0)
-    for frames, units in TranscribedShards.of(config, "dev").utterances():
-        found = model.whole(frames)
-        for penalty in wrong:
-            less = found - penalty * torch.eye(1, found.shape[1])
-            wrong[penalty] += edit_distance(units.tolist(), greedy(less))["total"]
-    return min(wrong, key=lambda penalty: wrong[penalty])

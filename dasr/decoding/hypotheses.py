@@ -1,4 +1,4 @@
-"""What decoding writes and scoring reads: one JSON line an utterance and acoustic scale."""
+"""What decoding writes and scoring reads: one JSON line an utterance and setting of the search."""
 
 from __future__ import annotations
 
@@ -6,26 +6,36 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from dasr import checksums
 from dasr.errors import UserError
 
 
+class Setting(NamedTuple):
+    """How the network's scores enter the search; chosen on dev."""
+
+    scale: float  # acoustic scale, the inverse of the LM weight
+    penalty: float = 0.0  # of CTC: taken from the blank's log-posterior
+
+
 @dataclass(frozen=True)
 class Hypothesis:
-    """The best path of one utterance at one acoustic scale."""
+    """The best path of one utterance at one setting."""
 
     utterance: str
-    scale: float  # acoustic scale, the inverse of the LM weight
+    setting: Setting
     words: list[str]
     times: list[tuple[float, float]]  # begin and end of each word, seconds from the utterance's start
     cost: float | None  # graph cost plus scaled acoustic cost; None where no path survived the beam
 
     def line(self) -> str:
+        penalty = {"penalty": self.setting.penalty} if self.setting.penalty else {}
         return json.dumps(
             {
                 "utterance": self.utterance,
-                "scale": self.scale,
+                "scale": self.setting.scale,
+                **penalty,
                 "words": self.words,
                 "times": [[round(begin, 3), round(end, 3)] for begin, end in self.times],
                 "cost": None if self.cost is None else round(self.cost, 3),
@@ -50,9 +60,9 @@ def are_none(path: Path) -> bool:
     return True
 
 
-def read(path: Path) -> dict[float, dict[str, Hypothesis]]:
-    """scale -> utterance -> hypothesis. Raises UserError naming the file and line that cannot be read."""
-    found: dict[float, dict[str, Hypothesis]] = {}
+def read(path: Path) -> dict[Setting, dict[str, Hypothesis]]:
+    """setting -> utterance -> hypothesis. Raises UserError naming the file and line that cannot be read."""
+    found: dict[Setting, dict[str, Hypothesis]] = {}
     try:
         data = checksums.check_bytes(path, path.read_bytes())
     except OSError as error:
@@ -61,12 +71,11 @@ def read(path: Path) -> dict[float, dict[str, Hypothesis]]:
         try:
             record = json.loads(line)
             times = [(float(begin), float(end)) for begin, end in record["times"]]
-            one = Hypothesis(
-                record["utterance"], float(record["scale"]), record["words"], times, record["cost"]
-            )
+            setting = Setting(float(record["scale"]), float(record.get("penalty", 0.0)))
+            one = Hypothesis(record["utterance"], setting, record["words"], times, record["cost"])
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}:{number}: not a hypothesis ({error}): decode again") from None
-        found.setdefault(one.scale, {})[one.utterance] = one
+        found.setdefault(one.setting, {})[one.utterance] = one
     if not found:
         raise UserError(f"{path} holds no hypotheses: decode again")
     return found

@@ -1,4 +1,4 @@
-"""Word error rate with its interval, the choice of the acoustic scale, and NIST's files for sclite.
+"""Word error rate with its interval, the setting chosen on dev, and NIST's files for sclite.
 
 Errors are counted as sclite counts them (substitution 4, insertion and deletion 3 in the alignment), so
 that the figures equal those in the literature to the error. Intervals: `dasr.results.significance`.
@@ -15,7 +15,7 @@ from typing import Any
 
 from dasr import checksums
 from dasr.decoding import hypotheses
-from dasr.decoding.hypotheses import Hypothesis
+from dasr.decoding.hypotheses import Hypothesis, Setting
 from dasr.decoding.transcripts import read_references, read_table
 from dasr.errors import UserError
 from dasr.results.layout import Layout
@@ -74,18 +74,24 @@ def _align(reference: Words, said: Words) -> tuple[int, int, int]:
     return subs, (total - subs - surplus) // 2, (total - subs + surplus) // 2
 
 
-def choose_scale(
-    references: Mapping[str, Words], by_scale: Mapping[float, Mapping[str, Words]]
-) -> tuple[float, dict[float, Errors]]:
-    """The acoustic scale with the fewest errors, and the errors of each.
+def choose(
+    references: Mapping[str, Words], by_setting: Mapping[Setting, Mapping[str, Words]]
+) -> tuple[Setting, dict[Setting, Errors]]:
+    """The setting with the fewest errors, and the errors of each.
 
-    Ties, common on a small dev set, go to the middle of the tied scales: the safest distance from either
-    side."""
-    errors = {scale: count_errors(references, by_scale[scale]) for scale in sorted(by_scale)}
+    Ties, common on a small dev set, go to the penalty with the fewest errors over all its scales, then to
+    the middle of the tied scales: the safest distance from either side."""
+    errors = {one: count_errors(references, by_setting[one]) for one in sorted(by_setting)}
     fewest = min(one.total for one in errors.values())
-    tied = [scale for scale, one in errors.items() if one.total == fewest]
-    centre = sum(math.log(scale) for scale in tied) / len(tied)
-    return min(tied, key=lambda scale: (abs(math.log(scale) - centre), scale)), errors
+    tied = [setting for setting, one in errors.items() if one.total == fewest]
+
+    def over_scales(penalty: float) -> tuple[int, float]:
+        return sum(one.total for setting, one in errors.items() if setting.penalty == penalty), penalty
+
+    penalty = min((setting.penalty for setting in tied), key=over_scales)
+    tied = [setting for setting in tied if setting.penalty == penalty]
+    centre = sum(math.log(setting.scale) for setting in tied) / len(tied)
+    return min(tied, key=lambda one: (abs(math.log(one.scale) - centre), one.scale)), errors
 
 
 def write_nist(
@@ -119,20 +125,20 @@ def _write(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def choose_on_dev(results: Path, run: str, lm: str) -> tuple[float, dict[float, Errors]]:
-    """The acoustic scale with the fewest errors on dev, and the errors on dev of each."""
+def choose_on_dev(results: Path, run: str, lm: str) -> tuple[Setting, dict[Setting, Errors]]:
+    """The setting with the fewest errors on dev, and the errors on dev of each."""
     dev = hypotheses.read(Layout(results).hypotheses(run, lm, "dev"))
-    words = {scale: {u: one.words for u, one in said.items()} for scale, said in dev.items()}
+    words = {setting: {u: one.words for u, one in said.items()} for setting, said in dev.items()}
     references, _ = read_references(results, "dev", next(iter(words.values())))
-    return choose_scale(references, words)
+    return choose(references, words)
 
 
-def scales_to_try(results: Path, run: str, lm: str, split: str, scales: Sequence[float]) -> list[float]:
-    """All `scales`, but for test the chosen one alone where dev has been decoded: the others would not be
+def to_try(results: Path, run: str, lm: str, split: str, settings: Sequence[Setting]) -> list[Setting]:
+    """All `settings`, but for test the chosen one alone where dev has been decoded: the others would not be
     read."""
     if split == "test" and Layout(results).hypotheses(run, lm, "dev").is_file():
         return [choose_on_dev(results, run, lm)[0]]
-    return list(scales)
+    return list(settings)
 
 
 def score(results: Path, run: str, lm: str) -> dict[str, Any]:
@@ -142,24 +148,24 @@ def score(results: Path, run: str, lm: str) -> dict[str, Any]:
     if hypotheses.are_none(folder / "test.jsonl"):
         _write(folder / "score.json", json.dumps({"run": run, "lm": lm, "diverged": True}) + "\n")
         return {"diverged": True}
-    scale, dev_errors = choose_on_dev(results, run, lm)
+    setting, dev_errors = choose_on_dev(results, run, lm)
     test = hypotheses.read(folder / "test.jsonl")
-    if scale not in test:
-        raise UserError(
-            f"{folder}: dev and test were decoded at different acoustic scales: decode both again"
-        )
-    said = test[scale]
+    if setting not in test:
+        raise UserError(f"{folder}: dev and test were decoded at different settings: decode both again")
+    said = test[setting]
     references, rejected = read_references(results, "test", said)
     words = {u: one.words for u, one in said.items()}
     errors = count_errors(references, words)
     low, high = interval(references, words)
     speakers = {u: fields[0] for u, fields in read_table(Layout(results).data("test") / "utt2spk").items()}
     write_nist(folder, references, said, speakers)
+    scales = {one.scale for one in dev_errors}
     found = {
         "run": run,
         "lm": lm,
-        "scale": scale,
-        "scale_at_edge": len(dev_errors) > 1 and scale in (min(dev_errors), max(dev_errors)),
+        "scale": setting.scale,
+        "blank_penalty": setting.penalty,
+        "scale_at_edge": len(scales) > 1 and setting.scale in (min(scales), max(scales)),
         "wer": errors.wer,
         "wer_low": low,
         "wer_high": high,
@@ -167,8 +173,10 @@ def score(results: Path, run: str, lm: str) -> dict[str, Any]:
         "utterances": len(references),
         "no_path": sum(one.cost is None for one in said.values()),
         "rejected": rejected,
-        "dev_wer": dev_errors[scale].wer,
-        "dev_wer_by_scale": {str(one): errors.wer for one, errors in dev_errors.items()},
+        "dev_wer": dev_errors[setting].wer,
+        "dev_wer_by_scale": {
+            str(one.scale): errors.wer for one, errors in dev_errors.items() if one.penalty == setting.penalty
+        },
     }
     _write(folder / "score.json", json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     return found

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from dasr import checksums
 from dasr.corpora import tables
+from dasr.decoding.hypotheses import Setting
 from dasr.errors import UserError
 
 EPSILON = 0
@@ -129,9 +130,20 @@ def start_worker(graph_paths: Sequence[Path], config: SearchConfig) -> None:
     _config = config
 
 
-def search_all(scores: npt.NDArray[np.float32], scales: Sequence[Sequence[float]]) -> list[list[BestPath]]:
-    """In a worker: best paths of one utterance, [graph][scale], at each graph's own scales."""
+def search_all(
+    scores: npt.NDArray[np.float32], settings: Sequence[Sequence[Setting]]
+) -> list[list[BestPath]]:
+    """In a worker: best paths of one utterance, [graph][setting], at each graph's own settings."""
     return [
-        [best_path(graph, scores, scale, _config) for scale in own]
-        for graph, own in zip(_graphs, scales, strict=True)
+        [best_path(graph, _lowered(scores, one.penalty), one.scale, _config) for one in own]
+        for graph, own in zip(_graphs, settings, strict=True)
     ]
+
+
+def _lowered(scores: npt.NDArray[np.float32], penalty: float) -> npt.NDArray[np.float32]:
+    """`scores` with the first column, CTC's blank, less `penalty`."""
+    if not penalty:
+        return scores
+    lowered = scores.copy()
+    lowered[:, 0] -= np.float32(penalty)
+    return lowered

@@ -167,7 +167,7 @@ def graph(language_model: str, config_file: Path) -> None:
     arpa = layout.arpa(language_model)
     with atomic(layout.graph(language_model)) as folder:
         if config.training.criterion == "ctc":
-            summary = token_graph.write_graph(folder, Units.read(config.training.units, layout.lexicon), arpa)
+            summary = token_graph.write_graph(folder, Units.read(config.training.units, layout), arpa)
         else:
             summary = compiler.write_graph(folder, HmmSystem.load(layout.hmm), arpa)
         sums = checksums.of_folder(folder)

@@ -55,12 +55,13 @@ def spelling(units: Units, lexicon: LexiconTransducer) -> Any:
     fst.start = loop
     fst.set_final(loop, 0.0)
     ids = units.ids | {one: len(units.symbols) + n for n, one in enumerate(lexicon.disambiguators)}
-    for word, said in lexicon.disambiguated:
+    for plain, (word, said) in zip(units.spellings, lexicon.disambiguated, strict=True):
         state, output = loop, lexicon.word_ids[word]
+        cost = units.costs[plain] if units.kind == "phones" else 0.0
         for number, unit in enumerate(said):
             following = loop if number == len(said) - 1 else fst.add_state()
-            fst.add_arc(state, kaldifst.StdArc(ids[unit], output, 0.0, following))
-            state, output = following, 0
+            fst.add_arc(state, kaldifst.StdArc(ids[unit], output, cost, following))
+            state, output, cost = following, 0, 0.0
     fst.add_arc(loop, kaldifst.StdArc(ids[BACKOFF], lexicon.word_ids[BACKOFF], 0.0, loop))
     kaldifst.arcsort(fst, sort_type="olabel")
     return fst

@@ -1,7 +1,7 @@
 """Every path below the results folder, and the names that its stages share.
 
 R/corpus/SPLIT/{text,...}    R/corpus/SPLIT/shards/NNNN    R/corpus/lang
-R/features/KIND/SPLIT/NNNN   R/hmm    R/alignments/SPLIT/NNNN    R/lm    R/graphs/LM
+R/features/KIND/SPLIT/NNNN   R/hmm    R/alignments/SPLIT/NNNN    R/units    R/lm    R/graphs/LM
 R/runs/RUN                   R/decode/RUN/LM
 R/comparison.tsv, R/report.html, R/figures, R/simulation, R/plan, R/tune, R/mlflow,
 R/config.yaml
@@ -72,6 +72,11 @@ class Layout:
 
     def alignment(self, split: str, shard: int | str) -> Path:
         return self.root / "alignments" / split / number(shard)
+
+    @property
+    def units(self) -> Path:
+        """The pieces of words that `dasr units` learns."""
+        return self.root / "units"
 
     @property
     def lm(self) -> Path:

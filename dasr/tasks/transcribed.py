@@ -33,7 +33,7 @@ class TranscribedShards:
         layout = Layout.of(config)
         features = model_shards(config, split)
         texts = [layout.data_shard(split, folder.name) / "text" for folder in features]
-        units = Units.read(config.training.units, layout.lexicon)
+        units = Units.read(config.training.units, layout)
         return cls(features, texts, units, int(read_manifest(features[0])["dim"]))
 
     def model(self, config: Config) -> AcousticModel:

@@ -10,7 +10,7 @@ import pytest
 
 from dasr import checksums
 from dasr.decoding import hypotheses, scoring
-from dasr.decoding.hypotheses import Hypothesis
+from dasr.decoding.hypotheses import Hypothesis, Setting
 from dasr.errors import UserError
 
 Words = dict[str, list[str]]
@@ -54,7 +54,7 @@ def test_sclite_agrees_to_the_error(tmp_path: Path) -> None:
     for seed, rate in [(0, 0.15), (1, 0.5), (2, 0.95)]:
         references = speech(seed)
         said = {
-            u: Hypothesis(u, 0.1, words, [(i * 0.3, i * 0.3 + 0.3) for i in range(len(words))], 0.0)
+            u: Hypothesis(u, Setting(0.1), words, [(i * 0.3, i * 0.3 + 0.3) for i in range(len(words))], 0.0)
             for u, words in corrupted(references, rate, seed).items()
         }
         found = scoring.count_errors(references, {u: one.words for u, one in said.items()})
@@ -82,9 +82,23 @@ def test_sclite_agrees_to_the_error(tmp_path: Path) -> None:
 def test_the_scale_is_the_best_on_dev_and_the_middle_one_of_a_tie() -> None:
     references = speech(9, 20)
     exact, wrong = references, corrupted(references, 0.5, 1)
-    chosen, errors = scoring.choose_scale(references, {0.05: wrong, 0.1: exact, 0.2: wrong})
-    assert chosen == 0.1 and errors[0.1].total == 0 < errors[0.2].total
-    assert scoring.choose_scale(references, {0.05: exact, 0.1: exact, 0.2: exact, 0.4: wrong})[0] == 0.1
+
+    def by_scale(**said: Words) -> dict[Setting, Words]:
+        return {Setting(float(scale[1:]) / 100): words for scale, words in said.items()}
+
+    chosen, errors = scoring.choose(references, by_scale(_5=wrong, _10=exact, _20=wrong))
+    assert chosen == (0.1, 0) and errors[chosen].total == 0 < errors[Setting(0.2)].total
+    assert scoring.choose(references, by_scale(_5=exact, _10=exact, _20=exact, _40=wrong))[0].scale == 0.1
+
+
+def test_a_tie_of_penalties_goes_to_the_one_with_fewer_errors_at_its_other_scales() -> None:
+    references = speech(9, 20)
+    exact, bad, worse = references, corrupted(references, 0.3, 1), corrupted(references, 0.9, 1)
+    found = {
+        Setting(1, 0): worse, Setting(2, 0): exact,
+        Setting(1, 4): exact, Setting(2, 4): bad,
+    }  # fmt: skip
+    assert scoring.choose(references, found)[0] == Setting(1, 4)
 
 
 def make_results(
@@ -96,7 +110,7 @@ def make_results(
         (corpus / "text").write_text("".join(f"{u} {' '.join(w)}\n" for u, w in references.items()))
         (corpus / "utt2spk").write_text("".join(f"{u} {u.split('-')[0]}\n" for u in references))
         lines = [
-            Hypothesis(u, scale, words, [(0.0, 0.1)] * len(words), 1.0)
+            Hypothesis(u, Setting(scale), words, [(0.0, 0.1)] * len(words), 1.0)
             for scale in (0.1, 0.2)
             for u, words in (said if scale == 0.1 else corrupted(said, 0.5, 4)).items()
         ]
@@ -126,6 +140,7 @@ def test_score_writes_everything_and_refuses_a_part_of_a_set(tmp_path: Path) -> 
 def test_test_is_searched_only_at_the_scale_chosen_on_dev(tmp_path: Path) -> None:
     references = speech(12)
     make_results(tmp_path, references, corrupted(references, 0.1, 1))
-    assert scoring.scales_to_try(tmp_path, "run", "unigram", "test", [0.1, 0.2, 0.3]) == [0.1]
-    assert scoring.scales_to_try(tmp_path, "run", "unigram", "dev", [0.1, 0.2, 0.3]) == [0.1, 0.2, 0.3]
-    assert scoring.scales_to_try(tmp_path, "run", "ngram", "test", [0.1, 0.2]) == [0.1, 0.2]
+    settings = [Setting(0.1), Setting(0.2), Setting(0.3)]
+    assert scoring.to_try(tmp_path, "run", "unigram", "test", settings) == [Setting(0.1)]
+    assert scoring.to_try(tmp_path, "run", "unigram", "dev", settings) == settings
+    assert scoring.to_try(tmp_path, "run", "ngram", "test", settings) == settings

@@ -12,7 +12,7 @@ import yaml
 from dasr import config as dasr_config
 from dasr.config import Config, Run
 from dasr.decoding import hypotheses, scoring
-from dasr.decoding.hypotheses import Hypothesis
+from dasr.decoding.hypotheses import Hypothesis, Setting
 
 WORDS = "one two three four five six seven eight nine zero oh".split()  # noqa: SIM905
 EPOCHS, EPOCH_SAMPLES, CHUNK = 12, 11_000, 21
@@ -135,6 +135,6 @@ def _run(results: Path, config: Config, run: Run, references: dict[str, dict[str
                 for utterance, words in said.items():
                     hyp = corrupted(words, error * ease * harder, draw)
                     times = [(0.4 * i, 0.4 * i + 0.4) for i in range(len(hyp))]
-                    hyps.append(Hypothesis(utterance, scale, hyp, times, 100.0))
+                    hyps.append(Hypothesis(utterance, Setting(scale), hyp, times, 100.0))
             hypotheses.write(results / "decode" / run.name / lm / f"{split}.jsonl", hyps)
         scoring.score(results, run.name, lm)

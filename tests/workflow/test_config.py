@@ -65,6 +65,26 @@ def test_with_ctc_on_log_mels_no_stage_of_the_gmm_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("recipe", "stages", "none_of"),
+    [
+        ("an4-ctc", {"train", "graph", "compare"}, {"hmm", "align", "adapt", "units"}),
+        ("an4-conformer", {"hmm", "align", "adapt", "train", "compare"}, {"units"}),
+    ],
+)
+def test_a_recipe_leads_to_the_table_through_the_stages_that_it_needs(
+    tmp_path: Path, recipe: str, stages: set[str], none_of: set[str]
+) -> None:
+    file = REPOSITORY / "workflow" / "recipes" / f"{recipe}.yaml"
+    planned = configure(tmp_path, features={}).planned("--configfile", str(file))
+    assert stages <= planned.keys() and not none_of & planned.keys()
+
+
+def test_pieces_of_words_are_learned_where_they_are_the_units(tmp_path: Path) -> None:
+    planned = configure(tmp_path, training={"criterion": "ctc", "units": "bpe"}).planned()
+    assert {"units", "train", "graph"} <= planned.keys() and "hmm" not in planned
+
+
+@pytest.mark.parametrize(
     ("sections", "says"),
     [
         ({"trainng": {}}, "unknown key 'trainng' at top level; did you mean 'training'?"),

@@ -37,6 +37,9 @@ R = config["results"]
 RESOLVED = f"{R}/config/{_resolved.digest}.yaml"
 LMS = ["unigram", "ngram"]
 CTC = _resolved.training.criterion == "ctc"  # no HMM system, no alignments
+SPELLINGS = [f"{R}/corpus/lang/lexicon.txt"]  # of CTC
+if _resolved.training.units == "bpe":
+    SPELLINGS.append(f"{R}/units/manifest.json")
 FEATURES = f"features/{config['features']['kind']}"  # what the acoustic model sees
 SHARDS = {
     split: [f"{n:04d}" for n in range(count)]
@@ -84,7 +87,7 @@ def manifests(what, *splits):
 def targets(split):
     """What the acoustic model is trained on, besides features."""
     if CTC:
-        return [f"{R}/corpus/{split}/text", f"{R}/corpus/lang/lexicon.txt"]
+        return [f"{R}/corpus/{split}/text", *SPELLINGS]
     return manifests("alignments", split)
 
 

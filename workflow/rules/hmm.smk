@@ -35,6 +35,23 @@ rule align:
         " >{log:q} 2>&1"
 
 
+rule units:
+    input:
+        f"{R}/corpus/train/text",
+        f"{R}/corpus/lang/lexicon.txt",
+    output:
+        f"{R}/units/manifest.json",
+    log:
+        f"{R}/logs/units.log",
+    params:
+        resolved=resolved,
+        pieces=_resolved.training.pieces,
+    message:
+        "Units: pieces of words ({log})"
+    shell:
+        "dasr units --config {params.resolved:q} >{log:q} 2>&1"
+
+
 rule lm:
     input:
         f"{R}/corpus/train/text",
@@ -54,7 +71,7 @@ rule lm:
 
 rule graph:
     input:
-        f"{R}/corpus/lang/lexicon.txt" if CTC else f"{R}/hmm/manifest.json",
+        SPELLINGS if CTC else f"{R}/hmm/manifest.json",
         lambda wildcards: (
             f"{R}/lm/ngram.arpa"
             if wildcards.lm == "ngram"
