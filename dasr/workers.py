@@ -15,6 +15,11 @@ from dasr import log
 from dasr.errors import UserError
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 @contextmanager
 def workers(
     jobs: int,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from dasr.errors import UserError, nearest
 from dasr.progress import progress
 from dasr.results.layout import FRAME_SHIFT_S, LMS, Layout
 from dasr.results.records import run_diverged
+from dasr.workers import cores
 
 if TYPE_CHECKING:
     from dasr.config import Config
@@ -46,11 +46,6 @@ def _several(known: Sequence[str]) -> Callable[[click.Context, click.Parameter, 
         return names
 
     return parse
-
-
-def _here() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 config_option = click.option(
@@ -99,7 +94,7 @@ def decode(
     graphs = [layout.hclg(one) for one in lm]
     words = [search.read_words(graph.with_name("words.txt")) for graph in graphs]
     settings = search.SearchConfig(section.beam, section.max_active)
-    jobs = jobs or _here()
+    jobs = jobs or cores()
     torch.set_num_threads(max(1, jobs // 2))  # the search runs beside it, and idle threads of torch's spin
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     model = acoustic.load(layout.run(run), device, config.model.kind)

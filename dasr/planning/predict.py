@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from dasr.config import Config, runs
 from dasr.planning import kept
 from dasr.progress import progress
 from dasr.results.layout import Layout
+from dasr.workers import cores, workers
 
 if TYPE_CHECKING:
     from dasr.worlds.simulated.clusters import Cluster
@@ -60,34 +62,47 @@ def points(config: Config) -> list[Point]:
     return [Point(*each, learners) for learners in counts for each in compared]
 
 
-def records(config: Config, seconds: float) -> Iterator[dict[str, Any]]:
-    """The record of each point that the cache has, or that is simulated within `seconds`.
+def records(config: Config, seconds: float, jobs: int = 1) -> Iterator[dict[str, Any]]:
+    """The record of each point that the cache has, or that is simulated within `seconds`; `jobs`: processes.
 
     Raises UserError."""
     from dasr.worlds.simulated import presets
 
     cluster = presets.load(config.simulation.cluster)
     base = kept.name_of(json.dumps(asdict(cluster), default=str), kept.code())
-    end = time.monotonic() + seconds
-    for point in points(config):
-        texts = base, json.dumps(asdict(point)), kept.strategy_file(point.strategy)
-        path = cache_folder() / f"{kept.name_of(*texts)}.json"
-        record = kept.read(path)
-        if record is None:
-            if time.monotonic() >= end:
-                continue  # what the cache has of larger ones is still shown
-            record = point.simulated(cluster)
-            kept.write(path, record)
-        yield record
+    record = partial(_record, cluster, base, time.monotonic() + seconds)
+    if jobs == 1:
+        yield from filter(None, map(record, points(config)))
+        return
+    with workers(jobs, "simulating") as pool:
+        yield from filter(None, pool.map(record, points(config)))
+
+
+def _record(cluster: Cluster, base: str, end: float, point: Point) -> dict[str, Any] | None:
+    """From the cache, which is asked for large ones too, or simulated before `end` (time.monotonic())."""
+    texts = base, json.dumps(asdict(point)), kept.strategy_file(point.strategy)
+    path = cache_folder() / f"{kept.name_of(*texts)}.json"
+    record = kept.read(path)
+    if record is None and time.monotonic() < end:
+        record = point.simulated(cluster)
+        kept.write(path, record)
+    return record
 
 
 @click.command(context_settings={"show_default": True})
 @click.option("--config", "config_path", default="config.yaml", help="configuration")
 @click.option("--seconds", type=click.FloatRange(0), default=60.0, help="In which a simulation may begin.")
 @click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=cores,
+    show_default="all cores",
+    help="Simulations at once, each a process.",
+)
+@click.option(
     "--out", type=click.Path(path_type=Path), help="[default: simulation/speedup.jsonl of the results]"
 )
-def predict(config_path: str, seconds: float, out: Path | None) -> None:
+def predict(config_path: str, seconds: float, jobs: int, out: Path | None) -> None:
     """Simulate the compared strategies with 1, 2, 4 ... learners on the configured cluster, timing only.
 
     Simulations are kept in the user's cache folder and not repeated."""
@@ -96,7 +111,7 @@ def predict(config_path: str, seconds: float, out: Path | None) -> None:
     out = out or Layout.of(config).simulation / "speedup.jsonl"
     done = 0
     with checksums.sealed(out) as temporary, open(temporary, "w", encoding="utf-8") as stream:
-        for record in progress(records(config, seconds), "predict", wanted):
+        for record in progress(records(config, seconds, jobs), "predict", wanted):
             stream.write(json.dumps(record) + "\n")
             done += 1
     left = f"; {wanted - done} were left out after {seconds:g} s" if done < wanted else ""

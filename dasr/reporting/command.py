@@ -29,7 +29,6 @@ def compare(show: bool, wide: bool, tsv: bool, config_path: str) -> None:
     config = dasr_config.load(config_path)
     results = Path(config.results)
     from dasr.results import comparison, records
-    from dasr.tracking import store
 
     if not show:
         found = records.read_comparison(config)
@@ -44,7 +43,6 @@ def compare(show: bool, wide: bool, tsv: bool, config_path: str) -> None:
     print(comparison.pretty(table, None if wide else columns.width()))
     if show:
         print(f"\ntable:  {results / comparison.FILE}\nreport: {results / 'report.html'}")
-        print("\n".join(["MLflow, in a browser:", *store.how_to_open(results)]))
 
 
 @click.command()

@@ -51,6 +51,15 @@ def test_another_folder_of_the_same_configuration_simulates_nothing(
         list(predict.records(slower, seconds=60))
 
 
+@pytest.mark.slow
+def test_two_processes_give_the_records_of_one_in_its_order(
+    config: dasr_config.Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one = list(predict.records(config, seconds=600))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
+    assert list(predict.records(config, seconds=600, jobs=2)) == one
+
+
 def test_no_simulation_begins_after_the_time_is_spent(config: dasr_config.Config) -> None:
     assert list(predict.records(config, seconds=0)) == []
 

@@ -95,6 +95,31 @@ def test_what_was_removed_of_one_run_is_made_again(finished: Project, removed: s
     assert {rule: times for rule, times in planned.items() if rule != "total"} == dict.fromkeys(again, 1)
 
 
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        ({"training": {"epochs": 0.6}}, {"train": 3, "evaluate": 3, "decode": 3, "score": 3}),
+        (
+            {"hmm": {"leaves": 61}},
+            {"hmm": 1, "graph": 2, "train": 3, "evaluate": 3, "decode": 3, "score": 3},
+        ),
+    ],
+)
+def test_what_another_tree_or_more_epochs_redo(
+    finished: Project, change: dict[str, dict[str, object]], again: dict[str, int]
+) -> None:
+    """The counts of docs/rerun.md, for three runs."""
+    finished.configure(**change)
+    try:
+        planned = finished.planned()
+    finally:
+        finished.configure()
+    if "hmm" in change:  # every shard's
+        assert planned.pop("align") >= 2 and planned.pop("adapt") >= 3
+    planned.pop("total")
+    assert planned == again | dict.fromkeys(AFTER_RUNS, 1)
+
+
 def test_another_strategy_is_added_without_redoing_the_others(finished: Project) -> None:
     finished.configure(comparison={"strategies": ["single", "sc-allreduce", "ad", "bmuf"]})
     try:

@@ -31,7 +31,7 @@ rule align:
     message:
         "Alignment: {wildcards.split}, shard {wildcards.shard} ({log})"
     shell:
-        "dasr align --split {wildcards.split} --shard {wildcards.shard} --config {params.resolved:q}"
+        "dasr align --split {wildcards.split} --shard {wildcards.shard} --jobs {threads} --config {params.resolved:q}"
         " >{log:q} 2>&1"
 
 

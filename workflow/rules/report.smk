@@ -34,6 +34,7 @@ rule predict:
     log:
         f"{R}/logs/predict.log",
     localrule: True
+    threads: 2
     params:
         resolved=resolved,
         cluster=config["simulation"]["cluster"],
@@ -42,7 +43,7 @@ rule predict:
     message:
         "Predicted speed-up of the compared strategies ({log})"
     shell:
-        "dasr predict --config {params.resolved:q} >{log:q} 2>&1"
+        "dasr predict --jobs {threads} --config {params.resolved:q} >{log:q} 2>&1"
 
 
 rule report:
