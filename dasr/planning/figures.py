@@ -16,14 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-DEAR = (
-    "learners",
-    "seed",
-    "speed-up",
-    "ms a step",
-    "waiting %",
-    "efficiency",
-)  # that a narrow terminal shows first
+# That a narrow terminal shows first
+DEAR = ("learners", "seed", "speed-up", "ms a step", "waiting %", "efficiency")
 
 
 def rows(results: Sequence[SimulationResult], loss: str = "loss") -> list[dict[str, str]]:
@@ -50,7 +44,7 @@ def table(results: Sequence[SimulationResult], loss: str = "loss", width: int | 
     body = rows(results, loss)
     title = f"{_title(results[0])}, {results[0].steps:,} steps"
     lines = [title] if width is None else textwrap.wrap(title, width, break_on_hyphens=False)
-    text = columns.text({name: name for name in body[0]}, body, (*DEAR[:3], loss, *DEAR[3:]), width)
+    text = columns.text({name: name for name in body[0]}, body, (*DEAR[:2], loss, *DEAR[2:]), width)
     return "\n".join([*lines, text])
 
 

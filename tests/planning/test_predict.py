@@ -75,7 +75,7 @@ def test_a_damaged_entry_of_the_cache_is_simulated_again(config: dasr_config.Con
 
 def test_the_command_writes_what_the_report_draws(config: dasr_config.Config, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(config.text())
-    result = CliRunner().invoke(predict.predict, ["--config", str(tmp_path / "config.yaml")])
+    result = CliRunner().invoke(predict.predict, ["--jobs", "1", "--config", str(tmp_path / "config.yaml")])
     assert result.exit_code == 0, result.output
     lines = (tmp_path / "results" / "simulation" / "speedup.jsonl").read_text().splitlines()
     assert len(lines) == 6 and {"label", "learners", "speedup"} <= set(json.loads(lines[0]))
