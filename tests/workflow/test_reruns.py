@@ -50,22 +50,22 @@ def test_touching_one_test_recording_retrains_nothing(finished: Project) -> None
 
 def test_another_recording_with_an_older_time_redoes_its_shard_only(finished: Project) -> None:
     audio = first_audio(finished, "train")
-    before = audio.stat().st_mtime
+    before = audio.stat().st_mtime_ns  # seconds as a float would lose the last digits
     os.utime(audio, (1.0, 1.0))
     try:
         assert finished.planned()["features"] == 1
     finally:
-        os.utime(audio, (before, before))
+        os.utime(audio, ns=(before, before))
 
 
 def test_touching_one_training_recording_redoes_its_shard_only(finished: Project) -> None:
     audio = first_audio(finished, "train")
-    before = audio.stat().st_mtime
+    before = audio.stat().st_mtime_ns  # seconds as a float would lose the last digits
     touch(audio)
     try:
         assert finished.planned()["features"] == 1
     finally:
-        os.utime(audio, (before, before))
+        os.utime(audio, ns=(before, before))
 
 
 def test_an_option_of_decoding_retrains_nothing(finished: Project) -> None:
