@@ -192,7 +192,7 @@ class Shard:
     def _check(self) -> None:
         shape = self._shape()
         told = (self.manifest.get("num_frames"), self.manifest.get("dim"))
-        frames = int(self.offsets[-1]) if self.offsets.shape == (len(self.utterances) + 1,) else None
+        frames = int(self.offsets[-1]) if self._are_offsets() else None
         found = (len(self.utterances), frames, *self.speaker_mean.shape)
         right = (self.manifest.get("num_utterances"), told[0], len(self.speakers), told[1])
         if shape != told or found != right:
@@ -203,6 +203,12 @@ class Shard:
             raise UserError(
                 f"{self._path}: utterances or speakers do not have the checksum of manifest.json; {REMAKE}"
             )
+
+    def _are_offsets(self) -> bool:
+        """Whether they lead from 0 upwards, one more than utterances: parts are cut by them."""
+        offsets = self.offsets
+        right = offsets.shape == (len(self.utterances) + 1,)
+        return right and offsets[0] == 0 and bool((np.diff(offsets) >= 0).all())
 
     def _shape(self) -> tuple[int, ...]:
         """Of the frames, before they are read. Raises UserError."""
