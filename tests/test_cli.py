@@ -82,6 +82,7 @@ def test_the_options_of_an_example_exist(line: str) -> None:
 def test_examples_that_want_no_results_can_be_typed(tmp_path: Path) -> None:
     """The stages themselves are run by the workflow."""
     shutil.copy(ROOT / "config.yaml", tmp_path)
+    (tmp_path / "corpora").symlink_to(ROOT / "corpora")
     (tmp_path / "mine.py").write_text(OWN_STRATEGY)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for name in ALONE:
