@@ -129,7 +129,7 @@ class JsonConnection:
 
     async def close(self) -> None:
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(5):  # the other end may have stopped reading
                 await self._writer.drain()
                 self._writer.close()
                 await self._writer.wait_closed()
@@ -178,7 +178,7 @@ async def connect(
         if address and (address.token, address.restart) == (hello["token"], hello["restart"]):
             for host in address.hosts:
                 try:
-                    async with asyncio.timeout(5):
+                    async with asyncio.timeout(5):  # for this name; all are tried until within_s
                         reader, writer = await asyncio.open_connection(host, address.port, limit=1 << 20)
                 except (TimeoutError, OSError):
                     continue

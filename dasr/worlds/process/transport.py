@@ -47,7 +47,9 @@ HELLO = struct.Struct(
 FRAME = struct.Struct("!IIQ")  # tag, bytes of the header that follows, bytes of the body after it
 BYE = 0xFFFFFFFF  # a tag: this learner has finished and sends no more
 SLICE_S = 0.5  # how often a waiting thread looks around
-HANDSHAKE_S = 30.0  # for the first bytes of a connection: a stranger who says nothing must not hold a thread
+# Of the handshake of one connection, so that a stranger who says nothing does not hold a thread. The kernel
+# measures it, so it is no argument; a learner that opened a connection treats a silent peer as lost.
+HANDSHAKE_S = 30.0
 
 
 class Transport:
