@@ -187,7 +187,7 @@ class AcousticModel(nn.Module):
 
         The network has learned from short chunks, so it is given overlapping windows, and each output is
         taken from the window in which it is most central. Measured on AN4's dev set this beats chunks side by
-        side and passing over the utterance as a whole (docs/recipes.md)."""
+        side and passing over the utterance as a whole."""
         self.eval()
         size = max(1, WINDOW_FRAMES // self.config.subsampling)
         hop = max(1, HOP_FRAMES // self.config.subsampling)

@@ -1,4 +1,4 @@
-"""Learners that stop for a while, die, or are slow: what strategies do then (docs/strategies.md, Faults)."""
+"""Learners that stop for a while, die, or are slow: what strategies do then (docs/reliability.md)."""
 
 from __future__ import annotations
 
