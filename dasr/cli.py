@@ -176,10 +176,10 @@ def main() -> None:
     except UserError as error:
         fail(error)
     except OSError as error:
-        told = of_system(error)
-        if told is None:
+        message = of_system(error)
+        if message is None:
             raise
-        fail(told)
+        fail(message)
 
 
 def _name_user() -> None:

@@ -39,8 +39,8 @@ def run(command: str) -> bytes:
     """What a shell command writes. Raises BadArchive."""
     done = subprocess.run(command, shell=True, capture_output=True, check=False)
     if done.returncode != 0 or not done.stdout:
-        told = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no output"]
-        raise BadArchive(f"its command failed with status {done.returncode}: {told[0]}")
+        printed = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no output"]
+        raise BadArchive(f"its command failed with status {done.returncode}: {printed[0]}")
     return done.stdout
 
 

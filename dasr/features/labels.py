@@ -54,7 +54,7 @@ def read_labels(folder: Path, shard: Shard) -> NDArray[np.int32]:
     labels, offsets = (read_array(group, name, path) for name in ("labels", "offsets"))
     if not np.array_equal(offsets, shard.offsets) or len(labels) != shard.num_frames:
         raise UserError(f"{path} was made from other features than {shard.folder}; {REMAKE}")
-    told = read_manifest(folder).get("checksum")
-    if told is not None and told != checksum([labels, offsets]):
+    stated = read_manifest(folder).get("checksum")
+    if stated is not None and stated != checksum([labels, offsets]):
         raise UserError(f"{path} does not have the checksum of its manifest.json; {REMAKE}")
     return labels.astype(np.int32, copy=False)

@@ -191,13 +191,13 @@ class Shard:
 
     def _check(self) -> None:
         shape = self._shape()
-        told = (self.manifest.get("num_frames"), self.manifest.get("dim"))
+        stated = (self.manifest.get("num_frames"), self.manifest.get("dim"))
         frames = int(self.offsets[-1]) if self._are_offsets() else None
         found = (len(self.utterances), frames, *self.speaker_mean.shape)
-        right = (self.manifest.get("num_utterances"), told[0], len(self.speakers), told[1])
-        if shape != told or found != right:
+        right = (self.manifest.get("num_utterances"), stated[0], len(self.speakers), stated[1])
+        if shape != stated or found != right:
             raise UserError(
-                f"{self._path} does not match its manifest.json (frames {shape}, manifest {told}); {REMAKE}"
+                f"{self._path} does not match its manifest.json (frames {shape}, manifest {stated}); {REMAKE}"
             )
         if _names_checksum(self.utterances, self.speakers) != self.manifest.get("names_checksum"):
             raise UserError(

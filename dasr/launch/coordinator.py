@@ -275,8 +275,8 @@ class Coordinator:
     def _failure(self, event: str, member: RemoteSupervisor, message: Message) -> LearnerFailure:
         raised = None
         with contextlib.suppress(Tampered, RuntimeError, ValueError, TypeError, KeyError):
-            told = self._signed.get(raised_key(member.rank))
-            raised = None if told is None else Raised.from_json(told)
+            published = self._signed.get(raised_key(member.rank))
+            raised = None if published is None else Raised.from_json(published)
         return LearnerFailure.of(member, event, message, raised)
 
     def _repeats(self, failure: LearnerFailure) -> bool:

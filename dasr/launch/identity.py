@@ -89,13 +89,13 @@ def _data(config: Config) -> dict[str, str]:
 
 def _content(folders: list[Path], *keys: str) -> str:
     """One checksum of what the manifests of `folders`, in this order, say of their contents."""
-    told = []
+    listed = []
     for folder in folders:
         manifest = checksums.read_manifest(folder)
         if missing := [key for key in keys if key not in manifest]:
             raise UserError(f"{folder / checksums.MANIFEST} lacks '{missing[0]}'; {checksums.REMAKE}")
-        told.append([folder.name, *(manifest[key] for key in keys)])
-    return checksums.of_bytes([json.dumps(told).encode()])
+        listed.append([folder.name, *(manifest[key] for key in keys)])
+    return checksums.of_bytes([json.dumps(listed).encode()])
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -74,14 +74,14 @@ def job_state(job_id: str, expected: Expected | None = None) -> JobState:
         return JobState(state[1], _detail(shown.stdout))
     if "Invalid job id" not in shown.stderr:
         return JobState("UNKNOWN", " ".join(shown.stderr.split()))
-    told = _ask("sacct", "-X", "-P", "-n", "-j", job_id, "-o", "State,ExitCode,NodeList,UID,Submit,JobName")
-    if told is None or told.returncode != 0:
+    answer = _ask("sacct", "-X", "-P", "-n", "-j", job_id, "-o", "State,ExitCode,NodeList,UID,Submit,JobName")
+    if answer is None or answer.returncode != 0:
         return JobState(
-            "UNKNOWN", " ".join(told.stderr.split()) if told else "sacct does not answer", known=False
+            "UNKNOWN", " ".join(answer.stderr.split()) if answer else "sacct does not answer", known=False
         )
-    if not told.stdout.strip():
+    if not answer.stdout.strip():
         return JobState("UNKNOWN", "Slurm has no such job", known=False)
-    last = told.stdout.strip().splitlines()[-1]
+    last = answer.stdout.strip().splitlines()[-1]
     state_text, exit_code, nodes, user_id, submitted, name = (last.split("|", 5) + [""] * 5)[:6]
     if expected and name and (other := expected.mistaken(name, user_id, submitted)):
         return JobState("UNKNOWN", other, known=False)

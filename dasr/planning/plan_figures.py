@@ -33,13 +33,15 @@ def draw(outcomes: Sequence[Outcome], target: Target, path: Path) -> None:
     with palette.style():
         figure = Figure(figsize=(11.0, 4.4))
         panels = figure.subplots(1, 3, sharey=True)
-        looks = palette.looks([(label, members[0].run.strategy) for (label, _, _), members in groups.items()])
+        styles = palette.styles_of(
+            [(label, members[0].run.strategy) for (label, _, _), members in groups.items()]
+        )
         lines: dict[str, Any] = {}
         for number, ((label, learners, _), members) in enumerate(groups.items()):
             name = (
                 label if len({key[1:] for key in groups if key[0] == label}) == 1 else f"{label} L={learners}"
             )
-            lines[name] = _group(panels, members, looks[label], number)
+            lines[name] = _group(panels, members, styles[label], number)
         for axis, what in zip(
             panels, ("predicted seconds", "MB sent by each learner", "samples, all learners"), strict=True
         ):

@@ -24,8 +24,8 @@ def speedup(all_groups: list[Group], results: Path) -> Figure | None:
     Only the strategies compared; None where none was simulated."""
     from matplotlib.figure import Figure
 
-    looks = palette.plot_styles(all_groups)
-    predicted = {label: points for label, points in _predicted(results).items() if label in looks}
+    styles = palette.plot_styles(all_groups)
+    predicted = {label: points for label, points in _predicted(results).items() if label in styles}
     if not predicted:
         return None
     figure = Figure(figsize=(7.6, 4.4))
@@ -35,7 +35,7 @@ def speedup(all_groups: list[Group], results: Path) -> Figure | None:
     _ideal(right, [(1, 1), (largest, 1)])
     lines: dict[str, Any] = {}
     for label, points in predicted.items():
-        look = looks[label]
+        look = styles[label]
         style = {"color": look.colour, "linestyle": look.style, "marker": look.marker}
         lines[label] = left.plot(*zip(*sorted(points), strict=True), label=label, **style)[0]
         right.plot(*zip(*_efficiency(sorted(points)), strict=True), **style)
@@ -43,7 +43,7 @@ def speedup(all_groups: list[Group], results: Path) -> Figure | None:
     for group in all_groups:
         points = _measured(group, all_groups)
         if points and group.strategy != "single":
-            look = looks[group.label]
+            look = styles[group.label]
             given = measured | {"color": look.colour}
             left.plot(*zip(*points, strict=True), look.marker, **given)
             right.plot(*zip(*_efficiency(points), strict=True), look.marker, **given)

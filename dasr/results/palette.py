@@ -75,10 +75,10 @@ def groups(records: list[RunRecord]) -> list[Group]:
 
 def plot_styles(all_groups: list[Group]) -> dict[str, Look]:
     """How each label is drawn."""
-    return looks([(group.label, group.strategy) for group in all_groups])
+    return styles_of([(group.label, group.strategy) for group in all_groups])
 
 
-def looks(labels: Iterable[tuple[str, str]]) -> dict[str, Look]:
+def styles_of(labels: Iterable[tuple[str, str]]) -> dict[str, Look]:
     """How each label is drawn. `labels`: (label, strategy), in the order of the config."""
     found: dict[str, Look] = {}
     unknown: dict[str, str] = {}

@@ -3,8 +3,8 @@
     x <- x - a g(z)                           the gradient at the de-biased model
     x_i <- sum_j P_ij x_j,   v_i <- sum_j P_ij v_j,   z_i = x_i / v_i
 
-P is column-stochastic: each sends shares of what it has and needs nothing back. `exponential`: half to the
-learner 2^k further; `complete`: equal shares to all. Assran et al. 2019 (arXiv 1811.10792).
+P is column-stochastic: each sends parts of what it has and needs nothing back. `exponential`: half to the
+learner 2^k further; `complete`: equal parts to all. Assran et al. 2019 (arXiv 1811.10792).
 """
 
 from __future__ import annotations
@@ -35,9 +35,8 @@ class StochasticGradientPush(Strategy):
         self.graph, self.spec = graph, compression
         self.push = torch.ones_like(learner.weights[:1], dtype=torch.float64)  # v
         self.mean = Mean(learner, compression)
-        self.tracks: dict[
-            int, tuple[PublicCopy, PublicCopy]
-        ] = {}  # distance -> (what was sent there, what came from there)
+        # distance -> (of what was sent there, of what came from there)
+        self.copies: dict[int, tuple[PublicCopy, PublicCopy]] = {}
 
     async def step(self) -> None:
         learner = self.learner
@@ -61,21 +60,21 @@ class StochasticGradientPush(Strategy):
         world = self.world
         distance = 1 << k % (world.size - 1).bit_length()
         to, source = (world.rank + distance) % world.size, (world.rank - distance) % world.size
-        out, back = self.tracks_to(distance)
+        out, back = self.copies_of(distance)
         half = self.push / 2
         payload = (*out.send(x / 2), half)
         assert out.known is not None
         x.sub_(out.known)  # what is not sent is kept, so that nothing is lost
         sending = world.send(payload, to)
-        *share, weight = await world.receive(source)
-        x.add_(back.receive(tuple(share), x))
+        *coded, weight = await world.receive(source)
+        x.add_(back.receive(tuple(coded), x))
         self.push = self.push - half + weight
         await sending
 
-    def tracks_to(self, distance: int) -> tuple[PublicCopy, PublicCopy]:
-        if distance not in self.tracks:
-            self.tracks[distance] = PublicCopy(self.learner, self.spec), PublicCopy(self.learner, self.spec)
-        return self.tracks[distance]
+    def copies_of(self, distance: int) -> tuple[PublicCopy, PublicCopy]:
+        if distance not in self.copies:
+            self.copies[distance] = PublicCopy(self.learner, self.spec), PublicCopy(self.learner, self.spec)
+        return self.copies[distance]
 
     async def finish(self) -> None:
         """The exact average of all x, on everyone."""
@@ -85,12 +84,12 @@ class StochasticGradientPush(Strategy):
         self.push.fill_(1.0)
 
     def state_dict(self) -> dict[str, Any]:
-        tracks = {d: [track.state_dict() for track in pair] for d, pair in self.tracks.items()}
-        return {"push": self.push, "mean": self.mean.state_dict(), "tracks": tracks}
+        copies = {d: [copy.state_dict() for copy in pair] for d, pair in self.copies.items()}
+        return {"push": self.push, "mean": self.mean.state_dict(), "copies": copies}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.push = state["push"].clone()
         self.mean.load_state_dict(state["mean"])
-        for distance, pair in state["tracks"].items():
-            for track, kept in zip(self.tracks_to(int(distance)), pair, strict=True):
-                track.load_state_dict(kept)
+        for distance, pair in state["copies"].items():
+            for copy, kept in zip(self.copies_of(int(distance)), pair, strict=True):
+                copy.load_state_dict(kept)

@@ -46,9 +46,9 @@ class AlignedShards:
         return AcousticModel(config.model.shape, self.feature_dim, self.num_pdfs)
 
     def feed(
-        self, model: AcousticModel, chunk_frames: int, share: int, rank: int, size: int, seed: int
+        self, model: AcousticModel, chunk_frames: int, local_batch: int, rank: int, size: int, seed: int
     ) -> Feed:
-        """Learner `rank`'s batches of `share` chunks. Raises UserError where chunks do not fit the model."""
+        """Learner `rank`'s batches of `local_batch` chunks. Raises UserError if they do not fit the model."""
         if chunk_frames % model.subsampling:
             raise UserError(
                 f"training.chunk_frames ({chunk_frames}) must be a multiple of the model's subsampling "
@@ -58,7 +58,7 @@ class AlignedShards:
             self.features,
             self.alignments,
             chunk_frames,
-            share,
+            local_batch,
             rank,
             size,
             seed,

@@ -84,7 +84,7 @@ class Quadratic:
         if batch % size:
             raise ValueError(f"a batch of {batch} cannot be shared equally by {size} learners")
         self.num_parameters = dimension
-        self.share = batch // size
+        self.local_batch = batch // size
         self.batch, self.rank, self.seed, self.noise, self.dtype = batch, rank, seed, noise, dtype
         self.steps = 0
 
@@ -98,8 +98,8 @@ class Quadratic:
         return self.noise * torch.randn(self.num_parameters, generator=generator, dtype=torch.float64)
 
     def gradient(self, weights: Tensor, gradient: Tensor, ready: Ready) -> float:
-        first = self.steps * self.batch + self.rank * self.share
-        targets = torch.stack([self.target(first + i) for i in range(self.share)]).to(self.dtype)
+        first = self.steps * self.batch + self.rank * self.local_batch
+        targets = torch.stack([self.target(first + i) for i in range(self.local_batch)]).to(self.dtype)
         self.steps += 1
         gradient.copy_(weights - targets.mean(0))
         half = self.num_parameters // 2
@@ -109,8 +109,8 @@ class Quadratic:
         return float((weights - targets).square().sum(1).mean() / 2)
 
     def describe_batch(self) -> str:
-        first = (self.steps - 1) * self.batch + self.rank * self.share
-        return f"samples {first} to {first + self.share - 1}"
+        first = (self.steps - 1) * self.batch + self.rank * self.local_batch
+        return f"samples {first} to {first + self.local_batch - 1}"
 
     def state_dict(self) -> dict[str, Any]:
         return {"steps": self.steps}

@@ -117,10 +117,10 @@ class Store:
             self.client = mlflow.MlflowClient(self.uri)
             self.experiment = self._experiment()
         except (MlflowException, SQLAlchemyError) as error:
-            told = str(error).splitlines()[0][:300]
+            message = str(error).splitlines()[0][:300]
             database = sqlite_file(self.uri)
-            hint = f" (if {database} is damaged, move it away: it is made anew)" if database else ""
-            raise UserError(f"MLflow at {self.uri}: {told}{hint}") from None
+            hint = f" (if {database} is damaged, move it away: a new one is made)" if database else ""
+            raise UserError(f"MLflow at {self.uri}: {message}{hint}") from None
 
     def _refuse_link(self) -> None:
         database = self._own_database()
@@ -206,7 +206,7 @@ class Store:
         for one in before:
             if one.data.tags.get(CONTENT_TAG) == content:
                 return str(one.info.run_id), False
-        for one in before:  # retrained, scored anew, or cut off half-way; can be restored in MLflow
+        for one in before:  # retrained, scored again, or cut off half-way; can be restored in MLflow
             self.client.delete_run(one.info.run_id)
         run_id = self._create(parent, record, colour)
         self._log(run_id, record, row, files)

@@ -70,13 +70,13 @@ class Clock:
 
 
 def learner_record(
-    rank: int, steps: int, share: int, chunk_frames: int, seconds: float, accounts: Accounts
+    rank: int, steps: int, local_batch: int, chunk_frames: int, seconds: float, accounts: Accounts
 ) -> dict[str, Any]:
     """What one learner did and what it cost, as the record of kind "learner"."""
     return {
         "rank": rank,
-        "samples": steps * share,
-        "frames": steps * share * chunk_frames,
+        "samples": steps * local_batch,
+        "frames": steps * local_batch * chunk_frames,
         "seconds": seconds,
         "bytes_sent": accounts.bytes_sent,
         "messages": accounts.messages,

@@ -85,7 +85,7 @@ class RollCall:
     smallest: tuple[float, ...]  # the minimum over learners, for each value
     members: tuple[int, ...]  # ranks of the living learners, ascending
     number: int = 0  # counts the run's roll calls from 0
-    lives: tuple[int, ...] = ()  # the number of the process that each member is now; empty: all are the first
+    incarnations: tuple[int, ...] = ()  # which process of its rank each member is; empty: the first
 
 
 class Event(Protocol):

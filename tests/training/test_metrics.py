@@ -40,7 +40,7 @@ def test_a_survivor_appends_to_what_another_learner_wrote(tmp_path: Path) -> Non
 
 def record(rank: int, seconds: float, staleness: dict[int, int]) -> dict[str, object]:
     accounts = Accounts(bytes_sent=2_000_000 * (rank + 1), wait_seconds=1.0, staleness=staleness)
-    return learner_record(rank, steps=10, share=4, chunk_frames=21, seconds=seconds, accounts=accounts)
+    return learner_record(rank, steps=10, local_batch=4, chunk_frames=21, seconds=seconds, accounts=accounts)
 
 
 def test_totals_of_a_run_follow_from_its_learners_records() -> None:

@@ -82,14 +82,14 @@ class Rounds:
     def _meet(self, call: RollCall) -> None:
         """A lost learner's replacement is joining until the next roll call, on itself and on all others."""
         ranks, joining = self.members.ranks, frozenset[int]()
-        if call.members is not ranks or call.lives != self.last_incarnations:  # seldom
-            incarnations = dict(zip(call.members, call.lives or (0,) * len(call.members), strict=True))
+        if call.members is not ranks or call.incarnations != self.last_incarnations:  # seldom
+            incarnations = dict(zip(call.members, call.incarnations or (0,) * len(call.members), strict=True))
             if ranks:
                 known = {rank for rank, count in incarnations.items() if self.incarnations.get(rank) == count}
             else:
                 known = set(call.members) - ({self.world.rank} if call.number else set())
             joining = frozenset(call.members) - known
-            self.incarnations, self.last_incarnations = incarnations, call.lives
+            self.incarnations, self.last_incarnations = incarnations, call.incarnations
         if call.members is not ranks or joining != self.members.joining:
             self.members = Members(call.members, joining)
         self.called.set()

@@ -39,7 +39,7 @@ class ExchangeBuffers:
         self._under_way: set[int] = set()  # partners
         self._waiting: list[_Exchange] = []  # those that have not been started
         self._claimed_by: str | None = None  # the first activity that exchanged: only it may use the buffers
-        self._parts = 0  # that the last gradient was told in
+        self._parts = 0  # of the last gradient
 
     def can_exchange(self, payload: Payload, peer: int, activity: str) -> bool:
         """Whether that activity can put the payload into the partner's buffer. Both ends come to the same
@@ -95,13 +95,13 @@ class ExchangeBuffers:
             return ready
         last, self._parts = self._parts, 0
 
-        def told(part: Tensor) -> None:
+        def on_part(part: Tensor) -> None:
             if self._parts == last // START_AFTER_ONE_IN:
                 self.begin()
             self._parts += 1
             ready(part)
 
-        return told
+        return on_part
 
     def push(self, payload: Payload, peer: int) -> int:
         """Copy into the partner's buffer, and wait for the copy. Returns which of the two buffers."""

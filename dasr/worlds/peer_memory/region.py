@@ -37,8 +37,8 @@ class PeerRegion:
 
     def note_replacements(self, call: RollCall) -> None:
         """Learners whose process was replaced have no memory here. All learn of it at the same roll call."""
-        lives = zip(call.members, call.lives, strict=False)
-        self.replaced = {rank for rank, life in lives if life > 1}
+        members = zip(call.members, call.incarnations, strict=False)
+        self.replaced = {rank for rank, incarnation in members if incarnation > 1}
 
     def everyone(self, vector: Tensor) -> list[Tensor]:
         """The same vector on every learner of the host."""

@@ -23,7 +23,9 @@ class Inbox:
         self.lost: dict[int, int] = {}  # rank -> incarnation that died or left
         self.died: set[int] = set()  # those of them that died
         self.others = 0  # learners besides this one
-        self.told: set[tuple[int, int, int]] = set()  # (tag, rank, incarnation) that take_any has reported
+        self.reported: set[tuple[int, int, int]] = (
+            set()
+        )  # (tag, rank, incarnation) that take_any has reported
 
     def put(self, source: int, tag: int, message: Message) -> None:
         with self.changed:
@@ -55,7 +57,7 @@ class Inbox:
             return source, self.messages[source, tag].popleft()[1]
         alone = len(self.lost) >= self.others
         for rank, incarnation in self.lost.items():
-            if (alone or rank in self.died) and (tag, rank, incarnation) not in self.told:
-                self.told.add((tag, rank, incarnation))
+            if (alone or rank in self.died) and (tag, rank, incarnation) not in self.reported:
+                self.reported.add((tag, rank, incarnation))
                 raise PeerLost(rank)
         return None

@@ -57,8 +57,8 @@ def meet(
     group = dist.ProcessGroup(PrefixStore(f"peers/{nodes[own]}", store.clone()), place, len(ranks))
     allocator = SymmetricMemory(group, device)
     signals = _signals(allocator, place, len(ranks))
-    store.set(f"gpu-shares/{own}", str(signals is not None))
-    if not all(answer == "True" for answer in answers("gpu-shares")):
+    store.set(f"gpu-signals/{own}", str(signals is not None))
+    if not all(answer == "True" for answer in answers("gpu-signals")):
         return None
     logger.info("learner %d: peer memory with learners %s", own, list(ranks))
     assert signals is not None

@@ -48,11 +48,11 @@ def _line(stack: list[FrameType]) -> str:
     outside = [frame for frame in summaries if not Path(frame.filename).is_relative_to(_WORLDS)]
     own = [frame for frame in outside if frames.is_own(frame)]
     for frame in stack:
-        told = _WAITS.get(frame.f_code.co_qualname)
-        if told and Path(frame.f_code.co_filename).is_relative_to(_WORLDS):
+        describe = _WAITS.get(frame.f_code.co_qualname)
+        if describe and Path(frame.f_code.co_filename).is_relative_to(_WORLDS):
             strategy = [one for one in outside if frames.is_dasr(one)]
             at = next(iter([*own, *strategy]), summaries[0])
-            return f"waits for {told(frame.f_locals)}, in {frames.in_words(at)}"
+            return f"waits for {describe(frame.f_locals)}, in {frames.in_words(at)}"
     return " <- ".join(["is in " + frames.in_words(summaries[0]), *map(frames.in_words, own[:1])])
 
 

@@ -100,7 +100,7 @@ class StoreClient:
         while True:
             check()
             if (decided := self._signed.get(key)) is not None:
-                unanimous, smallest, members, lives = json.loads(decided)
+                unanimous, smallest, members, incarnations = json.loads(decided)
                 if self.transport.rank not in members:  # it was decided while this learner was on its way
                     if unanimous or self.is_lost(self.transport.rank):
                         raise PeerLost(self.transport.rank)  # the others have gone on without it
@@ -110,7 +110,7 @@ class StoreClient:
                     continue
                 for rank in members:
                     self.transport.revive(rank, self._store.add(f"incarnation/{rank}", 0))
-                return RollCall(unanimous, tuple(smallest), tuple(members), number, tuple(lives))
+                return RollCall(unanimous, tuple(smallest), tuple(members), number, tuple(incarnations))
             if not self._decide(number, key):
                 self._wait_for(key)
 
@@ -138,9 +138,9 @@ class StoreClient:
                 return False
             members.append(rank)
             answers.append(json.loads(answer))
-        lives = [self._store.add(f"incarnation/{rank}", 0) for rank in members]
+        incarnations = [self._store.add(f"incarnation/{rank}", 0) for rank in members]
         smallest = [min(column) for column in zip(*(values for _, values in answers), strict=True)]
-        decided = [all(yes for yes, _ in answers), smallest, members, lives]
+        decided = [all(yes for yes, _ in answers), smallest, members, incarnations]
         self._signed.set_once(key, json.dumps(decided))
         if decided[0]:
             self._signed.set_once(AGREED, str(number))

@@ -186,13 +186,13 @@ class ProcessWorld:
             self.transport.send(peer, tag, (turn,))
         except BaseException as error:
             return BlockingAwaitable(self.activities, failing(error))
-        told = self.receive(peer, tag)
+        marker = self.receive(peer, tag)
 
         def received() -> Payload:
-            (turn,) = run_now(told)
+            (turn,) = run_now(marker)
             return buffers.window(payload, peer, int(turn))
 
-        return BlockingAwaitable(self.activities, received, waits=False)  # `told` counts it
+        return BlockingAwaitable(self.activities, received, waits=False)  # `marker` counts it
 
     def symmetric_like(self, like: Tensor) -> Tensor:
         if like.is_cuda and not self._met_peers:

@@ -48,7 +48,9 @@ class Mailbox:
             set()
         )  # who may want something of this learner, or be blocked by it
         self.computes_until = 0.0  # when its last gradient is done, if nothing holds it up
-        self.told: set[tuple[int, int]] = set()  # (tag, rank): receive_any has reported this learner's loss
+        self.reported: set[tuple[int, int]] = (
+            set()
+        )  # (tag, rank): receive_any has reported this learner's loss
 
 
 class MessageQueue:
@@ -190,9 +192,9 @@ class MessageQueue:
         alone = len(self.gone_boxes) >= len(self.boxes) - 1
         alone = alone and not any(b.learner.alive and b.under_way.get(mine.rank) for b in self.gone_boxes)
         for lost in self.gone_boxes:
-            told = (tag, lost.rank) in mine.told or lost is mine
-            if not told and (alone or not lost.learner.alive):
-                mine.told.add((tag, lost.rank))
+            known = (tag, lost.rank) in mine.reported or lost is mine
+            if not known and (alone or not lost.learner.alive):
+                mine.reported.add((tag, lost.rank))
                 self._fail_at(lost.gone_at or 0.0, future, lost.rank)
                 return True
         return False
