@@ -20,6 +20,7 @@ from dasr.features.order import Order, PoolPlan
 from dasr.features.store import Shard
 
 Ints = NDArray[np.int64]
+CPU = torch.device("cpu")
 
 
 class Chunks(NamedTuple):
@@ -110,6 +111,13 @@ class Frames:
     istd: Tensor
     tables: dict[int, Chunks]  # in frames and speakers of the pool
 
+    def to(self, device: torch.device) -> Frames:
+        """The same, with the tensors on that device."""
+        frames, labels, mean, istd = (
+            tensor.to(device) for tensor in (self.frames, self.labels, self.mean, self.istd)
+        )
+        return Frames(self.shards, frames, labels, mean, istd, self.tables)
+
 
 def read_frames(source: Source, shards: tuple[int, ...]) -> Frames:
     """Read whole shards from disk. Raises UserError if one is truncated or corrupt."""
@@ -135,17 +143,22 @@ _shared: WeakValueDictionary[tuple[Any, ...], Frames] = WeakValueDictionary()
 _reading = threading.Lock()
 
 
-def shared_frames(source: Source, shards: tuple[int, ...]) -> Frames:
+def shared_frames(source: Source, shards: tuple[int, ...], device: torch.device = CPU) -> Frames:
     """`read_frames`, once for all feeds of this process (a simulation has one a learner) that use the same
-    pool now.
+    shards on that device now.
     """
     folders = [Path(group[i]) for group in (source.features, source.alignments) if group for i in shards]
     manifests = [folder / "manifest.json" for folder in folders]
-    key = (source.chunk_frames, shards, *((str(m), m.stat().st_mtime_ns) for m in manifests if m.exists()))
+    key = (
+        str(device),
+        source.chunk_frames,
+        shards,
+        *((str(m), m.stat().st_mtime_ns) for m in manifests if m.exists()),
+    )
     with _reading:
         found = _shared.get(key)
         if found is None:
-            found = _shared[key] = read_frames(source, shards)
+            found = _shared[key] = read_frames(source, shards).to(device)
         return found
 
 

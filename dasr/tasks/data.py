@@ -13,6 +13,8 @@ from dasr.config import Config
 from dasr.errors import UserError
 from dasr.features.feed import Feed
 from dasr.features.labels import read_labels
+from dasr.features.pool import CPU
+from dasr.features.resident import ResidentFeed
 from dasr.features.store import Shard, read_manifest
 from dasr.models.acoustic import AcousticModel
 from dasr.results.layout import Layout, model_shards
@@ -46,24 +48,24 @@ class AlignedShards:
         return AcousticModel(config.model.shape, self.feature_dim, self.num_pdfs)
 
     def feed(
-        self, model: AcousticModel, chunk_frames: int, local_batch: int, rank: int, size: int, seed: int
+        self,
+        model: AcousticModel,
+        chunk_frames: int,
+        local_batch: int,
+        rank: int,
+        size: int,
+        seed: int,
+        device: torch.device = CPU,
     ) -> Feed:
-        """Learner `rank`'s batches of `local_batch` chunks. Raises UserError if they do not fit the model."""
+        """Learner `rank`'s batches of `local_batch` chunks, gathered on `device`. Raises UserError where chunks do
+        not fit the model."""
         if chunk_frames % model.subsampling:
             raise UserError(
                 f"training.chunk_frames ({chunk_frames}) must be a multiple of the model's subsampling "
                 f"({model.subsampling} frames an output)"
             )
-        return Feed(
-            self.features,
-            self.alignments,
-            chunk_frames,
-            local_batch,
-            rank,
-            size,
-            seed,
-            context=model.margin,
-        )
+        place = (self.features, self.alignments, chunk_frames, local_batch, rank, size, seed, model.margin)
+        return Feed(*place) if device.type == "cpu" else ResidentFeed(device, *place)
 
     def utterances(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Every aligned utterance: normalised frames float32 [T, dim], labels int64 [T]."""
