@@ -262,8 +262,8 @@ class Learner:
         return self._weights.copy()
 
     def snapshot_view(self) -> Tensor:
-        patience_s = 0.0 if self._finished else min(PATIENCE_S, 2 * self.step_seconds)
-        return self._weights.snapshot_view(patience_s)
+        update_follows = self.world.concurrent and not self._finished
+        return self._weights.snapshot_view(min(PATIENCE_S, 2 * self.step_seconds) if update_follows else 0.0)
 
     def assign(self, model: Tensor, part: slice = ALL) -> None:
         self._weights.assign(model, part)

@@ -6,6 +6,7 @@ starts while those before it are still computed. On a CPU the same steps run unc
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from typing import Any, NamedTuple, Protocol
 
@@ -16,6 +17,7 @@ from dasr.config import AugmentConfig
 from dasr.cuda.streams import current
 from dasr.models.acoustic import AcousticModel
 from dasr.tasks.captured_steps import AnyBatch, Step, StepOptions, Steps, steps_of
+from dasr.tasks.own_randomness import GraphRandomness
 from dasr.worlds.interface import ALL, Ready
 
 # Steps that the host may be ahead of the GPU: enough to keep it busy, few enough that clocks and claims are
@@ -50,10 +52,12 @@ class CapturedTask:
         criterion: str = "ce",
         dtype: torch.dtype | None = None,
         gradient_dtype: torch.dtype = torch.float32,
+        alone: bool = True,
         **options: Any,
     ):
         """`feed`: this learner's, with the model's margin as context; `dtype`: of computing (default:
-        bfloat16 on a GPU); `gradient_dtype`: float32, or that of computing; `options`: FastBLSTM's."""
+        bfloat16 on a GPU); `gradient_dtype`: float32, or that of computing; `alone`: no other learner
+        computes on that GPU; `options`: FastBLSTM's."""
         model.initialise(seed)
         self.model, self.feed = model, feed
         self.device = torch.device(device)
@@ -61,12 +65,13 @@ class CapturedTask:
             self.device = torch.device("cuda", torch.cuda.current_device())
         dtype = dtype or (torch.bfloat16 if self.device.type == "cuda" else torch.float32)
         self.gradient_dtype = gradient_dtype
-        self.options = StepOptions(model, criterion, augmentation or AugmentConfig(), dtype, options)
+        self.options = StepOptions(model, criterion, augmentation or AugmentConfig(), dtype, alone, options)
         self._initial = torch.cat([p.detach().reshape(-1) for p in model.parameters()])
         self.num_parameters = self._initial.numel()
+        self._randomness: GraphRandomness | None = None
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
-            torch.cuda.manual_seed(seed * 100_003 + rank)
+            self._randomness = GraphRandomness(self.device, seed * 100_003 + rank)
         self._steps: Steps | None = None
         self._staged: _Staged | None = None
         self._in_flight: deque[torch.cuda.Event] = deque()
@@ -83,7 +88,8 @@ class CapturedTask:
     def load_weights(self, weights: Tensor, gradient: Tensor, where: slice = ALL) -> None:
         """Copy the weights at which the next gradient is wanted; they may change as soon as this returns
         (on this stream)."""
-        self._prepare(weights, gradient).take(weights, where)
+        with self._drawing():
+            self._prepare(weights, gradient).take(weights, where)
 
     def gradient(self, weights: Tensor, gradient: Tensor, ready: Ready) -> Tensor | float:
         """As in Task; `weights` are not read again after load_weights()."""
@@ -93,7 +99,8 @@ class CapturedTask:
         self._position, self._described = staged.position, staged.described
         if len(self._in_flight) == IN_FLIGHT:
             self._in_flight.popleft().synchronize()
-        loss = staged.step.run(staged.batch, ready)
+        with self._drawing():
+            loss = staged.step.run(staged.batch, ready)
         if self.device.type == "cuda":
             self._in_flight.append(current().record_event())
             self._staged = self._stage(steps)  # the graphs are under way: send the next batch meanwhile
@@ -112,19 +119,22 @@ class CapturedTask:
         return self._described
 
     def state_dict(self) -> dict[str, Any]:
-        random = (
-            torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else torch.get_rng_state()
-        )
+        own = self._randomness
+        random = torch.get_rng_state() if own is None else own.generator.get_state()
         return {"feed": dict(self._position), "random": random}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._staged = None
         self.feed.load_state_dict(state["feed"])
         self._position = self.feed.state_dict()
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["random"], self.device)
+        if self._randomness is not None:
+            self._randomness.generator.set_state(state["random"])
         else:
             torch.set_rng_state(state["random"])
+
+    def _drawing(self) -> contextlib.AbstractContextManager[None]:
+        """What draws random numbers inside draws this learner's."""
+        return contextlib.nullcontext() if self._randomness is None else self._randomness()
 
     def _prepare(self, weights: Tensor, gradient: Tensor) -> Steps:
         if self._steps is None or self._steps.gradient is not gradient:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from types import TracebackType
 
 import torch
@@ -31,3 +32,26 @@ class OwnRandomness:
         on_gpu = self.device.type == "cuda"
         self.state = torch.cuda.get_rng_state(self.device) if on_gpu else torch.get_rng_state()
         self._stack.close()
+
+
+class GraphRandomness:
+    """A generator for what a learner's CUDA graphs draw, so that another learner's graphs may run at the same
+    time: a replay sets the seed and the offset of the generator that was the device's at the capture."""
+
+    def __init__(self, device: torch.device, seed: int):
+        self.generator = torch.Generator(device)
+        self.generator.manual_seed(seed)
+        self._mine = self.generator.graphsafe_get_state()
+        self._of_device = torch.cuda.default_generators[self.generator.device.index]
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        """It is the device's generator inside."""
+        before = self._of_device.graphsafe_get_state()
+        self._of_device.graphsafe_set_state(self._mine)
+        try:
+            yield
+        finally:
+            self._mine = self._of_device.graphsafe_get_state()  # another one after a capture that failed
+            self.generator.graphsafe_set_state(self._mine)
+            self._of_device.graphsafe_set_state(before)

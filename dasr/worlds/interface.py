@@ -132,6 +132,7 @@ class World(Protocol):
     size: int  # learners of the run
     nodes: Sequence[int]  # the node of each rank
     accounts: Accounts
+    concurrent: bool  # activities run at the same time, each in a thread; otherwise one at a time
 
     def now(self) -> float:
         """Seconds on this world's clock (virtual in SimulatedWorld)."""

@@ -34,3 +34,13 @@ def test_an_operation_is_on_its_cell_and_counts_from_zero() -> None:
     wait, write = (streams.StreamMemoryOp(cell, waits) for waits in (True, False))
     assert wait.waits and not write.waits and wait.number == write.number == 0
     assert wait.cell is cell
+
+
+def test_on_a_cpu_side_by_side_is_one_after_the_other() -> None:
+    beside = streams.SideBySide(torch.device("cpu"))
+    values = torch.zeros(3)
+    beside.join()
+    with beside:
+        values += 1
+    beside.join()
+    assert values.tolist() == [1, 1, 1]

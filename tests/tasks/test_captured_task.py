@@ -12,12 +12,18 @@ import torch
 from torch import Tensor
 
 from dasr.config import ModelConfig
+from dasr.cuda.streams import SideBySide
 from dasr.features.feed import Feed
+from dasr.features.resident import ResidentFeed
 from dasr.features.store import Utterance, write_arrays, write_shard
 from dasr.files import write_json
+from dasr.learner.learner import Budget
 from dasr.models.acoustic import AcousticModel
+from dasr.planning.simulate import SimulationResult, Workload, simulate
 from dasr.tasks.autograd_task import AutogradTask
 from dasr.tasks.captured_task import CapturedTask
+from dasr.worlds.interface import World
+from dasr.worlds.simulated.clusters import Cluster, Compute, Link
 
 PDFS, DIM = 37, 6
 
@@ -139,3 +145,61 @@ def test_captured_steps_follow_float32_autograd_on_a_gpu(
         )
         assert (gradient - expected).norm() < 2e-2 * expected.norm()
         weights -= 2.0 * gradient
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("strategy", ["ad", "sd", "sc-allreduce", "bmuf"])
+def test_in_virtual_time_a_gpu_gives_the_events_of_a_cpu_and_nearly_its_weights(
+    strategy: str, shards: tuple[list[Path], list[Path]]
+) -> None:
+    """Learners that compute side by side, in float32, at unequal speeds."""
+    cluster = Cluster(compute=Compute(fixed_s=1.0, jitter=0.3), between=Link(1, 50))
+
+    def run(device: str) -> tuple[SimulationResult, list[Tensor]]:
+        models: list[Tensor] = []
+
+        def task(world: World, batch: int, seed: int) -> CapturedTask:
+            config = ModelConfig(layers=2, cells=16, bottleneck=16, subsampling=1)
+            feed = ResidentFeed(torch.device(device), *shards, 21, 4, world.rank, world.size, seed)
+            model, place = AcousticModel(config, DIM, PDFS), (seed, world.rank, device)
+            return CapturedTask(model, feed, *place, dtype=torch.float32, alone=False)
+
+        def evaluate(weights: Tensor) -> float:
+            models.append(weights.cpu())
+            return 0.0
+
+        workload = Workload(task, evaluate=evaluate, points=3, device=device)
+        return simulate(strategy, Budget(12, 16, 4), cluster, workload=workload), models
+
+    (there, expected), (here, found) = run("cpu"), run("cuda")
+    assert (here.seconds, here.staleness) == (there.seconds, there.staleness)
+    assert [point["seconds"] for point in here.curve] == [point["seconds"] for point in there.curve]
+    for model, reference in zip(found, expected, strict=True):
+        assert (model - reference).norm() < 1e-4 * reference.norm()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_tasks_whose_graphs_run_at_the_same_time_draw_the_dropout_that_each_draws_alone(
+    shards: tuple[list[Path], list[Path]],
+) -> None:
+    config = ModelConfig(layers=2, cells=16, bottleneck=16, subsampling=1, dropout=0.4)
+
+    def task(rank: int) -> tuple[CapturedTask, SideBySide]:
+        feed = Feed(*shards, 21, 30, rank, 3, seed=3, context=config.margin)
+        made = CapturedTask(AcousticModel(config, DIM, PDFS), feed, 0, rank, alone=False)
+        return made, SideBySide(made.device)
+
+    def losses(together: list[tuple[CapturedTask, SideBySide]], steps: int = 8) -> list[list[float]]:
+        vectors = [(one.initial(), torch.empty(one.num_parameters, device="cuda")) for one, _ in together]
+        found: list[list[Tensor | float]] = [[] for _ in together]
+        for _ in range(steps):
+            for (one, beside), (weights, gradient), kept in zip(together, vectors, found, strict=True):
+                with beside:
+                    one.load_weights(weights, gradient)
+                    kept.append(one.gradient(weights, gradient, lambda _: None))
+        for _, beside in together:
+            beside.join()
+        return [[float(loss) for loss in kept] for kept in found]
+
+    alone = [losses([task(rank)])[0] for rank in range(3)]
+    assert losses([task(rank) for rank in range(3)]) == alone

@@ -73,6 +73,8 @@ def connect(
 class ProcessWorld:
     """One learner's view of a run on processes; see `dasr.worlds.interface.World`."""
 
+    concurrent = True
+
     def __init__(
         self,
         store: Store,

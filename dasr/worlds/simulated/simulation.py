@@ -12,6 +12,8 @@ import gc
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import torch
+
 from dasr.worlds.interface import GRADIENT_LOOP, PeerLost
 from dasr.worlds.simulated.clusters import Cluster
 from dasr.worlds.simulated.compute_time import ComputeTime
@@ -28,8 +30,9 @@ class Simulation:
     """Learners 0..L-1 on `cluster`, each with a local batch of `samples`.
 
     `bytes_scale`: each element of a payload stands for so many (a small task in the place of a large model).
-    With `timing_only`, payloads are passed on without a copy and reductions leave their buffers alone; see
-    `dasr.worlds.simulated.placeholder` for vectors that have a size and no values."""
+    `device`: where the learners compute; gradients that overlap in virtual time are computed side by side on
+    a GPU. With `timing_only`, payloads are passed on without a copy and reductions leave their buffers alone;
+    see `dasr.worlds.simulated.placeholder` for vectors that have a size and no values."""
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class Simulation:
         samples: float = 1.0,
         bytes_scale: int = 1,
         timing_only: bool = False,
+        device: str = "cpu",
     ) -> None:
         self.cluster = cluster
         self.seed = seed
@@ -49,7 +53,7 @@ class Simulation:
         self.deaths = self.shared.deaths
         seconds = cluster.compute.seconds(samples)
         self.worlds = [
-            SimulatedWorld(self.shared, rank, ComputeTime(cluster, rank, seconds, seed))
+            SimulatedWorld(self.shared, rank, ComputeTime(cluster, rank, seconds, seed), torch.device(device))
             for rank in range(learners)
         ]
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dasr.cuda.streams import SideBySide
 from dasr.worlds.interface import GRADIENT_LOOP, Payload, Ready, RollCall, bytes_of
 from dasr.worlds.simulated.compute_time import ComputeTime
 from dasr.worlds.simulated.scheduler import Activity, Future, Scheduler, SimulationError
@@ -83,8 +84,11 @@ class SimulatedLock:
 class SimulatedWorld:
     """One learner's view of the simulation; see `dasr.worlds.interface.World`."""
 
-    def __init__(self, shared: VirtualCluster, rank: int, pace: ComputeTime) -> None:
+    concurrent = False
+
+    def __init__(self, shared: VirtualCluster, rank: int, pace: ComputeTime, device: torch.device) -> None:
         self.rank = rank
+        self._beside = SideBySide(device)  # this learner's gradients and everything else
         self.size = shared.size
         self.nodes: Sequence[int] = shared.network.nodes
         self.box = shared.boxes[rank]
@@ -115,7 +119,8 @@ class SimulatedWorld:
         assert activity is not None, "compute() is for activities"
         activity.computes = True
         slices: list[Tensor] = []
-        work(slices.append if ready is not None else _ignore)
+        with self._beside:
+            work(slices.append if ready is not None else _ignore)
         start = scheduler.now
         self.waited_before = self.accounts.wait_seconds
         end = self.pace.finish(start)
@@ -151,12 +156,14 @@ class SimulatedWorld:
         return self.shared.network.carried(self.rank, self._scheduler.now)
 
     def _computed(self, future: Future) -> None:
+        self._beside.join()
         self.computed_at = self._scheduler.now
         self._scheduler.complete(future)
 
     def _slice_ready(self, what: tuple[Activity, Ready, Tensor]) -> None:
         activity, ready, part = what
         if self.box.learner.alive:
+            self._beside.join()
             self._scheduler.current = activity
             ready(part)
             self._scheduler.current = None
