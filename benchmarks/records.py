@@ -45,6 +45,7 @@ What = Literal[
     "smoke-matrix",
     "straggler",
     "throughput",
+    "virtual-time",
 ]
 Row = dict[str, Any]
 

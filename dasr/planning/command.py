@@ -16,7 +16,7 @@ import click
 from dasr import checksums, columns, completion
 from dasr.errors import UserError
 from dasr.files import atomic
-from dasr.planning.options import parsed
+from dasr.planning.options import device, parsed
 from dasr.validation import validated
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ def _clusters(context: click.Context, parameter: click.Parameter, begun: str) ->
 )
 @click.option("--max-learners", type=click.IntRange(1), default=1024, help="Where --speedup ends.")
 @click.option("--jobs", type=click.IntRange(1), default=1, help="Simulations at once, each a process.")
+@device
 @columns.wide
 @columns.tsv
 @click.option(
@@ -125,6 +126,7 @@ def simulate(
     speedup: bool,
     max_learners: int,
     jobs: int,
+    device: str,
     wide: bool,
     tsv: bool,
     out: Path | None,
@@ -155,7 +157,9 @@ def simulate(
         if FILE in name:
             require(name, given)
     points = [(name, count, seed) for name in names for count in learners for seed in seeds]
-    sweep = Sweep(where, given, steps, size.local_batch, size.parameters, task, learning_rate, config_path)
+    sweep = Sweep(
+        where, given, steps, size.local_batch, size.parameters, task, learning_rate, config_path, device
+    )
     results: list[SimulationResult] = []
     table = wide or tsv or sys.stdout.isatty()  # for a person, not a program
     for result in progress(sweep.run(points, jobs), "simulate", len(points)):

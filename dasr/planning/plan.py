@@ -17,6 +17,7 @@ from dasr.config import Config, Run
 from dasr.errors import UserError
 from dasr.files import write_json
 from dasr.planning import target as targets
+from dasr.planning.options import device
 from dasr.results.layout import Layout
 from dasr.worlds.simulated import presets
 from dasr.worlds.simulated.clusters import Cluster, Link, Slow
@@ -50,6 +51,7 @@ class Scenario:
 @click.option("--step-seconds", type=click.FloatRange(0), help="Of a gradient. [default: the cluster's]")
 @click.option("--what-if/--no-what-if", default=True, help="Also other bandwidths, and one slow learner.")
 @click.option("--jobs", type=click.IntRange(1), default=1, help="Simulations at once, each a process.")
+@device
 @columns.wide
 def plan(
     config_path: str,
@@ -59,6 +61,7 @@ def plan(
     step_seconds: float | None,
     what_if: bool,
     jobs: int,
+    device: str,
     wide: bool,
 ) -> None:
     """Which strategy of the comparison reaches a held-out loss first on a cluster?
@@ -78,7 +81,7 @@ def plan(
     from dasr.planning.trials import lab_of
 
     folder = Layout.of(config).plan
-    lab = lab_of(Path(config_path), folder / "trainings")
+    lab = lab_of(Path(config_path), folder / "trainings", device)
     runs = planned(config, seeds)
     scenarios = scenarios_of(where, max(run.learners for run in runs), what_if)
     pairs = [(run, one.cluster) for one in scenarios for run in runs]

@@ -61,6 +61,7 @@ class Workload:
     clock: bool = False
     points: int = 20  # counts of samples at which it is taken: of the consensus model and of each learner's
     recipe: Recipe = SGD
+    device: str = "cpu"  # where `task` computes
 
 
 TIMING = Workload()
@@ -166,6 +167,7 @@ def simulate(
         samples=budget.local_batch,
         bytes_scale=workload.bytes_scale,
         timing_only=workload.task is None,
+        device=workload.device,
     )
     schedule, make_optimizer = workload.recipe(strategy, budget.learners)
     all_learners: list[Learner] = []

@@ -30,6 +30,7 @@ class Sweep:
     task: str = "timing"  # or quadratic, corpus
     learning_rate: float = 0.1  # of the quadratic
     config: str = "config.yaml"  # of the corpus
+    device: str = "cpu"  # where the corpus is trained
 
     def run(self, points: Sequence[Point], jobs: int = 1) -> Iterator[SimulationResult]:
         """The results, in the order of `points`. Raises UserError."""
@@ -54,6 +55,6 @@ class Sweep:
             case "quadratic":
                 return workloads.quadratic(self.learning_rate, self.parameters)
             case "corpus":
-                return workloads.corpus(self.config, budget.batch, seed)
+                return workloads.corpus(self.config, budget.batch, seed, device=self.device)
             case _:
                 return Workload(parameters=self.parameters)

@@ -64,6 +64,7 @@ class Lab:
     folder: Path
     samples: int  # of train
     base: str  # names what all trainings depend on
+    device: str = "cpu"  # where they train
     epochs: float | None = None  # instead of the configured ones
 
     def outcomes(
@@ -124,13 +125,13 @@ class Lab:
         return plan.budget(training, self.samples, run.batch, run.learners)
 
 
-def lab_of(config_path: Path, folder: Path, epochs: float | None = None) -> Lab:
+def lab_of(config_path: Path, folder: Path, device: str = "cpu", epochs: float | None = None) -> Lab:
     """Raises UserError for a mistake in the configuration, or naming the stage to run first."""
     config = configuration.load(config_path)
     sections = [config.features, config.hmm, config.model, config.training, config.corpus]
-    texts = [*(each.model_dump_json() for each in sections), *_data(config)]
+    texts = [*(each.model_dump_json() for each in sections), *_data(config), device]
     base = kept.name_of(*texts, kept.code(TRAINING))
-    return Lab(config_path, config, folder, workloads.samples_of(config), base, epochs)
+    return Lab(config_path, config, folder, workloads.samples_of(config), base, device, epochs)
 
 
 def _data(config: Config) -> Iterator[str]:
@@ -168,7 +169,9 @@ def _train(lab: Lab, run: Run, cluster: Cluster) -> dict[str, Any]:
     if (record := kept.read(path)) is not None:
         return record
     work = dataclasses.replace(
-        workloads.corpus(lab.config_path, run.batch, run.seed, UTTERANCES, changes=dict(run.training)),
+        workloads.corpus(
+            lab.config_path, run.batch, run.seed, UTTERANCES, lab.device, changes=dict(run.training)
+        ),
         local_losses=False,
         points=POINTS,
     )

@@ -25,6 +25,7 @@ from dasr import columns
 from dasr import config as configuration
 from dasr.config import Config, Run
 from dasr.files import write_text
+from dasr.planning.options import device
 from dasr.results.layout import Layout
 from dasr.validation import to_yaml
 
@@ -65,6 +66,7 @@ class Candidate:
 @click.option("--warmups", help="Also training.warmup_epochs, say 0,1.")
 @click.option("--seeds", type=click.IntRange(1), default=1, help="Trainings of each candidate and round.")
 @click.option("--jobs", type=click.IntRange(1), default=1, help="Trainings at once, each a process.")
+@device
 def tune(
     config_path: str,
     cluster: str | None,
@@ -73,6 +75,7 @@ def tune(
     warmups: str | None,
     seeds: int,
     jobs: int,
+    device: str,
 ) -> None:
     """Find each strategy's learning rate (clip, warm-up) by successive halving in virtual time.
 
@@ -87,7 +90,7 @@ def tune(
     folder = Layout.of(config).plan / "trainings"
     more = {"clip": _numbers(clips, "--clips"), "warmup_epochs": _numbers(warmups, "--warmups")}
     factors = _numbers(rates, "--rates")
-    lab = lab_of(Path(config_path), folder)
+    lab = lab_of(Path(config_path), folder, device)
     families = families_of(config, seeds)
     fields = [candidates(config, runs[0], factors, more) for runs in families]
     halve(lab, where, families, fields, jobs)

@@ -48,24 +48,28 @@ def corpus(
 ) -> Workload:
     """The configured model on the configured corpus; cross-entropy on `utterances` of dev. Raises UserError.
 
-    The stages before training must have run; schedule and sizes are those of the config's `training`, with
-    `changes` (keys that an entry of comparison.strategies may have)."""
+    `device`: cpu, or cuda: then all learners share one GPU, and the model computes as `dasr train` does there
+    (bfloat16). The stages before training must have run; schedule and sizes are those of the config's
+    `training`, with `changes` (keys that an entry of comparison.strategies may have)."""
     from dasr import config as configuration
+    from dasr.cuda import streams
     from dasr.features.utterance_feed import Share
     from dasr.tasks import setup
     from dasr.training import heldout, plan
 
+    if device != "cpu":
+        streams.allow_many()
     config = configuration.load(config_path)
     training = config.training
     train = setup.data_of(config, "train")
-    held_out = heldout.of_split(config, "dev", utterances)
+    held_out = heldout.of_split(config, "dev", utterances, device)
     samples = _samples(config, train)
 
     def task(world: World, batch: int, seed: int) -> Task:
         model = train.model(config)
         share = Share(batch // world.size, world.rank, world.size, seed)
-        feed = setup.feed_of(config, train, model, share)
-        return setup.task_of(config, model, feed, share, device)
+        feed = setup.feed_of(config, train, model, share, torch.device(device))
+        return setup.task_of(config, model, feed, share, device, alone=False)
 
     def evaluate(weights: Tensor) -> float:
         return held_out.score(weights)[0]
@@ -74,7 +78,7 @@ def corpus(
         own = recipe.training_of(training, strategy, changes)
         return plan.rates(own, samples, batch), recipe.optimizer_of(own, strategy, batch, learners)
 
-    return Workload(task, evaluate=evaluate, recipe=recipe_of)
+    return Workload(task, evaluate=evaluate, recipe=recipe_of, device=device)
 
 
 def samples_of(config: Config) -> int:

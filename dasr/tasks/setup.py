@@ -9,6 +9,7 @@ import torch
 from dasr.config import Config
 from dasr.errors import UserError
 from dasr.features.feed import Feed
+from dasr.features.pool import CPU
 from dasr.features.utterance_feed import Share, UtteranceFeed
 from dasr.models.acoustic import AcousticModel
 from dasr.tasks.autograd_task import AutogradTask
@@ -30,8 +31,11 @@ def data_of(config: Config, split: str) -> Data:
     return kind.of(config, split)
 
 
-def feed_of(config: Config, data: Data, model: AcousticModel, share: Share) -> Feed | UtteranceFeed:
-    """The learner's batches: chunks, or whole utterances. Raises UserError."""
+def feed_of(
+    config: Config, data: Data, model: AcousticModel, share: Share, device: torch.device = CPU
+) -> Feed | UtteranceFeed:
+    """The learner's batches: chunks, or whole utterances. Chunks are gathered on `device`, if that is a GPU,
+    from one copy of the split for all learners of this process. Raises UserError."""
     training = config.training
     if isinstance(data, TranscribedShards):
         feed = data.feed(config, model, share)
@@ -46,7 +50,7 @@ def feed_of(config: Config, data: Data, model: AcousticModel, share: Share) -> F
         )
     else:
         place = (training.chunk_frames, share.batch, share.rank, share.size, share.seed)
-        return data.feed(model, *place)
+        return data.feed(model, *place, device=device)
     _look_at_rejected(feed, config.corpus.max_bad_fraction, share.rank)
     return feed
 
@@ -64,14 +68,22 @@ def _look_at_rejected(feed: UtteranceFeed, most: float, rank: int) -> None:
 
 
 def task_of(
-    config: Config, model: AcousticModel, feed: Feed | UtteranceFeed, share: Share, device: str
+    config: Config,
+    model: AcousticModel,
+    feed: Feed | UtteranceFeed,
+    share: Share,
+    device: str,
+    alone: bool = True,
 ) -> AcousticTask:
-    """The gradient of the configured criterion: on a GPU captured, in bfloat16."""
+    """The gradient of the configured criterion: on a GPU captured, in bfloat16. `alone`: no other learner
+    computes on that GPU."""
     training = config.training
     place = (share.seed, share.rank, device, training.augment)
     if device.startswith("cuda"):
         kind = getattr(torch, training.gradients)
-        return CapturedTask(model, feed, *place, criterion=training.criterion, gradient_dtype=kind)
+        return CapturedTask(
+            model, feed, *place, criterion=training.criterion, gradient_dtype=kind, alone=alone
+        )
     if isinstance(feed, Feed):
         return AutogradTask(model, feed, *place)
     return UtteranceTask(model, feed, training.criterion, *place)

@@ -96,12 +96,13 @@ def initial_loss(held_out: Scorer, seed: int) -> float:
     return held_out.score(held_out.flat.weights.clone())[0]
 
 
-def of_split(config: Config, split: str, most: int | None = None) -> Scorer:
-    """What scores weights on (the first) utterances of a split, by the run's criterion. Raises UserError."""
+def of_split(config: Config, split: str, most: int | None = None, device: str = "cpu") -> Scorer:
+    """What scores weights on (the first) utterances of a split, by the run's criterion. `device`: where the
+    network computes. Raises UserError."""
     data = tasks.data_of(config, split)
     utterances = list(itertools.islice(data.utterances(), most))
     scorer = HeldOutUnits if config.training.criterion == "ctc" else HeldOut
-    return scorer(data.model(config), utterances)
+    return scorer(data.model(config).to(device), utterances)
 
 
 def consensus(found: Sequence[Snapshot]) -> tuple[Tensor, float]:
