@@ -57,8 +57,8 @@ class AlignedShards:
         seed: int,
         device: torch.device = CPU,
     ) -> Feed:
-        """Learner `rank`'s batches of `local_batch` chunks, gathered on `device`. Raises UserError where chunks do
-        not fit the model."""
+        """Learner `rank`'s batches of `local_batch` chunks, gathered on `device`. Raises UserError where
+        chunks do not fit the model."""
         if chunk_frames % model.subsampling:
             raise UserError(
                 f"training.chunk_frames ({chunk_frames}) must be a multiple of the model's subsampling "
