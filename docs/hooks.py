@@ -1,8 +1,9 @@
-"""Pages of the site that are generated when it is built: reference/*.md, and the list of decision records."""
+"""What the site's builder adds: the README as first page, reference/*.md, the pages of two folders."""
 
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,21 +19,34 @@ sys.path.insert(0, str(DOCS.parent))  # this checkout's dasr, installed or not
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Add the decision records and the notebook to the navigation."""
-    for title, folder in (("Decisions", "decisions"), ("Notebook", "notebook")):
-        names = sorted(
-            (page.name for page in (DOCS / folder).glob("*.md")), key=lambda name: (name[0].isdigit(), name)
-        )
-        pages = [f"{folder}/{name}" for name in names]
-        if pages and config.nav is not None:
-            config.nav.append({title: pages})
+    assert config.nav is not None
+    records = sorted((DOCS / "decisions").glob("[0-9]*.md"))
+    config.nav.append(
+        {"Decisions": [f"decisions/{page.name}" for page in (DOCS / "decisions" / "README.md", *records)]}
+    )
+    notes = [page.name for page in sorted((DOCS / "notebook").glob("*.md"))]
+    config.nav.append({"Notebook": [{_dated(name): f"notebook/{name}"} for name in notes]})
     return config
+
+
+def _dated(name: str) -> str:
+    """`2026-11-gpu.md`: gpu (2026-11)."""
+    year, month, what = name.removesuffix(".md").split("-", 2)
+    return f"{what} ({year}-{month})"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages."""
+    files.append(File.generated(config, "index.md", content=front_page()))
     for name, make in GENERATED.items():
         files.append(File.generated(config, f"reference/{name}.md", content=make()))
     return files
+
+
+def front_page() -> str:
+    """The README, with its links as they are from docs/; what is not on the site is named, not linked."""
+    text = (DOCS.parent / "README.md").read_text(encoding="utf-8").replace("](docs/", "](")
+    return re.sub(r"\[([^\]]+)\]\((?!https?:)(?=[A-Z]+\.md)[^)]+\)", r"`\1`", text)
 
 
 def config_reference() -> str:
