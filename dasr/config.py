@@ -161,7 +161,8 @@ class HmmConfig(Section):
 
 # What an entry of comparison.strategies may change for itself
 OVERRIDES = (
-    "optimizer", "learning_rate", "rate_rule", "schedule", "warmup_epochs", "momentum", "clip", "clip_rule"
+    "optimizer", "learning_rate", "rate_rule", "schedule", "warmup_epochs", "momentum", "clip", "clip_rule",
+    "average",
 )  # fmt: skip
 
 
@@ -370,9 +371,21 @@ class TrainingConfig(Section):
     )
     augment: AugmentConfig = Field(default=AugmentConfig(), description="random changes of the chunks")
     snapshots: int = Field(default=10, ge=1, le=10_000, description="points of the held-out curve")
+    average: int = Field(
+        default=1,
+        ge=1,
+        le=10_000,
+        description="the model that is evaluated and decoded is the mean of so many last snapshots",
+    )
     checkpoint_seconds: Number = Field(
         default=60.0, gt=0, le=1e9, description="from one checkpoint to the next"
     )
+
+    @model_validator(mode="after")
+    def _there_are_snapshots_to_average(self) -> TrainingConfig:
+        if self.average > self.snapshots:
+            raise ValueError(f"average ({self.average}) is more than there are snapshots ({self.snapshots})")
+        return self
 
     @property
     def whole_utterances(self) -> bool:

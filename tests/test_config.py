@@ -28,6 +28,7 @@ def test_an_empty_config_is_complete() -> None:
             {"model": {"preset": "dmo"}},
             "model.preset: 'dmo' is not one of demo, an4, swb2000; did you mean 'demo'?",
         ),
+        ({"training": {"average": 11}}, "average (11) is more than there are snapshots (10)"),
         ({"comparison": {"learners": [0]}}, "comparison.learners.0: 0 is below the minimum of 1"),
         (
             {"features": {"kind": "fbnk"}},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,6 +63,7 @@ class Workload:
     points: int = 20  # counts of samples at which it is taken: of the consensus model and of each learner's
     recipe: Recipe = SGD
     device: str = "cpu"  # where `task` computes
+    average: int = 1  # the model that is evaluated is the mean of so many last points
 
 
 TIMING = Workload()
@@ -213,17 +215,20 @@ def clock(taken: list[list[Snapshot]]) -> list[dict[str, float]]:
 
 
 def curve(taken: list[list[Snapshot]], workload: Workload) -> list[dict[str, float]]:
-    """Loss of the consensus model and spread of the learners' own at each count that all have reached."""
+    """Loss of the consensus model, or of the mean of the last `average` ones, and spread of the learners' own
+    at each count that all have reached."""
     evaluate, lines = workload.evaluate, []
     assert evaluate is not None
+    last = deque[Tensor](maxlen=workload.average)
     for at, when in zip(zip(*taken, strict=False), clock(taken), strict=True):
         models = torch.stack([snapshot.weights for snapshot in at])
         mean = models.mean(0)
+        last.append(mean)
         local = [evaluate(model) for model in models] if workload.local_losses and len(models) <= 8 else []
         lines.append(
             {
                 **when,
-                "loss": evaluate(mean),
+                "loss": evaluate(mean if len(last) == 1 else torch.stack(list(last)).mean(0)),
                 "local_loss_max": max(local, default=float("nan")),
                 "consensus_distance": float((models - mean).square().sum(1).mean()),
             }

@@ -78,7 +78,15 @@ def corpus(
         own = recipe.training_of(training, strategy, changes)
         return plan.rates(own, samples, batch), recipe.optimizer_of(own, strategy, batch, learners)
 
-    return Workload(task, evaluate=evaluate, recipe=recipe_of, device=device)
+    average = (changes or {}).get("average", training.average)
+    in_points = round(average * Workload.points / training.snapshots)  # the same part of the budget
+    return Workload(
+        task,
+        evaluate=evaluate,
+        recipe=recipe_of,
+        device=device,
+        average=1 if average == 1 else max(1, in_points),
+    )
 
 
 def samples_of(config: Config) -> int:

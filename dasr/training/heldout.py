@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -112,12 +113,15 @@ def consensus(found: Sequence[Snapshot]) -> tuple[Tensor, float]:
     return mean.float(), float((stacked - mean).square().sum(1).mean())
 
 
-def record(held_out: Scorer, found: Sequence[Snapshot]) -> dict[str, Any]:
-    """One line of heldout.jsonl from all learners' snapshots of one point."""
+def record(held_out: Scorer, found: Sequence[Snapshot], earlier: Sequence[Tensor] = ()) -> dict[str, Any]:
+    """One line of heldout.jsonl from all learners' snapshots of one point. What is evaluated is the mean of
+    their consensus model and those of `earlier` points."""
     mean, distance = consensus(found)
-    ce, accuracy = held_out.score(mean)
+    evaluated = torch.stack([*earlier, mean]).double().mean(0).float() if earlier else mean
+    ce, accuracy = held_out.score(evaluated)
     # Where all learners hold the same weights there is nothing to tell apart.
-    local = [ce] if distance == 0 else [held_out.score(snapshot.weights)[0] for snapshot in found]
+    alike = distance == 0 and not earlier
+    local = [ce] if alike else [held_out.score(snapshot.weights)[0] for snapshot in found]
     return {
         "kind": "heldout",
         "samples": found[0].samples,
@@ -132,17 +136,18 @@ def record(held_out: Scorer, found: Sequence[Snapshot]) -> dict[str, Any]:
     }
 
 
-def evaluate(held_out: Scorer, run_dir: Path, seed: int) -> None:
-    """Write heldout.jsonl of a run of that seed, a line a snapshot. In each line two losses that a run which
-    has learned something is below. Raises UserError if there are no snapshots."""
+def evaluate(held_out: Scorer, run_dir: Path, seed: int, average: int = 1) -> None:
+    """Write heldout.jsonl of a run of that seed, a line a snapshot: of the mean of the last `average` ones.
+    In each line two losses that a run which has learned something is below. Raises UserError if there are no
+    snapshots."""
     points = snapshots.points(run_dir)
     if not points:
         raise UserError(f"{run_dir} has no snapshots: train it first")
     bounds = {"start_ce": initial_loss(held_out, seed), "priors_ce": held_out.priors_loss}
-    lines = [
-        json.dumps(record(held_out, found) | bounds)
-        for point in progress(points, f"held-out loss of {run_dir.name}")
-        if (found := snapshots.read(run_dir, point))
-    ]
+    lines, earlier = [], deque[Tensor](maxlen=average - 1)
+    for point in progress(points, f"held-out loss of {run_dir.name}"):
+        if found := snapshots.read(run_dir, point):
+            lines.append(json.dumps(record(held_out, found, earlier) | bounds))
+            earlier.append(consensus(found)[0])
     with checksums.sealed(run_dir / FILE) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -23,7 +23,7 @@ from dasr.results.layout import Layout
 from dasr.strategies import registry
 from dasr.strategies.base import Strategy
 from dasr.tasks import setup as tasks
-from dasr.training import plan
+from dasr.training import plan, snapshots
 from dasr.training.callbacks import RunCallbacks
 from dasr.training.checkpoint import KEPT, Checkpoints, mean_of_others
 from dasr.training.metrics import Clock, Metrics, learner_record, pack, summary, unpack
@@ -144,7 +144,9 @@ async def _finish(learner: Learner, callbacks: RunCallbacks, run: Run, sample_fr
             callbacks.writer.drain()
             return False
         members = call.members
-    weights = learner.copy()
+    weights, average = learner.copy(), callbacks.config.average
+    if average > 1:
+        weights.copy_(snapshots.mean_of_last(callbacks.run_dir, world.rank, average))
     await world.all_reduce(weights, members)
     packed = await world.all_gather((pack(record),), members)
     if world.rank != members[0]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -45,6 +46,14 @@ def write(run_dir: Path, point: int, snapshot: Snapshot) -> None:
 def points(run_dir: Path) -> list[int]:
     """The points that the run has snapshots of, ascending."""
     return sorted(int(folder.name) for folder in (run_dir / "snapshots").glob("[0-9]*"))
+
+
+def mean_of_last(run_dir: Path, rank: int, count: int) -> Tensor:
+    """The mean of one learner's last `count` snapshots (of those that it has); flat float32. Raises
+    UserError."""
+    paths = sorted((run_dir / "snapshots").glob(f"[0-9]*/rank{rank:04d}.safetensors"))
+    total = sum((_read(path).weights.double() for path in paths[-count:]), start=torch.zeros(()).double())
+    return (total / len(paths[-count:])).float()
 
 
 def read(run_dir: Path, point: int) -> list[Snapshot]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from dasr.learner.learner import Budget
-from dasr.planning.simulate import Workload, simulate
+from dasr.planning.simulate import Snapshot, Workload, curve, simulate
 from dasr.strategies.parts.compression import CODECS
 from dasr.worlds.simulated import clusters, presets
 from dasr.worlds.simulated.clusters import Compute, Slow
@@ -29,3 +30,13 @@ def test_every_codec_can_be_simulated_without_arithmetic(strategy: str, compress
     result = simulate(strategy, Budget(8, 4, 4), presets.load("ethernet-10g"), options={"compression": said})
     plain = simulate(strategy, Budget(8, 4, 4), presets.load("ethernet-10g"))
     assert compression == "fp32" or result.mb_sent_per_learner < 0.8 * plain.mb_sent_per_learner
+
+
+def test_with_an_average_the_curve_is_of_the_mean_of_the_last_points() -> None:
+    taken = [
+        [Snapshot(8 * point, float(point), torch.tensor([10.0**point + rank])) for point in range(4)]
+        for rank in (0, 2)
+    ]
+    workload = Workload(evaluate=lambda weights: float(weights[0]), average=3)
+    losses = [point["loss"] for point in curve(taken, workload)]
+    assert losses == pytest.approx([2.0, 6.5, 38.0, 371.0])  # means of 2, 11, 101 and 1001

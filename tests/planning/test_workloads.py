@@ -38,4 +38,7 @@ def test_the_corpus_starts_at_the_entropy_of_a_model_that_knows_nothing(corpus: 
     assert workload.evaluate is not None
     assert workload.evaluate(zeros) == pytest.approx(float(torch.tensor(float(states)).log()), rel=1e-5)
     _, make_optimizer = workload.recipe("sc-allreduce", 2)
+    assert workload.average == 1
+    wider = workloads.corpus(path, batch=12, seed=0, utterances=3, changes={"average": 4})
+    assert wider.average == 8  # of 20 points, as 4 of 10 snapshots
     assert make_optimizer(zeros).clip == recipe.clip_of(config.training, "sc-allreduce", 12, 2)

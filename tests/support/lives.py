@@ -33,11 +33,14 @@ class Life:
         return self._world.count(f"{self._number}/{name}", amount)
 
 
-def live(world: ProcessWorld, folder: Path, strategy: str, life: str, stop_at: int | None = None) -> bool:
+def live(
+    world: ProcessWorld, folder: Path, strategy: str, life: str, stop_at: int | None = None, average: int = 1
+) -> bool:
     """One life of a run in `folder`; with `stop_at`, learner 1 hears the request to stop at that step."""
     callbacks.VOTE_SECONDS = 0.0  # meet at every step
     often = strategy == "sd" and stop_at is not None  # there must be one before the newest
-    config = small_config(folder, checkpoint_seconds=1e-6 if often else 60, snapshots=3)
+    seconds = 1e-6 if often else 60
+    config = small_config(folder, checkpoint_seconds=seconds, snapshots=3, average=average)
     wanted = configuration.find_run(config, f"{strategy}-L2-B12-S0")
     here = 0
 
@@ -59,7 +62,8 @@ def damage_newest(folder: Path, strategy: str, rank: int) -> None:
 
 
 def all_lives(world: ProcessWorld, root: Path) -> list[Any]:
-    """Each synchronous strategy undisturbed, stopped and resumed, and resumed from a damaged checkpoint."""
+    """Each synchronous strategy undisturbed, stopped and resumed, and resumed from a damaged checkpoint; one
+    whose model is the mean of two snapshots, stopped between them."""
     ended: list[Any] = []
     for strategy in SYNCHRONOUS:
         ended.append(live(world, root / "undisturbed", strategy, f"{strategy}1"))
@@ -69,6 +73,8 @@ def all_lives(world: ProcessWorld, root: Path) -> list[Any]:
         ended.append(live(world, root / "stopped", strategy, f"{strategy}3"))
     ended.append(live(world, root / "stopped", "ad", "ad1", stop_at=5))
     ended.append(live(world, root / "stopped", "ad", "ad2"))
+    ended.append(live(world, root / "averaged", "sd", "averaged1", stop_at=15, average=2))
+    ended.append(live(world, root / "averaged", "sd", "averaged2", average=2))
     return ended
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dasr.errors import UserError
-from dasr.training import heldout
+from dasr.training import heldout, snapshots
 from dasr.training.heldout import HeldOut
 from dasr.training.snapshots import Snapshot
 
@@ -43,6 +44,27 @@ def test_a_line_has_the_consensus_loss_and_the_range_of_the_learners_own() -> No
     assert (line["ce"], line["local_ce_min"], line["local_ce_mean"], line["local_ce_max"]) == (2.5, 1, 2.5, 4)
     assert line["seconds"] == 3.0 and line["samples"] == 64 and line["frame_accuracy"] == 0.25
     assert line["consensus_distance"] == pytest.approx(2.25)
+
+
+def test_with_an_average_each_line_is_of_the_mean_of_the_last_consensus_models(tmp_path: Path) -> None:
+    class Starts(Scores):
+        def __init__(self) -> None:
+            self.model, self.flat = self, self
+            self.weights = torch.zeros(2)
+
+        def initialise(self, seed: int) -> None: ...
+
+    rng = np.random.default_rng(1)
+    models = rng.normal(size=(5, 2, 2)).astype(np.float32)  # [point, learner, weights]
+    for point, learners in enumerate(models, 1):
+        for rank, weights in enumerate(learners):
+            snapshots.write(tmp_path, point, snapshot(rank, weights.tolist()))
+    heldout.evaluate(Starts(), tmp_path, 0, average=3)
+    lines = [json.loads(line) for line in (tmp_path / heldout.FILE).read_text().splitlines()]
+    means = models.mean(1)
+    expected = [means[max(0, point - 2) : point + 1].mean(0)[0] for point in range(5)]
+    np.testing.assert_allclose([line["ce"] for line in lines], expected, rtol=1e-6)
+    np.testing.assert_allclose([line["local_ce_max"] for line in lines], models[:, :, 0].max(1), rtol=1e-6)
 
 
 def test_guessing_by_frequency_costs_the_entropy_of_the_labels_that_count() -> None:

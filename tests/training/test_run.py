@@ -29,12 +29,12 @@ pytestmark = pytest.mark.slow  # eleven training lives in a row: about a minute 
 def lived(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All runs of `lives.all_lives`, by two learner processes."""
     root = tmp_path_factory.mktemp("lives")
-    for name in ("undisturbed", "stopped"):
+    for name in ("undisturbed", "stopped", "averaged"):
         (root / name).mkdir()
         for part in ("features", "alignments"):
             (root / name / part).symlink_to(corpus / part)
     ended = run_processes(2, functools.partial(lives.all_lives, root=root))
-    assert ended == [[True, False, True] * len(lives.SYNCHRONOUS) + [False, True]] * 2
+    assert ended == [[True, False, True] * len(lives.SYNCHRONOUS) + [False, True] * 2] * 2
     return root
 
 
@@ -84,6 +84,13 @@ def test_the_model_is_the_mean_of_the_learners_last_snapshots(lived: Path) -> No
     model = torch.cat([tensor.reshape(-1) for tensor in lives.weights(lived / "undisturbed", "sd").values()])
     torch.testing.assert_close(model, mean)
     assert not torch.equal(last[0].weights, last[1].weights)
+
+
+def test_with_an_average_the_model_is_the_mean_of_the_last_snapshots_of_all_learners(lived: Path) -> None:
+    run_dir = lived / "undisturbed" / "runs" / "sd-L2-B12-S0"
+    last = [each.weights.numpy() for point in (2, 3) for each in snapshots.read(run_dir, point)]
+    model = torch.cat([tensor.reshape(-1) for tensor in lives.weights(lived / "averaged", "sd").values()])
+    np.testing.assert_allclose(model.numpy(), np.mean(last, axis=0), rtol=1e-6, atol=1e-7)
 
 
 def test_an_asynchronous_run_computes_its_whole_budget_over_both_parts_of_its_life(lived: Path) -> None:

@@ -33,3 +33,12 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> No
     (tmp_path / "snapshots").write_text("in the way")
     with pytest.raises(UserError, match=r"cannot write the snapshot .*rank0000"):
         snapshots.write(tmp_path, 1, snapshot(0))
+
+
+def test_the_mean_is_of_one_learners_last_snapshots(tmp_path: Path) -> None:
+    for point in range(1, 5):
+        for rank in (0, 1):
+            taken = Snapshot(torch.tensor([10.0**point, rank]), rank, samples=64, seconds=1.0, epochs=0.5)
+            snapshots.write(tmp_path, point, taken)
+    assert snapshots.mean_of_last(tmp_path, 1, 2).tolist() == [5500.0, 1.0]
+    assert snapshots.mean_of_last(tmp_path, 0, 9).tolist() == [2777.5, 0.0]
