@@ -95,7 +95,7 @@ def _audio_split(folder: Path, entries: list[Entry]) -> None:
     for kind, entry in zip(AUDIO, entries, strict=True):
         samples, rate = soundfile.read(entry.audio, dtype="int16")
         file = folder / f"{entry.utterance}.{kind}"
-        places[entry.utterance] = str(file)
+        places[entry.utterance] = _in_project(file)
         match kind:
             case "sph":
                 soundfile.write(file, samples, rate, format="NIST", subtype="PCM_16")
@@ -109,10 +109,15 @@ def _audio_split(folder: Path, entries: list[Entry]) -> None:
             case _:
                 soundfile.write(file.with_suffix(".wav"), np.concatenate([samples, samples]), rate)
                 del places[entry.utterance]
-                places["twice"] = str(file.with_suffix(".wav"))
+                places["twice"] = _in_project(file.with_suffix(".wav"))
                 segments = f"{entry.utterance} twice 0.0 {len(samples) / rate:.3f}\n"
     (folder / "segments").write_text(segments)
     _tables(folder, "wav.scp", places, entries)
+
+
+def _in_project(file: Path) -> str:
+    """PROJECT/corpus/dev/x.wav as corpus/dev/x.wav: a copy of the project reads the file of the copy."""
+    return "/".join(file.parts[-3:])
 
 
 def _riff(samples: NDArray[np.int16], rate: int) -> bytes:
@@ -137,7 +142,8 @@ def _features_split(folder: Path, shard: Shard, entries: list[Entry]) -> None:
         scp = folder / f"{name}.scp"
         kaldiio.save_ark(str(folder / f"{name}.ark"), matrices, scp=str(scp), **method)
         for line in scp.read_text().splitlines():
-            key, _, places[key] = line.partition(" ")
+            key, _, place = line.partition(" ")
+            places[key] = _in_project(Path(place))
         scp.unlink()
     _tables(folder, "feats.scp", places, entries)
 
