@@ -29,7 +29,7 @@ def track(config_path: str) -> None:
     layout = Layout(results)
     from dasr.results import comparison, over_seeds, palette
     from dasr.results.records import read_comparison
-    from dasr.tracking.store import Store, how_to_open
+    from dasr.tracking.store import Store, errors_named, how_to_open, tracking_uri
 
     found = read_comparison(config)
     for note in found.notes:
@@ -38,7 +38,8 @@ def track(config_path: str) -> None:
     look = palette.plot_styles(palette.groups(found.runs))
     # two writers would each add the runs that they do not find
     folder = layout.mlflow
-    with exclusive_lock(folder / ".writer", f"{folder} is already being written", "wait for it"):
+    writing = exclusive_lock(folder / ".writer", f"{folder} is already being written", "wait for it")
+    with writing, errors_named(tracking_uri(results)):
         store = Store(config)
         parent = store.parent()
         added, ids = 0, {}

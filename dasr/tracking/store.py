@@ -6,6 +6,7 @@ This is the only writer. Runs are found again by tags, and a run whose files hav
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -14,6 +15,7 @@ import re
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -92,6 +94,21 @@ def _look_for_server(uri: str) -> None:
         raise UserError(f"MLflow at {uri} (MLFLOW_TRACKING_URI) does not answer: {reason}") from None
 
 
+@contextlib.contextmanager
+def errors_named(uri: str) -> Iterator[None]:
+    """Raises UserError where MLflow, or the database that it reads, raises an error of its own."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError) as error:
+        message = str(error).splitlines()[0][:300]
+        database = sqlite_file(uri)
+        hint = f" (if {database} is damaged, move it away: a new one is made)" if database else ""
+        raise UserError(f"MLflow at {uri}: {message}{hint}") from None
+
+
 class Store:
     """One comparison's experiment on a tracking server or in a database. Raises UserError if it cannot be
     reached."""
@@ -106,21 +123,15 @@ class Store:
         self._refuse_link()
         _look_for_server(self.uri)
         import mlflow
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
 
         for noisy in ("mlflow", "alembic"):  # each has a hundred lines to say about a fresh database
             logging.getLogger(noisy).setLevel(logging.WARNING)
-        try:
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # tracebacks of what it raises
+        with errors_named(self.uri):
             make_whole(self.uri)
             tell_where_artifacts_are(self.uri, _artifacts(self.results))
             self.client = mlflow.MlflowClient(self.uri)
             self.experiment = self._experiment()
-        except (MlflowException, SQLAlchemyError) as error:
-            message = str(error).splitlines()[0][:300]
-            database = sqlite_file(self.uri)
-            hint = f" (if {database} is damaged, move it away: a new one is made)" if database else ""
-            raise UserError(f"MLflow at {self.uri}: {message}{hint}") from None
 
     def _refuse_link(self) -> None:
         database = self._own_database()

@@ -122,6 +122,27 @@ def test_the_users_tracking_uri_is_respected(
     assert str(theirs) in output
 
 
+@pytest.mark.parametrize(("table", "column"), [("experiment_tags", "value"), ("runs", "status")])
+def test_text_that_is_none_in_the_database_is_one_clear_line(
+    tracked: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    table: str,
+    column: str,
+) -> None:
+    """One flipped bit that sqlite's own check, which looks at the structure, passes."""
+    theirs = tmp_path / "theirs.db"
+    shutil.copy(tracked.parent / "results" / "mlflow" / "mlflow.db", theirs)
+    with closing(sqlite3.connect(theirs)) as database, database:
+        database.execute("PRAGMA ignore_check_constraints = 1")
+        database.execute(f"UPDATE {table} SET {column} = CAST(X'8041' AS TEXT)")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{theirs}")
+    result = CliRunner().invoke(track, ["--config", str(tracked)])
+    assert isinstance(result.exception, UserError) and str(theirs) in str(result.exception)
+    assert "\n" not in str(result.exception) and "Traceback" not in capfd.readouterr().err
+
+
 def test_a_server_that_is_not_there_is_one_clear_line(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
