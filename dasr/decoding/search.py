@@ -22,7 +22,7 @@ from dasr.corpora import tables
 from dasr.decoding.hypotheses import Setting
 from dasr.errors import UserError
 
-EPSILON = 0
+EPSILON = "0"  # in OpenFst's text
 
 
 @dataclass(frozen=True)
@@ -80,26 +80,23 @@ def best_path(
 
 def _follow(text: str) -> BestPath:
     """Walk the linear lattice, given as OpenFst text (the wheel has no arc iterator for lattices)."""
-    arcs: dict[int, tuple[int, int, int]] = {}
-    start, cost = -1, 0.0
-    for fields in (line.split() for line in text.splitlines()):
-        if start < 0:
-            start = int(fields[0])
-        if len(fields) >= 4:
-            arcs[int(fields[0])] = (int(fields[1]), int(fields[2]), int(fields[3]))
+    lines = [line.split() for line in text.splitlines()]
+    cost = 0.0
+    for fields in lines:
         if len(fields) in (2, 5):  # a weight is left out where it is zero
-            cost += sum(float(part) for part in fields[-1].split(",") if part)
+            cost += sum(map(float, filter(None, fields[-1].split(","))))
+    arcs = {fields[0]: fields[1:4] for fields in lines if len(fields) >= 4}
     words: list[int] = []
     emitted: list[int] = []
     pdfs: list[int] = []
-    state = start
+    state = lines[0][0] if lines else ""
     while state in arcs:
         state, pdf_label, word = arcs[state]
         if word != EPSILON:
-            words.append(word)
+            words.append(int(word))
             emitted.append(len(pdfs))
         if pdf_label != EPSILON:
-            pdfs.append(pdf_label - 1)
+            pdfs.append(int(pdf_label) - 1)
     return BestPath(words, emitted, pdfs, cost)
 
 

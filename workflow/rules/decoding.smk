@@ -1,4 +1,5 @@
-# One job a run: the network's posteriors are computed once and searched with every language model.
+# One job a run: the network's posteriors are computed once and searched with every language model. Of one core:
+# runs side by side keep all cores busy, which the start of one job and its network do not.
 rule decode:
     input:
         f"{R}/runs/{{run}}/model.safetensors",
@@ -14,7 +15,6 @@ rule decode:
         ),
     log:
         f"{R}/logs/decode/{{run}}.log",
-    threads: 2
     params:
         resolved=resolved,
         decoding=[
