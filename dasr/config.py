@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -37,6 +37,8 @@ from dasr.files import confine
 from dasr.validation import allows_text, plain_value, read_text, read_yaml, shown, to_yaml, validated
 
 Split = Literal["train", "dev", "test"]
+SPLITS: tuple[str, ...] = get_args(Split)
+FRAME_SHIFT_S = 0.01  # of all features and labels
 LARGEST_OPTION = 1e12  # what is larger is a mistake, and overflows somewhere
 LONGEST_NAME = 200  # characters of a run's name: a folder's, and part of longer names
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from dasr import config as dasr_config
-from dasr.results.layout import SPLITS
+from dasr.config import SPLITS
 
 logger = logging.getLogger(__name__)
 

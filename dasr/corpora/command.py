@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from dasr import checksums
-from dasr.config import Config, CorpusConfig, load
+from dasr.config import SPLITS, Config, CorpusConfig, load
 from dasr.corpora import an4, kaldi, splits, survey
 from dasr.corpora.datadir import Entry, read_data_dir, write_data_dir
 from dasr.corpora.language import Lexicon
@@ -21,8 +21,6 @@ from dasr.files import atomic, check_place
 from dasr.progress import progress
 
 logger = logging.getLogger(__name__)
-
-SPLITS = ("train", "dev", "test")
 
 
 @click.command()

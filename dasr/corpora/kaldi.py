@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from dasr.config import SPLITS
 from dasr.corpora import arpa
 from dasr.corpora.language import LanguageModel, Lexicon
 from dasr.errors import UserError
@@ -15,7 +16,6 @@ logger = logging.getLogger(__name__)
 
 FOLDERS = ("lang", "dict", "lang/dict", "local/dict", ".")
 LANGUAGE = ("lexicon.txt", "lexiconp.txt", "oov.txt", "optional_silence.txt", "silence_phones.txt")
-SPLITS = ("train", "dev", "test")
 TABLES = ("wav.scp", "text", "utt2spk", "utt2dur", "segments", "feats.scp")
 USUAL = ("unigram.arpa", "lm.arpa")  # of language models: taken where there are several
 

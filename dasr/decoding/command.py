@@ -14,9 +14,10 @@ import click
 
 from dasr import completion
 from dasr import config as dasr_config
+from dasr.config import FRAME_SHIFT_S
 from dasr.errors import UserError, nearest
 from dasr.progress import progress
-from dasr.results.layout import FRAME_SHIFT_S, LMS, Layout
+from dasr.results.layout import LMS, Layout
 from dasr.results.records import run_diverged
 from dasr.workers import cores
 

@@ -16,7 +16,7 @@ from typing import Any
 from dasr import checksums
 from dasr.decoding import hypotheses
 from dasr.decoding.hypotheses import Hypothesis, Setting
-from dasr.decoding.transcripts import read_references, read_table
+from dasr.decoding.transcripts import read_fields, read_references
 from dasr.errors import UserError
 from dasr.results.layout import Layout
 from dasr.results.significance import Words, interval
@@ -157,7 +157,7 @@ def score(results: Path, run: str, lm: str) -> dict[str, Any]:
     words = {u: one.words for u, one in said.items()}
     errors = count_errors(references, words)
     low, high = interval(references, words)
-    speakers = {u: fields[0] for u, fields in read_table(Layout(results).data("test") / "utt2spk").items()}
+    speakers = {u: fields[0] for u, fields in read_fields(Layout(results).data("test") / "utt2spk").items()}
     write_nist(folder, references, said, speakers)
     scales = {one.scale for one in dev_errors}
     found = {

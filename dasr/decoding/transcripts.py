@@ -11,8 +11,8 @@ from dasr.results.layout import Layout
 from dasr.results.rejected import by_features
 
 
-def read_table(path: Path) -> dict[str, list[str]]:
-    """A Kaldi text table (`key value...` a line). Raises UserError."""
+def read_fields(path: Path) -> dict[str, list[str]]:
+    """Key -> the fields after it, of a table that the corpus stage has written. Raises UserError."""
     if not path.is_file():
         raise UserError(f"there is no {path}: run `dasr corpus` first")
     return {fields[0]: fields[1:] for _, line in tables.text_lines(path) if (fields := tables.fields(line))}
@@ -25,7 +25,7 @@ def read_references(
 
     Raises UserError where an utterance is missing for any other reason: a score over part of a set is no
     score."""
-    references = read_table(Layout(results).text(split))
+    references = read_fields(Layout(results).text(split))
     rejected = {one.utterance for one in by_features(results, split)}
     missing = sorted(set(references) - set(decoded) - rejected)
     if missing:

@@ -7,7 +7,7 @@ from typing import cast
 
 import click
 
-from dasr.config import load
+from dasr.config import SPLITS, load
 from dasr.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ KINDS = ("fbank", "mfcc")
 
 @click.command()
 @click.argument("kind", type=click.Choice(KINDS))
-@click.option("--split", required=True, type=click.Choice(["train", "dev", "test"]))
+@click.option("--split", required=True, type=click.Choice(SPLITS))
 @click.option("--shard", required=True, help="Its number, as in RESULTS/corpus/SPLIT/shards/ (0000).")
 @click.option(
     "--config", "config_path", default="config.yaml", show_default=True, help="The configuration file."

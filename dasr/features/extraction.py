@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dasr.config import Config
+from dasr.config import FRAME_SHIFT_S, Config
 from dasr.corpora import archives, rxfilename
 from dasr.corpora.datadir import Entry, read_data_dir
 from dasr.corpora.rejects import Rejects
@@ -42,7 +42,7 @@ def make(config: Config, kind: Kind, split: str, shard: str) -> dict[str, Any]:
     about = {
         "split": split,
         "shard": int(shard),
-        "seconds": round(sum(len(u.frames) for u in found) * 0.01, 2),
+        "seconds": round(sum(len(u.frames) for u in found) * FRAME_SHIFT_S, 2),
         "features": {"imported": True} if imported else vars(settings),
         "rejected": [{"utterance": row["utterance"], "reason": row["reason"]} for row in rejects.rows()],
     }

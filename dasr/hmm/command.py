@@ -8,7 +8,7 @@ import click
 
 from dasr import checksums
 from dasr import config as configuration
-from dasr.config import Config
+from dasr.config import SPLITS, Config
 from dasr.errors import UserError
 from dasr.files import atomic, write_text
 from dasr.results.layout import LMS, Layout
@@ -83,7 +83,7 @@ def hmm(config_file: Path, jobs: int) -> None:
 
 
 @click.command()
-@click.option("--split", type=click.Choice(["train", "dev", "test"]), required=True, help="Which data set.")
+@click.option("--split", type=click.Choice(SPLITS), required=True, help="Which data set.")
 @click.option("--shard", type=click.IntRange(0), required=True, help="Number of the shard, from 0.")
 @CONFIG
 @JOBS

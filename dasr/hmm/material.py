@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dasr.config import FRAME_SHIFT_S
 from dasr.corpora import tables
 from dasr.corpora.rejects import SHOWN, Rejects
 from dasr.errors import UserError, nearest
@@ -66,7 +67,7 @@ class UtteranceIndex:
             raise UserError("there is no utterance whose words are all in the lexicon")
         return self.select(chosen)
 
-    def limit_duration(self, seconds: float, frame_s: float = 0.01) -> UtteranceIndex:
+    def limit_duration(self, seconds: float, frame_s: float = FRAME_SHIFT_S) -> UtteranceIndex:
         """Utterances spread evenly, about `seconds` of speech in all (everything if there is less)."""
         keep = min(1.0, seconds / (frame_s * max(1, int(self.lengths.sum()))))
         count = max(1, int(keep * len(self.utterances)))

@@ -6,8 +6,8 @@ import hashlib
 from dataclasses import dataclass
 
 from dasr import checksums
-from dasr.config import Config
-from dasr.results.layout import SPLITS, Layout
+from dasr.config import SPLITS, Config
+from dasr.results.layout import Layout
 
 
 @dataclass(frozen=True)

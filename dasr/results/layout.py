@@ -15,9 +15,7 @@ from pathlib import Path
 from dasr.config import Config
 from dasr.errors import UserError
 
-SPLITS = ("train", "dev", "test")
 LMS = ("unigram", "ngram")
-FRAME_SHIFT_S = 0.01  # of all features and labels
 
 MODEL = "model.safetensors"  # in a run's folder: the consensus model
 METRICS = "metrics.jsonl"

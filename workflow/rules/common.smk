@@ -10,6 +10,7 @@ from dasr.errors import UserError
 from dasr.files import check_links
 from dasr.launch.interrupt import Interrupt
 from dasr.planning.check import check_corpus, check_inputs
+from dasr.results.layout import LMS
 
 # Parsing writes nothing. The configuration is resolved once, by the process that starts the workflow; its jobs are
 # given the text in their environment. The first of them checks every run and writes R/config/DIGEST.yaml, which all
@@ -35,7 +36,6 @@ os.environ[IN_ENVIRONMENT] = _resolved.text()
 config = _resolved.plain()
 R = config["results"]
 RESOLVED = f"{R}/config/{_resolved.digest}.yaml"
-LMS = ["unigram", "ngram"]
 CTC = _resolved.training.criterion == "ctc"  # no HMM system, no alignments
 SPELLINGS = [f"{R}/corpus/lang/lexicon.txt"]  # of CTC
 if _resolved.training.units == "bpe":
@@ -60,7 +60,7 @@ if workflow.is_main_process:
 
 
 wildcard_constraints:
-    split="train|dev|test",
+    split="|".join(dasr_config.SPLITS),
     kind="fbank|mfcc",
     shard=r"\d{4}",
     lm="|".join(LMS),
