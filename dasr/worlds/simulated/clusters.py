@@ -4,6 +4,9 @@ name: my-cluster
 learners_per_node: 4
 inside: {gbit_s: 2000, latency_us: 5}       # between learners of one node
 between: {gbit_s: 25, latency_us: 20}       # a node's uplink, shared by its learners
+levels:                                     # above the nodes, if any
+- {name: rack, nodes: 16, link: {gbit_s: 100, latency_us: 25}}     # a rack's uplink, shared by its nodes
+- {name: site, nodes: 128, link: {gbit_s: 10, latency_us: 5000}}
 compute: {fixed_s: 0.003, per_sample_s: 0.0001, jitter: 0.02}
 slow: [{rank: 3, factor: 10, from_s: 0, until_s: 60}]
 pauses: [{rank: 1, at_s: 5, seconds: 2}]
@@ -58,6 +61,18 @@ class Link:
     def seconds(self, size: float) -> float:
         """Time of one message of `size` bytes on the idle link."""
         return self.latency_s + max(0.0, size - self.burst_bytes) / self.bytes_s
+
+
+@dataclass(frozen=True, config=CHECKED)
+class Level:
+    """Groups of nodes: racks, sites."""
+
+    name: str = Field(description="of such a group: rack, site")
+    nodes: Whole = Field(ge=2, description="in a group; they fill group after group")
+    link: Link = Field(
+        description="a group's uplink, shared by its nodes; its latency is that from a node of one group to "
+        "a node of another"
+    )
 
 
 @dataclass(frozen=True, config=CHECKED)
@@ -149,6 +164,9 @@ class Cluster:
     )
     inside: Link = Field(default=Link(), description="between learners of one node")
     between: Link = Field(default=Link(), description="a node's uplink, shared by its learners")
+    levels: tuple[Level, ...] = Field(
+        default=(), description="groups of nodes with uplinks of their own, small ones first: racks, sites"
+    )
     collectives: Link | None = Field(
         default=None, description="what one hop of a collective sees, where that differs from a message"
     )
@@ -187,6 +205,17 @@ class Cluster:
         Field(description="what `dasr calibrate` measured it with: the defaults of a simulation"),
     ] = field(default=None, compare=False)
     note: Annotated[str, Field(description="where the numbers come from")] = field(default="", compare=False)
+
+    @model_validator(mode="after")
+    def _levels_are_of_whole_groups(self) -> Cluster:
+        below = 1
+        for level in self.levels:
+            if level.nodes % below or level.nodes == below:
+                raise ValueError(f"a {level.name} of {level.nodes} nodes is not several times {below}")
+            below = level.nodes
+        if self.levels and (self.own_links or self.collectives or self.flow_contention > 1):
+            raise ValueError("levels do not go with own_links, collectives or flow_contention")
+        return self
 
     def nodes(self, learners: int) -> tuple[int, ...]:
         """The node of each of so many learners."""

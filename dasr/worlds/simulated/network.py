@@ -1,17 +1,18 @@
 """What communication costs: links with bandwidth, latency and contention, and collectives over them.
 
-Every learner has a port to its node's inner network, every node an uplink; both are full duplex. A link
-carries one transfer at a time, first come first served: contention shows at a node's uplink, or at a
-parameter server's. A transfer starts on the receiver's side `latency` after it started on the sender's
-(cut-through), or when the receiver's side is free, whichever is later.
+Every learner has a port to its node's inner network, every node an uplink, and so has every rack and site;
+all are full duplex. A link carries one transfer at a time, first come first served: contention shows at a
+node's uplink, or at a parameter server's. A transfer starts on the receiver's side `latency` after it started
+on the sender's (cut-through), or when the receiver's side is free, whichever is later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from dasr.worlds.simulated.clusters import Cluster, Link
+from dasr.worlds.simulated.clusters import Cluster, Level, Link
 
 
 class Port:
@@ -60,11 +61,23 @@ class Network:
         self._inner = [(Port(cluster.inside), Port(cluster.inside)) for _ in range(learners)]
         count = self.nodes[-1] + 1 if self.nodes else 0
         self._uplinks = [(Port(cluster.between), Port(cluster.between)) for _ in range(count)]
-        self._plans: dict[tuple[int, ...], _Plan] = {}
+        self._groups = [
+            [(Port(level.link), Port(level.link)) for _ in range((count - 1) // level.nodes + 1)]
+            for level in cluster.levels
+        ]
+        self._plans: dict[tuple[int, ...], Plan] = {}
 
     def link(self, a: int, b: int) -> Link:
-        same = self._own_links or self.nodes[a] == self.nodes[b]
-        return self.cluster.inside if same else self.cluster.between
+        """The highest link on the way between two learners."""
+        here, there = self.nodes[a], self.nodes[b]
+        if self._own_links or here == there:
+            return self.cluster.inside
+        crossed = self._crossed(here, there)
+        return crossed[-1].link if crossed else self.cluster.between
+
+    def _crossed(self, here: int, there: int) -> list[Level]:
+        """The levels at which two nodes are in different groups."""
+        return [level for level in self.cluster.levels if here // level.nodes != there // level.nodes]
 
     def transfer(
         self, now: float, source: int, to: int, size: float, arrived: Callable[[Any], None], message: Any
@@ -76,6 +89,8 @@ class Network:
             latency, out, into = self._latency_inside, self._inner[source][0], self._inner[to][1]
         else:
             latency, out, into = self._latency_between, self._uplinks[here][0], self._uplinks[there][1]
+            if self._groups and (crossed := self._crossed(here, there)):
+                return self._far(now, (here, there), crossed, size, arrived, message)
         if self._flow_contention > 1.0:
             if out.messages_until > now or into.messages_until > now:
                 size *= self._flow_contention
@@ -101,6 +116,35 @@ class Network:
                 self._head_arrives,
                 (start + latency, left + latency, into, size, arrived, message),
             )
+
+    def _far(
+        self,
+        now: float,
+        nodes: tuple[int, int],
+        crossed: list[Level],
+        size: float,
+        arrived: Callable[[Any], None],
+        message: Any,
+    ) -> None:
+        """A transfer by the uplinks of both nodes and of the groups around each of them."""
+        here, there = nodes
+        up, down = [self._uplinks[here][0]], [self._uplinks[there][1]]
+        for level, groups in zip(crossed, self._groups, strict=False):  # whoever differs above differs below
+            up.append(groups[here // level.nodes][0])
+            down.append(groups[there // level.nodes][1])
+        ways = [(port, 0.0) for port in up[:-1]] + [(up[-1], crossed[-1].link.latency_s)]
+        ways += [(port, 0.0) for port in reversed(down)]
+        self._hop((now, now, ways, size, arrived, message))
+
+    def _hop(self, head: _Head) -> None:
+        """A head is at a link: it waits for that to be free, and goes on to the next one."""
+        now, last, [(port, latency), *further], size, arrived, message = head
+        begin = port.free_at if port.free_at > now else now
+        end = max(port.take(begin, size), last) + latency
+        if further:
+            self._at(begin + latency, self._hop, (begin + latency, end, further, size, arrived, message))
+        else:
+            self._at(end, arrived, message)
 
     def _head_arrives(self, head: tuple[float, float, Port, float, Callable[[Any], None], Any]) -> None:
         self._land(*head)
@@ -140,7 +184,7 @@ class Network:
         done: so it shares links with messages as flows do, and no link stands idle while another is busy."""
         plan = self._plans.get(members)
         if plan is None:
-            plan = self._plans[members] = _Plan(self, members)
+            plan = self._plans[members] = Plan(self, members)
         cost = plan.cost(kind, size)
         last = now + cost.busy
         for port in plan.ports:
@@ -151,11 +195,21 @@ class Network:
         return last + cost.latency, cost.sent, cost.messages
 
     def ports(self, members: tuple[int, ...]) -> list[Port]:
-        spans = len({self.nodes[rank] for rank in members}) > 1
-        inner = [port for rank in members for port in self._inner[rank]]
-        if not spans or self._own_links:
-            return inner
-        return [port for node in sorted({self.nodes[r] for r in members}) for port in self._uplinks[node]]
+        """Of the links that a collective of these learners uses."""
+        nodes = sorted({self.nodes[rank] for rank in members})
+        if len(nodes) == 1 or self._own_links:
+            return [port for rank in members for port in self._inner[rank]]
+        found = [port for node in nodes for port in self._uplinks[node]]
+        for level, ports in zip(self.cluster.levels, self._groups, strict=True):
+            groups = sorted({node // level.nodes for node in nodes})
+            if len(groups) > 1:
+                found += [port for group in groups for port in ports[group]]
+        return found
+
+
+_Head = tuple[float, float, list[tuple[Port, float]], float, Callable[[Any], None], Any]
+"""(when it is there, when its last byte is, links to pass and the latency after each, bytes, arrived,
+message)"""
 
 
 class Cost(NamedTuple):
@@ -167,17 +221,22 @@ class Cost(NamedTuple):
     messages: int
 
 
-class _Plan:
-    """A group of learners: how many share a node, which links they use, what a collective costs them."""
+class Stage(NamedTuple):
+    """Of a hierarchical collective: so many units meet over links of their own, each of so many learners."""
+
+    units: int
+    learners: int
+    link: Link
+
+
+class Plan:
+    """A group of learners: how many share a node, a rack, a site, which links they use, what a collective
+    costs them."""
 
     def __init__(self, network: Network, members: tuple[int, ...]) -> None:
         self.cluster = network.cluster
         self.size = len(members)
-        a_node: dict[int, int] = {}
-        for rank in members:
-            a_node[network.nodes[rank]] = a_node.get(network.nodes[rank], 0) + 1
-        self.num_nodes = len(a_node)
-        self.in_node = max(a_node.values(), default=1)
+        self.stages = list(_stages(network, members))
         self.ports = network.ports(members) if self.size > 1 else []
 
     def cost(self, kind: str, size: float) -> Cost:
@@ -186,38 +245,54 @@ class _Plan:
         passes = 2 if kind == "all_reduce" else 1  # reduce-scatter and all-gather, or all-gather alone
         part = size / self.size if kind == "all_reduce" else size
         ring = self._ring(passes, part)
-        if self.num_nodes == 1 or self.in_node == 1 or self.cluster.all_reduce == "ring":
+        if len(self.stages) == 1 or self.cluster.all_reduce == "ring":
             return ring
-        nodes_first = self._hierarchical(passes, part)
+        by_stages = self._hierarchical(passes, part)
         if self.cluster.all_reduce == "hierarchical":
-            return nodes_first
-        return min(ring, nodes_first, key=lambda cost: cost.busy + cost.latency)
-
-    def _links(self) -> tuple[Link, Link]:
-        cluster = self.cluster
-        return cluster.collectives or cluster.inside, cluster.collectives or cluster.between
+            return by_stages
+        return min(ring, by_stages, key=lambda cost: cost.busy + cost.latency)
 
     def _ring(self, passes: int, part: float) -> Cost:
         """passes x (L-1) hops of `part` bytes: 2(L-1)/L x bytes for an all-reduce. An uplink carries one
         edge."""
         hops = passes * (self.size - 1)
-        inside, between = self._links()
-        one_each, one_node = self.num_nodes == self.size, self.num_nodes == 1
-        links = [between] if one_each else [inside] if one_node else [inside, between]
+        links = [stage.link for stage in self.stages]
         burst = min(link.burst_bytes for link in links)
         busy = max(0.0, hops * part - burst) / min(link.bytes_s for link in links)
         return Cost(busy, hops * max(link.latency_s for link in links), hops * part, hops)
 
     def _hierarchical(self, passes: int, part: float) -> Cost:
-        """Reduce-scatter in each node, a ring of nodes for each part, all-gather in each node."""
-        inside, between = self._links()
-        whole = part * self.size
-        hops_in = passes * (self.in_node - 1)
-        hops_out = passes * (self.num_nodes - 1)
-        bytes_in, bytes_out = hops_in * whole / self.in_node, hops_out * whole / self.num_nodes
-        busy = bytes_in / inside.bytes_s + bytes_out / between.bytes_s
-        latency = hops_in * inside.latency_s + hops_out * between.latency_s
-        return Cost(busy, latency, bytes_in + bytes_out / self.in_node, hops_in + hops_out)
+        """Reduce-scatter in each node, then in each rack over the nodes' uplinks, and so on; a ring of the
+        largest groups for each part; all-gather in each group, in each node."""
+        whole, busy, latency, sent, messages = part * self.size, 0.0, 0.0, 0.0, 0
+        for stage in self.stages:
+            hops = passes * (stage.units - 1)
+            carried = hops * whole / stage.units  # by each unit's link
+            busy += carried / stage.link.bytes_s
+            latency += hops * stage.link.latency_s
+            sent += carried / stage.learners
+            messages += hops
+        return Cost(busy, latency, sent, messages)
+
+
+def _stages(network: Network, members: tuple[int, ...]) -> Iterator[Stage]:
+    """Where several units meet: learners of a node, nodes of a rack, racks of a site. A unit that is less
+    full than others does not make them faster."""
+    cluster = network.cluster
+    links = [cluster.inside, cluster.between, *(level.link for level in cluster.levels)]
+    if cluster.collectives is not None:
+        links = [cluster.collectives] * len(links)
+    parents = [list(network.nodes)]
+    parents += [[node // level.nodes for node in network.nodes] for level in cluster.levels]
+    of = {rank: rank for rank in members}  # the unit of each
+    learners = 1
+    for link, parent in zip(links, [*parents, [0] * len(network.nodes)], strict=True):
+        above = {rank: parent[rank] for rank in members}
+        full = Counter(above[rank] for rank in {unit: rank for rank, unit in of.items()}.values())
+        units = max(full.values())
+        if units > 1:
+            yield Stage(units, learners, link)
+        of, learners = above, max(Counter(above.values()).values())
 
 
 def store_seconds(cluster: Cluster, askers: Sequence[int] | int = 1) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dasr.errors import UserError, nearest
 from dasr.validation import read_yaml
-from dasr.worlds.simulated.clusters import Cluster, Compute, Link, from_dict
+from dasr.worlds.simulated.clusters import Cluster, Compute, Level, Link, from_dict
 
 _H100 = Compute(fixed_s=0.0027, per_sample_s=1.69e-5, jitter=0.02)
 _V100 = Compute(per_sample_s=1.274e-3, jitter=0.02)
@@ -60,6 +60,19 @@ PRESETS: dict[str, Cluster] = {
             store_us=50,
             compute=_V100,
             note="8 V100 a node, nodes on 100 Gbit/s Ethernet (arXiv 1907.05701)",
+        ),
+        Cluster(
+            name="three-sites",
+            learners_per_node=8,
+            inside=_NVLINK,
+            between=Link(gbit_s=368, latency_us=10),
+            levels=(
+                Level("rack", 8, Link(gbit_s=736, latency_us=20)),
+                Level("site", 176, Link(gbit_s=92, latency_us=10_000)),
+            ),
+            store_us=50,
+            compute=_H100,
+            note="as nvlink-host; racks of 8 nodes on 800 Gbit/s, sites of 176 on 100, 10 ms apart",
         ),
         Cluster(
             name="loopback",

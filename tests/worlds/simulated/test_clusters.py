@@ -24,6 +24,11 @@ from dasr.worlds.simulated import presets
         ("compute_slowdown: 0.5", r"compute_slowdown: 0.5 is below the minimum of 1"),
         ("message_slowdwn: 2", r"did you mean 'message_slowdown'"),
         ("slow: [{rank: 1, factor: 2, from_s: 3, until_s: 1}]", r"slow.0: until_s must not be before from_s"),
+        (
+            "levels: [{name: rack, nodes: 4, link: {}}, {name: site, nodes: 6, link: {}}]",
+            "site of 6 nodes is not",
+        ),
+        ("levels: [{name: rack, nodes: 4, link: {}}]\nown_links: true", "levels do not go with own_links"),
         ("learners_per_node: 2\nname: x\nlearners_per_node: 3", r"given twice, in lines 1 and 3"),
         ("[1, 2", r"not YAML"),
     ],

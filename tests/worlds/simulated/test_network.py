@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
-from dasr.worlds.simulated.clusters import Cluster, Link
+from dasr.worlds.simulated.clusters import Cluster, Level, Link
 from dasr.worlds.simulated.network import Network, Port
 
 LINK = Link(gbit_s=8.0, latency_us=100)  # a gigabyte a second
@@ -73,3 +74,45 @@ def test_a_port_counts_the_seconds_that_bytes_have_passed() -> None:
     assert port.take(1.0, 2 * MB) == pytest.approx(1.002)
     assert port.carried_until(1.001) == pytest.approx(0.001)
     assert port.carried_until(5.0) == pytest.approx(0.002)
+
+
+SLOW = Link(gbit_s=0.8, latency_us=5000)  # a tenth of LINK
+SITES = (Level("rack", 2, LINK), Level("site", 4, SLOW))
+
+
+def test_between_sites_a_message_is_as_slow_as_the_slowest_link_on_its_way() -> None:
+    alone: dict[str, Any] = {"learners": 8, "levels": SITES}
+    assert arrivals((0, 0, 1, MB), **alone) == pytest.approx([1.1e-3])
+    assert arrivals((0, 0, 2, MB), **alone) == pytest.approx([1.1e-3])  # another rack of the site
+    assert arrivals((0, 0, 7, MB), **alone) == pytest.approx([5e-3 + 10e-3])
+
+
+def test_all_nodes_of_a_site_share_its_uplink_and_it_carries_both_directions_at_once() -> None:
+    leaving = arrivals((0, 0, 4, MB), (0, 1, 5, MB), (0, 2, 6, MB), learners=8, levels=SITES)
+    assert sorted(leaving) == pytest.approx([15e-3, 25e-3, 35e-3])
+    crossing = arrivals((0, 0, 4, MB), (0, 4, 0, MB), learners=8, levels=SITES)
+    assert crossing == pytest.approx([15e-3, 15e-3])
+    behind = arrivals((0, 0, 4, MB), (1e-4, 0, 1, MB), learners=8, levels=SITES)
+    assert behind == pytest.approx([15e-3, 2e-3 + 1e-4])  # its own uplink was busy for a millisecond
+
+
+@pytest.mark.parametrize("size", [MB, 64 * MB])
+def test_an_all_reduce_over_sites_pays_each_levels_links_for_its_ring_of_groups(size: float) -> None:
+    """Two sites of two racks of two nodes of two learners, by stages: 2 (n-1)/n of all bytes on each link."""
+    cluster = Cluster(learners_per_node=2, inside=LINK, between=LINK, levels=SITES, all_reduce="hierarchical")
+    network = Network(cluster, 16, Clock().at)
+    end, sent, messages = network.collective(0.0, "all_reduce", tuple(range(16)), size)
+    within = 3 * (size / 1e9 + 2 * 100e-6)  # learners of a node, nodes of a rack, racks of a site
+    assert end == pytest.approx(within + size / 1e8 + 2 * 5000e-6)
+    assert sent == pytest.approx(size * (1 + 1 / 2 + 1 / 4 + 1 / 8)) and messages == 8
+    ring = Network(dataclasses.replace(cluster, all_reduce="ring"), 16, Clock().at)
+    end, *_ = ring.collective(0.0, "all_reduce", tuple(range(16)), size)
+    assert end == pytest.approx(2 * 15 / 16 * size / 1e8 + 30 * 5000e-6)
+
+
+def test_a_collective_inside_one_rack_does_not_use_the_racks_uplink() -> None:
+    cluster = Cluster(inside=LINK, between=LINK, levels=SITES)
+    network = Network(cluster, 8, Clock().at)
+    end, *_ = network.collective(0.0, "all_reduce", (0, 1), MB)
+    assert end == pytest.approx(1e-3 + 2 * 100e-6)
+    assert len(network.ports((0, 1))) == 4 and len(network.ports((0, 7))) == 4 + 4 + 4
