@@ -71,9 +71,9 @@ class Membership:
     local_rank: int
     nodes: tuple[int, ...]
     address: tuple[str, int]  # of the store
-    generation: int = 0
-    replacement: bool = False
-    device: str = "cpu"
+    generation: int = 0  # how often all learners have been started in this job; prefix of every key
+    replacement: bool = False  # takes a lost learner's place in a running run
+    device: str = "cpu"  # or cuda:K
     secret: bytes = b""  # of this generation, never in the store
     startup_s: float = 300.0  # in which the store answers, and all learners have come
 
