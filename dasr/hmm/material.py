@@ -124,6 +124,14 @@ def listing(
     return UtteranceIndex(shards, utterances, np.concatenate(places), np.concatenate(lengths), ids)
 
 
+def untranscribed(folder: Path) -> UtteranceIndex:
+    """The MFCC shard in `folder`, for a first pass. Raises UserError."""
+    shard = Shard.open(folder)
+    count = len(shard.utterances)
+    places = np.stack([np.zeros(count, np.int64), np.arange(count)], axis=1)
+    return UtteranceIndex([folder], shard.utterances, places, np.diff(shard.offsets), [()] * count)
+
+
 def advice(rejects: Rejects) -> str:
     """What helps against words that the lexicon lacks, if that is (a part of) what is wrong."""
     unknown_word = "a line `<UNK> SPN` in the lexicon would stand for words that are not there"

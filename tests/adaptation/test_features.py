@@ -10,6 +10,8 @@ import pytest
 from dasr.adaptation import features
 from dasr.errors import UserError
 from dasr.features.store import Shard
+from dasr.hmm.command import graph
+from tests.support.small_corpus import call, load
 
 
 def test_training_features_are_adapted_and_mirror_their_source(small: Path) -> None:
@@ -27,3 +29,14 @@ def test_training_features_are_adapted_and_mirror_their_source(small: Path) -> N
 def test_other_splits_need_a_first_pass_graph(small: Path) -> None:
     with pytest.raises(UserError):
         features.make(small, "test", "0000")
+
+
+@pytest.mark.slow
+def test_a_first_pass_recognises_the_same_with_one_process_and_with_two(small: Path) -> None:
+    call(graph, small, "unigram")
+    given, system = load(small)
+    first = system.speaker_independent
+    assert first is not None
+    hclg = small / "graphs" / "unigram" / "HCLG.fst"
+    one, two = (features.first_pass_words(given, first, hclg, jobs) for jobs in (1, 2))
+    assert one == two and sum(map(bool, one)) > len(one) / 2

@@ -29,10 +29,11 @@ rule adapt:
         f"{R}/features/fmllr/{{split}}/{{shard}}/manifest.json",
     log:
         f"{R}/logs/adapt/{{split}}-{{shard}}.log",
+    threads: 2
     params:
         resolved=resolved,
     message:
         "Features: fMLLR of {wildcards.split}, shard {wildcards.shard} ({log})"
     shell:
-        "dasr adapt --split {wildcards.split} --shard {wildcards.shard} --config {params.resolved:q}"
-        " >{log:q} 2>&1"
+        "dasr adapt --split {wildcards.split} --shard {wildcards.shard} --jobs {threads}"
+        " --config {params.resolved:q} >{log:q} 2>&1"
