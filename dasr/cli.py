@@ -47,6 +47,8 @@ COMMANDS = {
     "compare": ("dasr.reporting.command:compare", "Gather all runs of a comparison into comparison.tsv."),
     "track": ("dasr.tracking.command:track", "Write a comparison to MLflow."),
     "report": ("dasr.reporting.command:report", "Draw the figures and write report.html."),
+    "transcribe": ("dasr.inference.command:transcribe", "Transcribe audio with a trained run's model."),
+    "export": ("dasr.inference.command:export", "Write a run's model as ONNX or TorchScript."),
     "check": ("dasr.planning.check:check", "Check a configuration, or a strategy, before anything runs."),
     "simulate": (
         "dasr.planning.command:simulate",
@@ -88,6 +90,14 @@ EXAMPLES = {
     "compare": ("dasr compare", "dasr compare --show --tsv"),
     "track": ("dasr track",),
     "report": ("dasr report",),
+    "transcribe": (
+        "dasr transcribe ad-L4-B32-S0 corpora/an4/wav/an4test_clstk/fcaw/an406-fcaw-b.ogg",
+        "dasr transcribe ad-L4-B32-S0 results/corpus/test --lm unigram --out transcripts",
+    ),
+    "export": (
+        "dasr export ad-L4-B32-S0 --to torchscript",
+        "dasr export ad-L4-B32-S0 --to onnx --out m.onnx",
+    ),
     "check": ("dasr check", "dasr check ad --option mixing=random-ring", "dasr check mine.py:Mine"),
     "simulate": (
         "dasr simulate --strategy ad --learners 64 --cluster ethernet-25g",

@@ -105,6 +105,30 @@ def read_data_dir(folder: Path, rejects: Rejects, allow_pipes: bool = False) -> 
     return entries
 
 
+def read_untranscribed(
+    folder: Path, rejects: Rejects, allow_pipes: bool = False, scp: str = "wav.scp"
+) -> list[Entry]:
+    """Utterances of a data directory that needs no `text` and, where each has a speaker of its own, no
+    `utt2spk`. Those that cannot be used go to `rejects`. Raises UserError."""
+    audio = read_table(folder / scp, rejects)
+    segments = _optional(folder / "segments", rejects)
+    speakers = _optional(folder / "utt2spk", rejects)
+    entries = []
+    for name in segments or audio:
+        segment = _segment(segments[name]) if segments else (name, None, None)
+        if segment is None or segment[0] not in audio:
+            why = f"is not 'recording begin end' of a recording in {scp}"
+            rejects.add(name, f"{folder / 'segments'}: '{segments[name]}' {why}")
+            continue
+        place, wrong = resolve_audio(audio[segment[0]], folder, allow_pipes)
+        if wrong:
+            rejects.add(name, wrong)
+        else:
+            speaker = speakers.get(name, name)
+            entries.append(Entry(name, speaker, (), segment[0], place, segment[1], segment[2]))
+    return entries
+
+
 class _Tables:
     """The files of one data directory, and the joining of their lines.
 

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from dasr import completion
 from dasr import config as dasr_config
-from dasr.config import FRAME_SHIFT_S
 from dasr.errors import UserError, nearest
 from dasr.progress import progress
-from dasr.results.layout import LMS, Layout
+from dasr.results.layout import LMS, Layout, model_shards
 from dasr.results.records import run_diverged
 from dasr.workers import cores
-
-if TYPE_CHECKING:
-    from dasr.config import Config
-    from dasr.decoding.hypotheses import Setting
-    from dasr.decoding.times import WordTimes
-    from dasr.models.acoustic import AcousticModel
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +79,7 @@ def decode(
         return
     import torch
 
-    from dasr.decoding import posteriors, scoring, search
+    from dasr.decoding import outputs, posteriors, scoring, search
     from dasr.decoding.decoder import Decoder
     from dasr.models import acoustic
 
@@ -99,12 +90,12 @@ def decode(
     torch.set_num_threads(max(1, jobs // 2))  # the search runs beside it, and idle threads of torch's spin
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     model = acoustic.load(layout.run(run), device, config.model.kind)
-    outputs = _outputs(config, model)
+    of_model = outputs.of(config, model)
     for one_split in sorted(split):  # dev before test
-        tried = [scoring.to_try(results, run, name, one_split, outputs.settings) for name in lm]
-        decoder = Decoder(graphs, words, outputs.times, tried, outputs.shift_s, settings, jobs)
+        tried = [scoring.to_try(results, run, name, one_split, of_model.settings) for name in lm]
+        decoder = Decoder(graphs, words, of_model.times, tried, of_model.shift_s, settings, jobs)
         total = posteriors.count(config, one_split)
-        found = decoder.decode(outputs.scores(one_split))
+        found = decoder.decode(of_model.scores(model_shards(config, one_split)))
         by_lm = list(zip(*progress(found, f"decode {run} {one_split}", total), strict=True))
         for name, utterances in zip(lm, by_lm, strict=True):
             lost = sum(one.cost is None for found in utterances for one in found)
@@ -112,33 +103,6 @@ def decode(
                 logger.info(f"decode: {lost} searches ended with no path: widen decoding.beam")
             lines = (one for found in utterances for one in found)
             hypotheses.write(layout.hypotheses(run, name, one_split), lines)
-
-
-@dataclass(frozen=True)
-class _Outputs:
-    """What a model's outputs are to the search. scores: split -> (utterance, scores) ..."""
-
-    times: WordTimes
-    shift_s: float  # seconds from one output to the next
-    settings: list[Setting]  # to try on dev
-    scores: Callable[[str], Iterator[tuple[str, Any]]]
-
-
-def _outputs(config: Config, model: AcousticModel) -> _Outputs:
-    """Units of CTC, or tied states of the HMM system. Raises UserError."""
-    from dasr.decoding import ctc, posteriors, times
-    from dasr.decoding.hypotheses import Setting
-    from dasr.hmm.system import HmmSystem
-
-    scales, penalties = config.decoding.acoustic_scales, config.decoding.blank_penalties
-    if config.training.criterion == "ctc":
-        grid = [Setting(float(scale), float(penalty)) for penalty in penalties for scale in scales]
-        scores = partial(ctc.scores, config, model)
-        return _Outputs(times.WordTimes(), FRAME_SHIFT_S * model.subsampling, grid, scores)
-    system = HmmSystem.load(Layout.of(config).hmm)
-    scores = partial(posteriors.scores, config, model, priors=system.log_priors)
-    settings = [Setting(float(scale)) for scale in scales]
-    return _Outputs(times.word_times(system), FRAME_SHIFT_S, settings, scores)
 
 
 @click.command()

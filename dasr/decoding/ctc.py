@@ -6,15 +6,14 @@ their log-probability, chosen on dev with the acoustic scale.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from dasr.config import Config
 from dasr.errors import UserError
-from dasr.results.layout import model_shards
 
 if TYPE_CHECKING:
     from dasr.models.acoustic import AcousticModel
@@ -22,14 +21,15 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float32]
 
 
-def scores(config: Config, model: AcousticModel, split: str) -> Iterator[tuple[str, FloatArray]]:
-    """Each utterance of a split: its id and float32 [num_outputs, num_units] log-posteriors. Raises UserError
-    on NaN."""
+def scores(shards: Iterable[Path], model: AcousticModel) -> Iterator[tuple[str, FloatArray]]:
+    """Each utterance of feature shards: its id and float32 [num_outputs, num_units] log-posteriors.
+
+    Raises UserError on NaN."""
     import torch
 
     from dasr.features.store import Shard
 
-    for path in model_shards(config, split):
+    for path in shards:
         shard = Shard.open(path)
         for number, name in enumerate(shard.utterances):
             found = model.whole(torch.from_numpy(shard.normalised(number))).numpy()

@@ -6,7 +6,8 @@ alignment of the training set has the tied state s (HmmSystem.log_priors).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,9 +25,9 @@ FloatArray = npt.NDArray[np.float32]
 
 
 def scores(
-    config: Config, model: AcousticModel, split: str, priors: FloatArray
+    shards: Iterable[Path], model: AcousticModel, priors: FloatArray
 ) -> Iterator[tuple[str, FloatArray]]:
-    """Each utterance of a split: its id and float32 [num_frames, num_pdfs] log-likelihoods + constant.
+    """Each utterance of feature shards: its id and float32 [num_frames, num_pdfs] log-likelihoods + constant.
 
     `priors`: float32 [num_pdfs], log p(state). One shard is in memory at a time. Raises UserError where
     model and HMM system do not fit, or on NaN."""
@@ -34,7 +35,7 @@ def scores(
 
     from dasr.features.store import Shard
 
-    for path in model_shards(config, split):
+    for path in shards:
         shard = Shard.open(path)
         for first in range(0, len(shard.utterances), TOGETHER):
             names = shard.utterances[first : first + TOGETHER]

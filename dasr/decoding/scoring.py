@@ -133,6 +133,18 @@ def choose_on_dev(results: Path, run: str, lm: str) -> tuple[Setting, dict[Setti
     return choose(references, words)
 
 
+def chosen_setting(results: Path, run: str, lm: str) -> Setting:
+    """The setting that `score` chose on dev. Raises UserError."""
+    path = Layout(results).score(run, lm)
+    try:
+        found = json.loads(checksums.check_bytes(path, path.read_bytes()))
+    except OSError as error:
+        raise UserError(f"no score at {path} ({error.strerror}): run `dasr score {run} {lm}` first") from None
+    if found.get("diverged"):
+        raise UserError(f"{run} has diverged: choose another run")
+    return Setting(float(found["scale"]), float(found["blank_penalty"]))
+
+
 def to_try(results: Path, run: str, lm: str, split: str, settings: Sequence[Setting]) -> list[Setting]:
     """All `settings`, but for test the chosen one alone where dev has been decoded: the others would not be
     read."""

@@ -12,6 +12,7 @@ from dasr.decoding import posteriors
 from dasr.errors import UserError
 from dasr.features.store import Utterance, write_shard
 from dasr.models.acoustic import AcousticModel
+from dasr.results.layout import model_shards
 
 PDFS = 7
 PRIORS = np.log(np.arange(1, PDFS + 1, dtype=np.float32) / 28)
@@ -33,7 +34,7 @@ def model(outputs: int = PDFS) -> AcousticModel:
 
 
 def test_every_frame_has_posteriors_less_priors_that_sum_to_one(config: Config) -> None:
-    found = dict(posteriors.scores(config, model(), "dev", PRIORS))
+    found = dict(posteriors.scores(model_shards(config, "dev"), model(), PRIORS))
     assert {name: len(one) for name, one in found.items()} == {"a-1": 20, "a-2": 27, "b-1": 20}
     assert posteriors.count(config, "dev") == 3
     for one in found.values():
@@ -42,10 +43,10 @@ def test_every_frame_has_posteriors_less_priors_that_sum_to_one(config: Config) 
 
 def test_a_model_of_another_tree_or_that_diverged_is_one_clear_line(config: Config) -> None:
     with pytest.raises(UserError, match="9 outputs, the HMM system 7 tied states"):
-        list(posteriors.scores(config, model(9), "dev", PRIORS))
+        list(posteriors.scores(model_shards(config, "dev"), model(9), PRIORS))
     broken = model()
     torch.nn.init.constant_(next(broken.parameters()), float("nan"))
     with pytest.raises(UserError, match=r"a-1 .* is not finite"):
-        list(posteriors.scores(config, broken, "dev", PRIORS))
+        list(posteriors.scores(model_shards(config, "dev"), broken, PRIORS))
     with pytest.raises(UserError, match="run `dasr adapt --split test`"):
         posteriors.count(config, "test")
