@@ -24,7 +24,7 @@ def lock(folder: Path) -> Any:
     return exclusive_lock(folder / "lock", "this run is already being dispatched", "wait for it")
 
 
-def test_a_lock_has_one_owner_and_the_second_is_told_who(tmp_path: Path) -> None:
+def test_a_lock_has_one_owner_whose_name_the_second_gets(tmp_path: Path) -> None:
     text = rf"already being dispatched by .*process {os.getpid()} on {socket.gethostname()}.*: wait for it"
     with lock(tmp_path), pytest.raises(UserError, match=text), lock(tmp_path):
         pass
@@ -80,7 +80,7 @@ def test_a_folder_that_cannot_be_written_is_one_line_with_its_name(
         pass
 
 
-def test_an_owner_is_told_in_words() -> None:
+def test_an_owner_is_described_in_words() -> None:
     assert str(ProcessId("ann", "head", 7)) == "ann (process 7 on head)"
 
 

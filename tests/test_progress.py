@@ -22,7 +22,7 @@ def test_a_log_gets_a_line_now_and_then(caplog: pytest.LogCaptureFixture) -> Non
     ]
 
 
-def test_items_pass_through_and_the_end_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_items_pass_through_and_the_end_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "dasr")
     assert list(progress(range(3), "counting")) == [0, 1, 2]
     assert caplog.messages == ["counting: 3 done"]

@@ -48,7 +48,7 @@ def test_a_worker_that_dies_is_one_clear_line() -> None:
         pool.submit(die).result()
 
 
-def test_workers_begin_with_what_they_are_told(tmp_path: Path) -> None:
+def test_workers_begin_with_their_initialiser(tmp_path: Path) -> None:
     with workers(1, "testing", os.chdir, tmp_path) as pool:
         assert pool.submit(os.getcwd).result() == str(tmp_path.resolve())
 

@@ -32,7 +32,7 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_stages_add_up_to_the_run_and_starting_is_told_from_training(clone: Path) -> None:
+def test_the_stages_add_up_to_the_run_and_starting_is_separate_from_training(clone: Path) -> None:
     found = {row["stage"]: (row["jobs"], row["jobs_s"], row["run_s"]) for row in make_run.rows(clone)}
     assert found == {
         "train": (1, 15, 15),

@@ -57,7 +57,7 @@ def test_a_model_that_is_compressed_is_read_too(data: Path) -> None:
     assert (data.parent / "results/corpus/lang/unigram.arpa").read_text() == model
 
 
-def test_segments_survive_the_way_through(data: Path) -> None:
+def test_segments_survive_all_stages(data: Path) -> None:
     (data / "test" / "segments").write_text("test0-u0 test0-u1 0.1 0.35\ntest0-u2 test0-u1 0.2 -1\n")
     for name in ("text", "utt2spk"):
         lines = (data / "test" / name).read_text().splitlines()

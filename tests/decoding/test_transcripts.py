@@ -23,7 +23,7 @@ def results(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_rejected_utterances_are_not_scored_but_told(results: Path) -> None:
+def test_rejected_utterances_are_reported_and_not_scored(results: Path) -> None:
     assert list(by_features(results, "dev")) == [Rejected("dev", "features", "u2", "is too short")]
     references, rejected = transcripts.read_references(results, "dev", {"u1": 0, "u3": 0})
     assert references == {"u1": ["ONE", "TWO"], "u3": []} and rejected == ["u2"]

@@ -21,7 +21,7 @@ def test_silence_is_the_first_phone_and_the_rest_is_in_order() -> None:
         LEXICON.transcript(["COFFEE"])
 
 
-def test_prefixes_and_homophones_are_told_apart() -> None:
+def test_prefixes_and_homophones_are_distinguished() -> None:
     marked = dict(LEXICON.disambiguated)
     assert marked == {
         "A": ("ey", "#1"),

@@ -56,7 +56,7 @@ ALIVE = [
 
 @pytest.mark.parametrize("teller", ["scontrol", "sacct"])
 @pytest.mark.parametrize("state", [*ENDED, *ALIVE])
-def test_a_state_ends_a_job_whoever_tells_it(
+def test_a_final_state_ends_a_job_whichever_source_reports_it(
     state: str, teller: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def ask(*command: str) -> subprocess.CompletedProcess[str]:

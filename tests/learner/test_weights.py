@@ -18,7 +18,7 @@ from tests.learner.test_learner import OnPart, learner_in, simulate
 @pytest.mark.parametrize(
     "then", ["update", "copy", "add", "add deferred", "weights", "compute", "state_dict"]
 )
-def test_a_deferred_addition_is_there_for_whoever_looks_next(then: str) -> None:
+def test_a_deferred_addition_is_seen_by_the_next_reader(then: str) -> None:
     async def main(world: World) -> None:
         learner = learner_in(world, Budget(1, 1, 1), Quadratic(4, noise=0.0))
         before = learner.copy()

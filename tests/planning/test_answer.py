@@ -81,7 +81,7 @@ def test_the_test_of_two_strategies_is_students() -> None:
     assert pair == pytest.approx(0.00106, rel=0.02)  # tables: t(4) = 8.610 for 0.001
 
 
-def test_a_change_of_the_answer_is_told_and_a_tie_is_called_one() -> None:
+def test_a_change_of_the_answer_is_reported_and_a_tie_is_called_one() -> None:
     base = ranked(sd=[4.0, 4.1, 4.2], ad=[8.0, 8.2, 8.4])
     other = ranked(sd=[40.0, 41.0, 42.0], ad=[8.0, 8.2, 8.4])
     assert answer.change(base, base, "Here") == "Here: still sd, 4.1 s."

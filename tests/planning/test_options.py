@@ -23,7 +23,7 @@ def test_values_are_read_as_yaml() -> None:
     }
 
 
-def test_an_option_without_a_value_is_told_how_to_write_it() -> None:
+def test_the_error_for_an_option_without_a_value_shows_how_to_write_it() -> None:
     with pytest.raises(UserError, match="-o tau: write KEY=VALUE"):
         parsed(["tau"])
 

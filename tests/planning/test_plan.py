@@ -79,7 +79,7 @@ def test_a_target_that_takes_no_training_is_refused() -> None:
         planning._look_at_start(Target(5.0), [begun])
 
 
-def test_a_mistyped_target_is_told_before_anything_is_trained(tmp_path: Path) -> None:
+def test_a_mistyped_target_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("results: r\n")
     with pytest.raises(UserError, match="wer<=8"):

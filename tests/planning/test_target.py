@@ -19,7 +19,7 @@ def test_the_first_crossing_counts_where_the_loss_rises_again() -> None:
     assert Target(2.0).reached([3.0, 1.0, 4.0, 1.0], [0.0, 2.0, 4.0, 6.0]) == pytest.approx(1.0)
 
 
-def test_what_is_never_reached_has_no_time_and_what_is_reached_at_the_start_has_that_of_the_start() -> None:
+def test_a_target_never_reached_has_no_time_and_one_reached_at_the_start_has_the_starts() -> None:
     assert Target(0.5).reached([3.0, 1.0], [0.0, 2.0]) is None
     assert Target(0.5).reached([], []) is None
     assert Target(9.0).reached([3.0, 1.0], [7.0, 8.0]) == 7.0

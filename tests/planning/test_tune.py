@@ -94,7 +94,7 @@ def test_the_overlay_is_a_configuration_that_trains_what_was_found(config: Confi
     assert (bmuf.strategy, dict(bmuf.options), bmuf.training) == ("bmuf", {"tau": 3}, ())
 
 
-def test_a_best_rate_at_the_edge_of_what_was_tried_is_told(config: Config) -> None:
+def test_a_best_rate_at_the_edge_of_the_tried_ones_is_reported(config: Config) -> None:
     families = tune.families_of(config, 1)
     best = [tune.Candidate((("learning_rate", 8.0),)), tune.Candidate((), configured=True)]
     assert tune.edges(families, best, tune.FACTORS, config) == [

@@ -28,7 +28,7 @@ def test_numbers_have_separators_and_fractions_are_per_cent() -> None:
     assert row["interval_ngram"].text == "1.00 – 3.00" and row["wer_unigram"].text == "–"
 
 
-def test_what_is_the_same_in_every_row_is_told_once() -> None:
+def test_what_is_the_same_in_every_row_is_said_once() -> None:
     found = made_of(scored("ad", 1, 2, 3), scored("sd", 1, 2, 3))
     assert found.same == "learners 2, batch 32, seed 0, samples 123,456"
     assert not {"learners", "batch", "seed", "samples"} & set(found.headings)
@@ -71,7 +71,7 @@ def test_a_p_value_below_what_the_bootstrap_tells_is_no_zero() -> None:
     assert table.p_value({"p_vs_sc_allreduce": "0.0123"}) == "0.0123"
 
 
-def test_effective_values_that_differ_are_columns_and_others_are_told_once(tmp_path: Path) -> None:
+def test_effective_values_that_differ_are_columns_and_others_are_said_once(tmp_path: Path) -> None:
     found = []
     for strategy, rate in (("ad", 0.5), ("sd", 0.25)):
         config = dasr_config.complete({"comparison": {"strategies": [strategy], "learners": [2]}})

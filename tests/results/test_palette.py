@@ -19,7 +19,7 @@ def test_a_strategy_has_one_colour_and_its_variants_differ_in_style() -> None:
     assert len({one.colour for one in look.values()}) == 3
 
 
-def test_labels_can_be_told_apart_without_colour() -> None:
+def test_labels_are_distinguishable_without_colour() -> None:
     strategies = [f"mine{n}" for n in range(30)]
     config = dasr_config.complete({"comparison": {"strategies": strategies}})
     runs = [records.RunRecord(run, Path(), {}, [], [], [], {}) for run in dasr_config.runs(config)]

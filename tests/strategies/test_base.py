@@ -49,7 +49,7 @@ def test_it_steps_until_the_budget_is_spent_and_finishes_once() -> None:
     assert strategy.said == ["step"] * 3 + ["finish"] and strategy.learner.steps == 3
 
 
-def test_one_without_step_and_run_is_told_so() -> None:
+def test_a_strategy_without_step_and_run_is_refused() -> None:
     with pytest.raises(TypeError, match="'empty' defines neither step"):
         run(Empty)
 

@@ -19,7 +19,7 @@ def cut_off(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-def test_a_database_whose_making_was_cut_off_is_made_anew(
+def test_a_half_made_database_is_made_again(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed just before it is renamed, or with half of its tables: neither is in the next one's way."""

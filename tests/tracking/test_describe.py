@@ -39,7 +39,7 @@ def test_params_are_those_that_counted_defaults_included() -> None:
     assert found["strategy"] == "bmuf-block_samples=7"
 
 
-def test_of_a_run_of_an_earlier_version_the_options_that_were_given_are_told() -> None:
+def test_of_a_run_of_an_earlier_version_the_given_options_are_shown() -> None:
     found = dict(describe.params(record(block_samples=7), {}))
     assert found["option.block_samples"] == "7" and "peak_learning_rate" not in found
 

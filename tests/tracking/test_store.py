@@ -203,7 +203,7 @@ def test_a_foreign_database_writes_nothing_outside_of_the_results(tracked: Path,
 
 
 @pytest.mark.slow  # MLflow's imports
-def test_a_model_of_another_version_is_left_out_and_told_of(
+def test_a_model_of_another_version_is_left_out_and_reported(
     tracked: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = dasr_config.load(tracked)

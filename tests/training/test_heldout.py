@@ -95,6 +95,6 @@ def test_loss_and_accuracy_are_means_over_the_frames_that_have_a_label(corpus: P
     assert right == pytest.approx(np.mean([row.argmax() == label for row, label in pairs]))
 
 
-def test_a_run_without_snapshots_is_told_to_train(tmp_path: Path) -> None:
+def test_the_error_for_a_run_without_snapshots_says_to_train(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no snapshots: train it first"):
         heldout.evaluate(Scores(), tmp_path, 0)

@@ -56,7 +56,7 @@ def test_every_round_is_symmetric_doubly_stochastic_and_as_defined(kind: str) ->
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_everyone_hears_of_everyone_in_the_end(kind: str) -> None:
+def test_everyone_knows_of_everyone_in_the_end(kind: str) -> None:
     for size in (2, 3, 5, 8, 12, 17):
         mixing = Mixing(kind, members(size))
         w = np.eye(size)

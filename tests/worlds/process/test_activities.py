@@ -109,7 +109,7 @@ def test_a_failure_of_its_holder_releases_the_lock() -> None:
         pass
 
 
-def test_who_waits_for_a_lock_learns_that_another_activity_failed() -> None:
+def test_waiting_for_a_lock_ends_when_another_activity_has_failed() -> None:
     here = activities()
     lock = ProcessLock(here)
 

@@ -38,7 +38,7 @@ def test_a_member_whose_death_shows_within_seconds_is_the_cause(dies_at: float) 
     assert lost.value.rank == 1
 
 
-def test_without_a_death_the_error_is_told_as_it_is() -> None:
+def test_without_a_death_the_error_is_raised_unchanged() -> None:
     collectives, played = failing(float("inf"))
     with pytest.raises(RuntimeError, match="learners \\(0, 1\\) failed: Connection closed by peer"):
         collectives.start((0, 1), "main", False, broken)

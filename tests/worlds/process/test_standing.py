@@ -39,7 +39,7 @@ def _waiting(world: ProcessWorld) -> list[str]:
     return seen
 
 
-def test_each_activity_is_told_with_what_it_waits_for_and_where() -> None:
+def test_each_activity_is_described_by_what_it_waits_for_and_where() -> None:
     lines: list[Any] = run_processes(2, _waiting)[0]
     name = os.path.basename(__file__)
     assert lines[0].startswith("'listener': waits for a message (tag 7) from learner 1, in ")

@@ -49,7 +49,7 @@ def test_a_replacement_that_comes_too_late_for_a_roll_call_answers_the_next(
     assert after == mine and (mine.number, mine.members, mine.smallest) == (1, (0, 1), (2.0,))
 
 
-def test_a_learner_that_was_given_up_is_told_so(worlds: list[ProcessWorld]) -> None:
+def test_a_learner_that_was_given_up_gets_an_error_that_says_so(worlds: list[ProcessWorld]) -> None:
     decided_without(worlds[0], 1)
     worlds[1].transport.signed.set("lost/1", "1")
 
@@ -61,7 +61,7 @@ def test_a_learner_that_was_given_up_is_told_so(worlds: list[ProcessWorld]) -> N
 
 
 @pytest.mark.parametrize("connects", ["before", "after"])
-def test_a_replacement_that_comes_after_all_have_agreed_is_told_so_and_spoils_nothing(
+def test_a_replacement_that_comes_after_all_have_agreed_learns_it_and_spoils_nothing(
     worlds: list[ProcessWorld], connects: str
 ) -> None:
     """The others answer another question by now, with another number of values."""
@@ -84,7 +84,7 @@ def test_a_replacement_that_comes_after_all_have_agreed_is_told_so_and_spoils_no
     replacement.close()
 
 
-def test_learners_that_all_say_yes_leave_word_for_those_who_come_later(worlds: list[ProcessWorld]) -> None:
+def test_a_unanimous_roll_call_is_kept_for_replacements(worlds: list[ProcessWorld]) -> None:
     async def ask(world: ProcessWorld, yes: bool) -> RollCall:
         return await world.roll_call(yes)
 

@@ -21,7 +21,7 @@ FLAT = Cluster(
 )
 
 
-def test_who_needs_a_dead_learner_is_told_its_name_in_bounded_time() -> None:
+def test_waiting_for_a_dead_learner_ends_with_its_name_in_bounded_time() -> None:
     cluster = dataclasses.replace(FLAT, deaths=(Death(2, 0.025),), detect_s=3.0)
 
     async def activity(world: World) -> None:

@@ -55,7 +55,7 @@ def test_everything_that_worlds_do_gives_the_values_that_follow_from_the_ranks()
             check_everything(rank, size, result)
 
 
-def test_who_waits_for_a_late_learner_waits_as_long_as_it_is_late() -> None:
+def test_waiting_for_a_late_learner_takes_as_long_as_it_is_late() -> None:
     waits, late, *_ = Simulation(FLAT, 4).run(activities.waits_for_the_last)
     assert [waited for waited, _ in waits.values()] == pytest.approx([0.1] * len(waits), rel=0.01)
     assert all(waited < 1e-3 for waited, _ in late.values())
