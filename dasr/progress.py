@@ -40,6 +40,7 @@ class Meter:
         self._last = -float("inf")
 
     def show(self, done: int, total: int, note: str) -> None:
+        """`done` of `total`, and a note: as a bar in a terminal, else as a line from time to time."""
         if sys.stderr.isatty():
             self._bar = self._bar or tqdm(desc=self._what, total=total, unit=f" {self._unit}", leave=False)
             self._bar.set_postfix_str(note, refresh=False)

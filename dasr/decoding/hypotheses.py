@@ -30,6 +30,7 @@ class Hypothesis:
     cost: float | None  # graph cost plus scaled acoustic cost; None where no path survived the beam
 
     def line(self) -> str:
+        """As JSON, without the line's end."""
         penalty = {"penalty": self.setting.penalty} if self.setting.penalty else {}
         return json.dumps(
             {

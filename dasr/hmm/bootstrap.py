@@ -61,6 +61,7 @@ class Bootstrap:
         return first, model
 
     def monophones(self) -> GmmAcousticModel:
+        """Train the context-independent GMMs, from a flat start."""
         gmm_input = GmmInput()
         tree = kaldi_hmm_gmm.monophone_context_dependency(
             self.phones, parse_topology(self.topology).get_phone_to_num_pdf_classes()

@@ -73,6 +73,7 @@ class Reader:
         self.at = 2
 
     def broken(self, wanted: str) -> UserError:
+        """The error for a file that has something else here."""
         return UserError(
             f"{self.path}: expected {wanted} at byte {self.at}; the file is truncated or of another kind"
         )

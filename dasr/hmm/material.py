@@ -41,6 +41,7 @@ class AlignmentData:
         return self.frames[self.offsets[index] : self.offsets[index + 1]]
 
     def select(self, chosen: NDArray[Any]) -> AlignmentData:
+        """The utterances with these numbers."""
         parts = [self.frames_of(n) for n in chosen]
         offsets = np.cumsum([0, *map(len, parts)])
         _, speakers = np.unique(self.speaker_of[chosen], return_inverse=True)
@@ -75,6 +76,7 @@ class UtteranceIndex:
         return self.select(chosen) if keep < 1 else self
 
     def select(self, chosen: NDArray[Any]) -> UtteranceIndex:
+        """The utterances with these numbers."""
         names, said = [self.utterances[n] for n in chosen], [self.transcripts[n] for n in chosen]
         return UtteranceIndex(self.folders, names, self.places[chosen], self.lengths[chosen], said)
 

@@ -29,6 +29,7 @@ def bakis(phones: Iterable[int], states: int = STATES_A_PHONE) -> str:
 
 
 def parse_topology(text: str) -> Any:
+    """kaldi_hmm_gmm.HmmTopology from the text of Kaldi's `topo`."""
     topology = kaldi_hmm_gmm.HmmTopology()
     topology.read(text)
     return topology

@@ -54,6 +54,7 @@ class Resources:
         return Layout(learners // a_node, a_node)
 
     def cpus(self, layout: Layout) -> int:
+        """Of each learner."""
         if self.cpus_per_task:
             return self.cpus_per_task
         return (
@@ -61,6 +62,7 @@ class Resources:
         )
 
     def gpus(self, layout: Layout) -> int:
+        """Of each learner; 0: the CPU."""
         if self.gpus_per_task is not None:
             return self.gpus_per_task
         return int(self.executor == "local" and layout.tasks_per_node <= visible_gpus())

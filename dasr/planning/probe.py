@@ -196,6 +196,7 @@ async def _busy(world: ProcessWorld, work: Work, message: torch.Tensor) -> Busy:
 
 
 def arithmetic(ready: Ready) -> None:
+    """Some milliseconds of matrix products, in place of a gradient."""
     matrix = torch.full((192, 192), 0.001)
     for _ in range(100):
         matrix = matrix @ matrix

@@ -39,6 +39,7 @@ class Author:
         self._calls = 0
 
     def calling(self, line: int, call: str) -> int:
+        """Note a call that has to be awaited. Returns its key in `pending`."""
         self._calls += 1
         self.pending[self._calls] = Forgotten(line, call)
         return self._calls

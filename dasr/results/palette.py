@@ -118,6 +118,7 @@ def row_label(group: Group, all_groups: list[Group]) -> str:
 
 @contextmanager
 def style() -> Iterator[None]:
+    """Context manager: figures drawn inside have the fonts, sizes and colours of all others."""
     import matplotlib
 
     with matplotlib.rc_context(RC):

@@ -62,10 +62,9 @@ class Diloco(Strategy):
         self.old, self.m = learner.copy(), torch.zeros_like(learner.weights)
         edges = [len(self.old) * part // fragments for part in range(fragments + 1)]
         self.fragments = [slice(*pair) for pair in itertools.pairwise(edges)]
-        self.due = [
-            period - period * part // fragments for part in range(fragments)
-        ]  # its step in the period
-        self.flying: dict[int, tuple[Tensor, Awaitable[object]]] = {}  # fragment -> (d, its mean on the way)
+        # Step of the period at which each fragment departs
+        self.due = [period - period * part // fragments for part in range(fragments)]
+        self.in_flight: dict[int, tuple[Tensor, Awaitable[object]]] = {}  # fragment -> (d, its mean)
         self.before: dict[int, Tensor] = {}  # fragment -> this learner's own d, for a checkpoint
 
     async def step(self) -> None:
@@ -78,13 +77,15 @@ class Diloco(Strategy):
                 await self.arrive(part)
 
     def depart(self, part: int, d: Tensor) -> None:
+        """Start the mean of `d` [size of the fragment], the movement of fragment `part`."""
         if self.overlap:
             self.before[part] = d.clone()
-        self.flying[part] = d, self.mean.average(d, self.fragments[part].start)
+        self.in_flight[part] = d, self.mean.average(d, self.fragments[part].start)
 
     async def arrive(self, part: int) -> None:
+        """Wait for the mean movement of fragment `part`, and take the outer step with it."""
         where = self.fragments[part]
-        d, averaging = self.flying.pop(part)
+        d, averaging = self.in_flight.pop(part)
         self.before.pop(part, None)
         await averaging
         m = self.m[where].mul_(self.momentum).add_(d)
@@ -93,7 +94,7 @@ class Diloco(Strategy):
 
     async def finish(self) -> None:
         """What is on the way arrives."""
-        for part in sorted(self.flying):
+        for part in sorted(self.in_flight):
             await self.arrive(part)
 
     def state_dict(self) -> dict[str, Any]:

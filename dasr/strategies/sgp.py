@@ -51,6 +51,7 @@ class StochasticGradientPush(Strategy):
         learner.weights.copy_(x / self.push)
 
     async def to_everyone(self, x: torch.Tensor) -> None:
+        """Average x and v over all learners."""
         reductions = [self.mean.average(x), self.world.all_reduce(self.push)]
         for reduction in reductions:
             await reduction
@@ -72,6 +73,7 @@ class StochasticGradientPush(Strategy):
         await sending
 
     def copies_of(self, distance: int) -> tuple[PublicCopy, PublicCopy]:
+        """Public copies of what goes to, and comes from, the learners that far away."""
         if distance not in self.copies:
             self.copies[distance] = PublicCopy(self.learner, self.spec), PublicCopy(self.learner, self.spec)
         return self.copies[distance]

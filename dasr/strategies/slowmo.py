@@ -66,6 +66,7 @@ class SlowMo(Strategy):
             await self.slow_step(self.learner.learning_rate())
 
     async def slow_step(self, a: float) -> None:
+        """The slow momentum step from x_old, at the learning rate `a`."""
         x, u = self.old, self.u
         moved = self.learner.weights - x
         await self.mean.average(moved)  # x_avg - x_old

@@ -177,6 +177,8 @@ def ignore(_: Tensor) -> None:
 
 
 def failing(error: BaseException) -> Callable[[], Any]:
+    """A function that raises `error`."""
+
     def call() -> Any:
         raise error
 

@@ -51,6 +51,9 @@ class Inbox:
         return None
 
     def take_any(self, tag: int) -> tuple[int, Message] | None:
+        """The oldest message with this tag, and its sender; None if there is none.
+
+        Raises PeerLost once for each sender that has died, and where all others are lost."""
         heads = [(q[0][0], source) for (source, its_tag), q in self.messages.items() if its_tag == tag and q]
         if heads:
             source = min(heads)[1]

@@ -240,6 +240,7 @@ class Plan:
         self.ports = network.ports(members) if self.size > 1 else []
 
     def cost(self, kind: str, size: float) -> Cost:
+        """Of a collective of `size` bytes a learner: by the ring, in stages, or the cheaper of the two."""
         if self.size == 1:
             return Cost(0.0, 0.0, 0.0, 0)
         passes = 2 if kind == "all_reduce" else 1  # reduce-scatter and all-gather, or all-gather alone
