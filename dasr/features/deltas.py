@@ -7,10 +7,13 @@ own order of additions: alignments and weights are reproducible to the bit.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 REACH = 2  # frames either side of one
 
@@ -28,6 +31,8 @@ def of_utterance(frames: NDArray[np.float32], orders: int = 2) -> NDArray[np.flo
 
 def of_chunks(frames: Tensor, orders: int) -> Tensor:
     """[chunks, T, dim] -> [chunks, T - 4 * orders, (1 + orders) dim] of the frames with context."""
+    import torch  # not above: the stages of the GMM do without it, which starts them twice as fast
+
     parts = [frames]
     for _ in range(orders):
         x = parts[-1]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -29,3 +32,10 @@ def test_those_of_an_utterance_are_those_of_a_chunk_whose_context_repeats_its_en
     found = deltas.of_utterance(frames, orders)
     assert found.dtype == np.float32 and found.shape == (length, 5 * (1 + orders))
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_stages_of_the_gmm_start_without_torch() -> None:
+    """Its import takes longer than what most of them do for one shard of AN4."""
+    stages = "dasr.hmm.bootstrap, dasr.hmm.alignment, dasr.hmm.graph, dasr.adaptation.features"
+    code = f"import {stages}, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
