@@ -77,7 +77,7 @@ def plan(
         where = dataclasses.replace(
             where, compute=dataclasses.replace(where.compute, fixed_s=step_seconds, per_sample_s=0.0)
         )
-    from dasr.planning import answer, plan_figures, scaling
+    from dasr.planning import answer, failures, plan_figures, scaling
     from dasr.planning.trials import lab_of
 
     folder = Layout.of(config).plan
@@ -86,15 +86,18 @@ def plan(
     scenarios = scenarios_of(where, max(run.learners for run in runs), what_if)
     pairs = [(run, one.cluster) for one in scenarios for run in runs]
     outcomes = list(lab.outcomes(pairs, jobs))
-    base = outcomes[: len(runs)]
+    base, every = outcomes[: len(runs)], config.training.checkpoint_seconds
     bound = bound or common_target(base)
     _look_at_start(bound, base)
+    late = failures.with_failures(outcomes, where.failures, every)
     ranked = [
-        answer.candidates(outcomes[n * len(runs) : (n + 1) * len(runs)], bound) for n in range(len(scenarios))
+        answer.candidates(late[n * len(runs) : (n + 1) * len(runs)], bound) for n in range(len(scenarios))
     ]
     sentences = [answer.sentence(ranked[0], scenarios[0].place)]
     others = zip(ranked[1:], scenarios[1:], strict=True)
     sentences += [said for found, one in others if (said := answer.change(ranked[0], found, one.place))]
+    if said := failures.sentence(answer.candidates(base, bound), where.failures, every):
+        sentences.append(said)
     sentences += [*scaling.sentences(base), _how(runs), _gradient(where, runs)]
     body = rows(ranked[0])
     record = {"target": str(bound), "cluster": where.name, "sentences": sentences, "rows": body}
@@ -149,20 +152,35 @@ def scenarios_of(cluster: Cluster, learners: int, what_if: bool) -> list[Scenari
 
 
 def joining(cluster: Cluster, learners: int) -> Link:
-    """The slowest link that so many learners send over."""
-    alone = cluster.own_links or learners <= cluster.learners_per_node
-    return cluster.inside if alone else cluster.between
+    """The link through which so many learners are joined: the highest one on the way between two of them."""
+    if cluster.own_links or learners <= cluster.learners_per_node:
+        return cluster.inside
+    levels = _levels_between(cluster, learners)
+    return cluster.levels[levels - 1].link if levels else cluster.between
+
+
+def _levels_between(cluster: Cluster, learners: int) -> int:
+    """How many levels of groups there are several of."""
+    nodes = -(-learners // cluster.learners_per_node)
+    return sum(nodes > level.nodes for level in cluster.levels)
 
 
 def _scaled(cluster: Cluster, learners: int, factor: float) -> Cluster:
+    """With `factor` times the bandwidth of the link through which they are joined."""
+
     def faster(link: Link) -> Link:
         return dataclasses.replace(link, gbit_s=link.gbit_s * factor)
 
     if cluster.collectives is not None:
         cluster = dataclasses.replace(cluster, collectives=faster(cluster.collectives))
-    if joining(cluster, learners) is cluster.inside:
-        return dataclasses.replace(cluster, inside=faster(cluster.inside))
-    return dataclasses.replace(cluster, between=faster(cluster.between))
+    link = joining(cluster, learners)
+    if link is cluster.inside:
+        return dataclasses.replace(cluster, inside=faster(link))
+    if link is cluster.between:
+        return dataclasses.replace(cluster, between=faster(link))
+    top = _levels_between(cluster, learners) - 1
+    level = dataclasses.replace(cluster.levels[top], link=faster(link))
+    return dataclasses.replace(cluster, levels=(*cluster.levels[:top], level, *cluster.levels[top + 1 :]))
 
 
 def bandwidth(gbit_s: float) -> str:

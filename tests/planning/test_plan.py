@@ -60,6 +60,10 @@ def test_what_ifs_change_the_link_that_joins_the_learners_and_slow_one_of_them()
     on_one_host = planning.scenarios_of(cluster, 2, True)
     assert [one.cluster.inside.gbit_s for one in on_one_host] == pytest.approx([100, 1, 10, 1000, 100])
     assert planning.scenarios_of(cluster, 4, False) == [base]
+    sites = presets.load("three-sites")
+    for learners, (rack, site) in {8 * 8: (736, 92), 8 * 9: (7360, 92), 8 * 177: (736, 920)}.items():
+        wider = planning.scenarios_of(sites, learners, True)[3].cluster
+        assert [level.link.gbit_s for level in wider.levels] == [rack, site]
     assert len(planning.scenarios_of(presets.load("ideal"), 4, True)) == 2, "a network that costs nothing"
 
 

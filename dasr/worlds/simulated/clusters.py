@@ -11,6 +11,7 @@ compute: {fixed_s: 0.003, per_sample_s: 0.0001, jitter: 0.02}
 slow: [{rank: 3, factor: 10, from_s: 0, until_s: 60}]
 pauses: [{rank: 1, at_s: 5, seconds: 2}]
 deaths: [{rank: 2, at_s: 30}]
+failures: {learner_hours: 500, restart_s: 60}                       # for `dasr plan`
 """
 
 from __future__ import annotations
@@ -131,6 +132,16 @@ class Death:
 
 
 @dataclass(frozen=True, config=CHECKED)
+class Failures:
+    """How often learners fail, for `dasr plan`; in a simulation only those of `deaths` do."""
+
+    learner_hours: Real = Field(gt=0, description="mean time between failures of one learner, in hours")
+    restart_s: Seconds = Field(
+        default=60.0, description="seconds until a run, or the learner that is replaced, computes again"
+    )
+
+
+@dataclass(frozen=True, config=CHECKED)
 class Measured:
     """What a calibrated description was measured with: the time of a gradient holds for that."""
 
@@ -200,6 +211,7 @@ class Cluster:
     slow: tuple[Slow, ...] = Field(default=(), description="learners that are slow for a while")
     pauses: tuple[Pause, ...] = Field(default=(), description="learners that stop for a while")
     deaths: tuple[Death, ...] = Field(default=(), description="learners that die")
+    failures: Failures | None = Field(default=None, description="how often learners fail, for `dasr plan`")
     measured: Annotated[
         Measured | None,
         Field(description="what `dasr calibrate` measured it with: the defaults of a simulation"),
