@@ -49,6 +49,7 @@ COMMANDS = {
     "report": ("dasr.reporting.command:report", "Draw the figures and write report.html."),
     "transcribe": ("dasr.inference.command:transcribe", "Transcribe audio with a trained run's model."),
     "export": ("dasr.inference.command:export", "Write a run's model as ONNX or TorchScript."),
+    "results": ("dasr.results.command:results", "Compare two results folders: `dasr results diff A B`."),
     "check": ("dasr.planning.check:check", "Check a configuration, or a strategy, before anything runs."),
     "simulate": (
         "dasr.planning.command:simulate",
@@ -98,6 +99,7 @@ EXAMPLES = {
         "dasr export ad-L4-B32-S0 --to torchscript",
         "dasr export ad-L4-B32-S0 --to onnx --out m.onnx",
     ),
+    "results": ("dasr results diff results results",),
     "check": ("dasr check", "dasr check ad --option mixing=random-ring", "dasr check mine.py:Mine"),
     "simulate": (
         "dasr simulate --strategy ad --learners 64 --cluster ethernet-25g",
