@@ -160,8 +160,40 @@ def strategies_reference() -> str:
     return "\n".join(lines) + "\n"
 
 
+PARTNERS = {
+    "ring": "left and right neighbour",
+    "random-ring": "the same on a ring shuffled each round",
+    "random-pairs": "one partner, drawn each round",
+    "exponential": "those 1, 2, 4, ... away, in turn",
+    "uniform": "everyone",
+}
+
+
+def mixing_reference() -> str:
+    """What each mixing leaves of the distance between learners, computed from its matrices."""
+    from dasr.strategies.parts.topology import KINDS, Mixing
+
+    sizes = (4, 8, 16, 32, 64)
+    lines = [
+        "# Mixing",
+        "",
+        "Generated from `dasr/strategies/parts/topology.py`. The option `mixing` of `sd`, `ad`, `h-ad` and "
+        "`gossip-pga`, and what is left of the squared consensus distance of L learners after one round: "
+        "lambda_2 of E[T'T]; smaller is better.",
+        "",
+        _row(["mixing", "partners", *(f"L = {size}" for size in sizes)]),
+        _row(["---"] * (2 + len(sizes))),
+    ]
+    assert set(PARTNERS) == set(KINDS)
+    for kind, partners in PARTNERS.items():
+        left = [Mixing(kind, tuple(range(size))).contraction() for size in sizes]
+        lines.append(_row([f"`{kind}`", partners, *(f"{max(0.0, value):.3f}" for value in left)]))
+    return "\n".join(lines) + "\n"
+
+
 GENERATED: dict[str, Callable[[], str]] = {
     "config": config_reference,
     "commands": commands_reference,
     "strategies": strategies_reference,
+    "mixing": mixing_reference,
 }

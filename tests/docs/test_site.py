@@ -33,6 +33,10 @@ def test_the_reference_has_every_command_key_and_strategy(site: Path) -> None:
     )
     strategies = (site / "reference" / "strategies.html").read_text(encoding="utf-8")
     assert all(f'id="{name}"' in strategies for name in registry.names())
+    mixing = (site / "reference" / "mixing.html").read_text(encoding="utf-8")
+    assert all(
+        factor in mixing for factor in ("0.648", "0.289", "0.492")
+    )  # of three mixings, see test_topology
 
 
 def test_the_api_pages_have_the_docstrings(site: Path) -> None:
