@@ -73,7 +73,11 @@ COMMANDS = {
 # `dasr train` starts it.
 EXAMPLES = {
     "init": ("dasr init my-project", "dasr init my-project --corpus path/to/kaldi/data"),
-    "corpus": ("dasr corpus", "dasr corpus --strict"),
+    "corpus": (
+        "dasr corpus",
+        "dasr corpus --strict",
+        "dasr corpus import --from librispeech path/to/LibriSpeech/dev-clean data/dev",
+    ),
     "features": ("dasr features fbank --split test --shard 0000",),
     "hmm": ("dasr hmm --jobs 4",),
     "align": ("dasr align --split dev --shard 0",),

@@ -12,28 +12,50 @@ import click
 
 from dasr import checksums
 from dasr.config import SPLITS, Config, CorpusConfig, load
-from dasr.corpora import an4, kaldi, splits, survey
+from dasr.corpora import an4, importing, kaldi, splits, survey
 from dasr.corpora.datadir import Entry, read_data_dir, write_data_dir
 from dasr.corpora.language import Lexicon
-from dasr.corpora.rejects import Rejects
+from dasr.corpora.rejects import SHOWN, Rejects
 from dasr.errors import UserError
 from dasr.files import atomic, check_place
 from dasr.progress import progress
 
 logger = logging.getLogger(__name__)
 
+IMPORT_EXAMPLES = """\b
+Examples:
+  dasr corpus import --from librispeech LibriSpeech/dev-clean data/dev
+  dasr corpus import --from commonvoice cv-corpus/de/train.tsv data/train
+"""
 
-@click.command()
+
+@click.group(invoke_without_command=True)
 @click.option(
     "--config", "config_path", default="config.yaml", show_default=True, help="The configuration file."
 )
 @click.option("--strict", is_flag=True, help="Stop, and write nothing, where something is odd.")
-def corpus(config_path: str, strict: bool) -> None:
+@click.pass_context
+def corpus(context: click.Context, config_path: str, strict: bool) -> None:
     """Make Kaldi data directories (train, dev, test) with shards, and lang/, from the corpus that the config
     names. Says what is in it, and what is odd: unknown words, sample rates, channels, lengths, speakers.
     """
-    config = load(config_path)
-    make(config, strict)
+    if context.invoked_subcommand is None:
+        make(load(config_path), strict)
+
+
+@corpus.command("import", epilog=IMPORT_EXAMPLES)
+@click.option("--from", "kind", type=click.Choice(list(importing.READERS)), required=True, help="layout")
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path))
+def import_(kind: str, source: Path, folder: Path) -> None:
+    """Make the Kaldi data directory FOLDER of SOURCE, one split of a corpus in another layout.
+
+    SOURCE: a folder of LibriSpeech (dev-clean), a TSV of Common Voice, a folder (or cuts.jsonl.gz) of lhotse,
+    a folder that datasets' save_to_disk wrote. Audio stays where it is, unless it is inside a data set."""
+    count, rejects = importing.write(kind, source, folder)
+    for name, reason in list(rejects.reasons.items())[:SHOWN]:
+        logger.warning(f"rejected: {name}: {reason}")
+    print(f"{folder}: {count} utterances, {len(rejects)} rejected (rejected.jsonl)")
 
 
 def make(config: Config, strict: bool = False) -> None:

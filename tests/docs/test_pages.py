@@ -102,6 +102,8 @@ def test_every_dasr_command_and_option_that_a_page_names_exists(page: Path) -> N
         context = click.Context(group)
         command = group.get_command(context, arguments[0])
         assert command is not None, line
+        if isinstance(command, click.Group) and arguments[1:] and arguments[1] in command.commands:
+            command = command.commands[arguments[1]]
         known = {
             name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)
         }
