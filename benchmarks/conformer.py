@@ -27,7 +27,7 @@ from benchmarks.launched import launched
 from benchmarks.throughput_clock import Timer, synchronize
 from dasr.config import AugmentConfig, ModelConfig
 from dasr.features.store import Shard, Utterance, write_shard
-from dasr.features.utterance_feed import Labels, Share, UtteranceFeed
+from dasr.features.utterance_feed import Labels, Positions, Share, UtteranceFeed
 from dasr.learner import optimizer
 from dasr.learner.learner import Budget, Learner
 from dasr.models.acoustic import AcousticModel
@@ -52,6 +52,12 @@ class RandomUnits:
 
     def width(self, frames: int) -> int:
         return SPOKEN
+
+    def fewest(self, target: Labels) -> int:
+        return 1
+
+    def moved(self, target: Labels, positions: Positions) -> Labels:
+        return target
 
 
 def shards(folder: Path, utterances: int) -> list[Path]:

@@ -286,10 +286,14 @@ class ModelSection(ModelConfig):
 
 
 class AugmentConfig(Section):
-    """Chunks changed at random each time they are seen (log-mel features only); zeros leave them alone."""
+    """Samples changed at random each time they are seen (log-mel features only); zeros leave them alone."""
 
     stretch: Number = Field(
-        default=0.0, ge=0, le=0.5, description="a chunk is played up to this fraction faster or slower"
+        default=0.0,
+        ge=0,
+        le=0.5,
+        description="a chunk is played up to this fraction faster or slower; an utterance as recorded, or so "
+        "much faster or slower",
     )
     warp: Number = Field(
         default=0.0, ge=0, le=0.5, description="its frequency axis is scaled by up to this fraction"
@@ -371,7 +375,7 @@ class TrainingConfig(Section):
     gradients: Literal["float32", "bfloat16"] = Field(
         default="float32", description="on GPUs; bfloat16: half the bytes in memory and on the wire"
     )
-    augment: AugmentConfig = Field(default=AugmentConfig(), description="random changes of the chunks")
+    augment: AugmentConfig = Field(default=AugmentConfig(), description="random changes of the samples")
     snapshots: int = Field(default=10, ge=1, le=10_000, description="points of the held-out curve")
     average: int = Field(
         default=1,
@@ -538,8 +542,6 @@ class Config(Section):
         preset = TRAININGS[model.preset]
         augment = _filled(section.augment, preset.augment)
         section = _filled(section, preset.model_copy(update={"augment": augment}), always=("augment",))
-        if section.whole_utterances and section.augment.stretch:
-            raise ValueError("augment.stretch is for chunks: set it to 0 for whole utterances")
         if section.chunk_frames % model.subsampling and not section.whole_utterances:
             raise ValueError(
                 f"chunk_frames ({section.chunk_frames}) must be a multiple of model.subsampling "

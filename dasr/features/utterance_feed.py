@@ -3,6 +3,10 @@
 One thread reads the next pool's shards and gathers batches ahead of the learner. The feed never ends. Its
 state is (epoch, batches of the epoch that were given), so a resumed feed goes on bit for bit. In memory: two
 pools of shards, a few batches, and some numbers a shard, however large the corpus.
+
+With `stretch` each utterance is played as recorded, or faster or slower by that fraction (speed perturbation,
+Ko et al. 2015), as drawn from (seed, epoch, pool): all learners know all lengths. The training device
+interpolates.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ from dasr.features.store import Shard
 
 LONGEST = 1 << 17  # frames of an utterance: 22 minutes
 Labels = NDArray[np.int32]
+Positions = NDArray[np.float64]
 
 
 class Targets(Protocol):
@@ -43,11 +48,22 @@ class Targets(Protocol):
         """Places for the target of an utterance that is padded to `frames`."""
         ...
 
+    def fewest(self, target: Labels) -> int:
+        """How many frames an utterance with that target needs."""
+        ...
+
+    def moved(self, target: Labels, positions: Positions) -> Labels:
+        """The target of an utterance played at another speed: frame n is what was at positions[n]."""
+        ...
+
 
 class UtteranceBatch(NamedTuple):
     """frames: float16 [batch, T + 2 * context, dim], as stored, first and last frame of an utterance
     repeated; mean, istd: float32 [batch, dim] of the speakers; lengths: int64 [batch], 0 in an empty place;
     targets: int32 [batch, width], -1 beyond target_lengths, int64 [batch].
+
+    Where the speed is varied, frames are as recorded, [batch, longest, dim], and positions, float32 [batch,
+    T + 2 * context], says where in them each frame is to be read; else positions is [batch, 0].
     """
 
     frames: Tensor
@@ -56,6 +72,7 @@ class UtteranceBatch(NamedTuple):
     lengths: Tensor
     targets: Tensor
     target_lengths: Tensor
+    positions: Tensor
 
 
 @dataclass(frozen=True)
@@ -83,10 +100,11 @@ class UtteranceFeed:
         buckets: Buckets = "aligned",
         context: int = 0,
         multiple: int = 1,
-        pool_shards: int = 4,
+        stretch: float = 0.0,
     ) -> None:
         """`context`: frames on either side that the front end needs; padded lengths are multiples of
         `multiple`."""
+        self.speeds = (1.0, 1.0 - stretch, 1.0 + stretch) if stretch else (1.0,)
         self.batch, self.rank, self.context = share.batch, share.rank, context
         self.pin = torch.cuda.is_available()  # so that `.to(device, non_blocking=True)` overlaps
         self.shards, self.targets = list(shards), targets
@@ -99,10 +117,8 @@ class UtteranceFeed:
             )
         self.frames_a_sample = survey.frames / self.num_samples
         self.normaliser = share.batch * survey.weight / self.num_samples  # terms of the loss in a batch
-        frames = padded_lengths(survey.lengths, multiple=multiple)
-        self.plan = EpochPlan(
-            survey.counts, frames, share.batch, share.size, share.seed, buckets, pool_shards
-        )
+        frames = padded_lengths(_at_speeds(survey.lengths, self.speeds), multiple=multiple)
+        self.plan = EpochPlan(survey.counts, frames, share.batch, share.size, share.seed, buckets)
         for pool in self.plan.pools(0):
             self.plan.steps(pool)  # complains
         self._epoch, self._position = 0, 0
@@ -126,9 +142,10 @@ class UtteranceFeed:
         size, width = self.batch, self.targets.width(frames)
         speaker = torch.zeros(size, self.dim)
         lengths, none = torch.full((size,), frames), torch.zeros(size, dtype=torch.int64)
-        values = torch.zeros(size, frames + 2 * self.context, self.dim, dtype=torch.float16)
+        values = torch.zeros(size, self._recorded(frames), self.dim, dtype=torch.float16)
         targets = torch.full((size, width), -1, dtype=torch.int32)
-        return UtteranceBatch(values, speaker, speaker, lengths, targets, none)
+        positions = torch.zeros(size, self._read_at(frames))
+        return UtteranceBatch(values, speaker, speaker, lengths, targets, none, positions)
 
     def state_dict(self) -> dict[str, Any]:
         return {"epoch": self._epoch, "position": self._position, "order": self._identity()}
@@ -178,35 +195,80 @@ class UtteranceFeed:
                 wanted = tuple(sorted(shards))
                 if pool is None or pool.shards != wanted:
                     pool = _Pool.read(self.shards, self.targets, wanted)
-                places = self.plan.places(epoch, number, pool.lengths, self.rank)
+                lengths = self._played(pool, epoch, number)
+                places = self.plan.places(epoch, number, lengths, self.rank)
                 for index, place in enumerate(places):
                     if done + index >= position:
                         names = [pool.names[row] for row in place.utterances]
-                        yield self._gather(pool, place), names, epoch, done + index + 1
+                        yield self._gather(pool, place, lengths), names, epoch, done + index + 1
                 done += steps
             epoch, position = epoch + 1, 0
 
-    def _gather(self, pool: _Pool, place: Place) -> UtteranceBatch:
+    def _played(self, pool: _Pool, epoch: int, number: int) -> NDArray[np.int64]:
+        """Lengths of the pool's utterances at the speeds of that epoch: never too short for their targets."""
+        if len(self.speeds) == 1:
+            return pool.lengths
+        draw = np.random.default_rng([self.plan.seed, epoch, number, 1])
+        lengths = _lengths_at(pool.lengths, draw.choice(self.speeds, len(pool.lengths)))
+        fewest = np.array([self.targets.fewest(target) for target in pool.targets], np.int64)
+        return np.maximum(lengths, np.minimum(fewest, pool.lengths))
+
+    def _recorded(self, frames: int) -> int:
+        """Frames as recorded that a batch of that padded length holds."""
+        if len(self.speeds) == 1:
+            return frames + 2 * self.context
+        return int((frames + 1) * max(self.speeds))
+
+    def _read_at(self, frames: int) -> int:
+        """Positions of such a batch."""
+        return 0 if len(self.speeds) == 1 else frames + 2 * self.context
+
+    def _gather(self, pool: _Pool, place: Place, played: NDArray[np.int64]) -> UtteranceBatch:
+        """`played`: lengths of the pool's utterances in this epoch."""
         width, context, size = place.frames, self.context, self.batch
         rows = place.utterances
         lengths, targets = torch.zeros(size, dtype=torch.int64), torch.zeros(size, dtype=torch.int64)
-        lengths[: len(rows)] = torch.from_numpy(pool.lengths[rows])
+        lengths[: len(rows)] = torch.from_numpy(played[rows])
         # An empty place holds a frame of the pool's first utterance, which counts nowhere
-        begin = np.zeros(size, np.int64)
-        begin[: len(rows)] = pool.begin[rows]
-        last = begin + np.maximum(lengths.numpy(), 1) - 1
-        index = begin[:, None] + np.arange(-context, width + context)
-        index = np.clip(index, begin[:, None], last[:, None])
+        begin, recorded = np.zeros(size, np.int64), np.ones(size, np.int64)
+        begin[: len(rows)], recorded[: len(rows)] = pool.begin[rows], pool.lengths[rows]
+        first = -context if len(self.speeds) == 1 else 0
+        index = begin[:, None] + np.arange(first, first + self._recorded(width))
+        index = np.clip(index, begin[:, None], (begin + recorded - 1)[:, None])
+        positions = torch.zeros(size, self._read_at(width))
         units = torch.full((size, self.targets.width(width)), -1, dtype=torch.int32)
         for row, utterance in enumerate(rows):
-            target = torch.from_numpy(pool.targets[utterance])
-            units[row, : len(target)] = target
+            target = pool.targets[utterance]
+            if len(self.speeds) > 1:
+                where = _positions(width, context, int(recorded[row]), int(played[utterance]))
+                positions[row] = torch.from_numpy(where)
+                target = self.targets.moved(target, where[context : context + int(played[utterance])])
+            units[row, : len(target)] = torch.from_numpy(target)
             targets[row] = len(target)
         speaker = np.zeros(size, np.int64)
         speaker[: len(rows)] = pool.speaker[rows]
         frames, who = pool.frames[torch.from_numpy(index)], torch.from_numpy(speaker)
-        batch = UtteranceBatch(frames, pool.mean[who], pool.istd[who], lengths, units, targets)
+        batch = UtteranceBatch(frames, pool.mean[who], pool.istd[who], lengths, units, targets, positions)
         return UtteranceBatch(*(part.pin_memory() for part in batch)) if self.pin else batch
+
+
+def _lengths_at(lengths: NDArray[np.int64], speeds: NDArray[np.float64] | float) -> NDArray[np.int64]:
+    """Frames of utterances that are played at those speeds."""
+    return np.maximum(1, np.rint(lengths / speeds)).astype(np.int64)
+
+
+def _at_speeds(counts: NDArray[np.int64], speeds: Sequence[float]) -> NDArray[np.int64]:
+    """How many utterances have length i, [longest + 1], where each is played at each speed."""
+    there = np.flatnonzero(counts)
+    played = np.concatenate([_lengths_at(there, speed) for speed in speeds])
+    return np.bincount(played, np.tile(counts[there], len(speeds))).astype(np.int64)
+
+
+def _positions(width: int, context: int, recorded: int, played: int) -> Positions:
+    """Where in an utterance of `recorded` frames each of [width + 2 * context] frames is to be read when it
+    is played with `played` frames."""
+    frames = np.arange(-context, width + context)
+    return np.clip((frames + 0.5) * (recorded / played) - 0.5, 0, recorded - 1)
 
 
 class _Survey:

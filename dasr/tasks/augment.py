@@ -1,9 +1,9 @@
-"""Data augmentation: chunks stretched in time, warped in frequency, bands and moments masked.
+"""Data augmentation: samples stretched in time, warped in frequency, bands and moments masked.
 
-On the training device, drawn at random each time a chunk is seen; only for features whose neighbouring
-dimensions are neighbouring frequencies (log-mel energies). Sources: speed perturbation,
-Ko et al. 2015; vocal tract length perturbation, Jaitly & Hinton 2013; SpecAugment, Park et al. 2019
-(arXiv 1904.08779).
+On the training device, drawn at random each time a sample is seen (how fast an utterance is played: by its
+feed). Frequencies only of features whose neighbouring dimensions are neighbouring frequencies (log-mel
+energies). Sources: speed perturbation, Ko et al. 2015; vocal tract length perturbation, Jaitly & Hinton 2013;
+SpecAugment, Park et al. 2019 (arXiv 1904.08779).
 """
 
 from __future__ import annotations
@@ -20,14 +20,19 @@ def augment(frames: Tensor, labels: Tensor, config: AugmentConfig) -> tuple[Tens
     A frame moves with its label; labels that would have to come from beyond the chunk become -1."""
     if config.stretch:
         frames, labels = _stretched(frames, labels, config.stretch)
+    return disguised(frames, config), labels
+
+
+def disguised(frames: Tensor, config: AugmentConfig) -> Tensor:
+    """Normalised frames [samples, T, bins], warped in frequency and masked; time stays."""
     if config.warp:
         bins = torch.arange(frames.shape[2], device=frames.device) * _factor(frames, config.warp)
-        frames = _interpolated(frames.transpose(1, 2), bins).transpose(1, 2)
+        frames = interpolated(frames.transpose(1, 2), bins).transpose(1, 2)
     for _ in range(2 if config.mask_bins else 0):
         frames = frames.masked_fill(_band(frames, 2, config.mask_bins).unsqueeze(1), 0.0)
     if config.mask_frames:
         frames = frames.masked_fill(_band(frames, 1, config.mask_frames).unsqueeze(2), 0.0)
-    return frames, labels
+    return frames
 
 
 def _factor(frames: Tensor, most: float) -> Tensor:
@@ -43,11 +48,11 @@ def _stretched(frames: Tensor, labels: Tensor, most: float) -> tuple[Tensor, Ten
     nearest = positions[:, margin : margin + length].round().long()
     inside = (nearest >= 0) & (nearest < length)
     moved = labels.gather(1, nearest.clamp(0, length - 1)).masked_fill(~inside, -1)
-    return _interpolated(frames, positions + margin), moved
+    return interpolated(frames, positions + margin), moved
 
 
-def _interpolated(values: Tensor, positions: Tensor) -> Tensor:
-    """values [chunks, n, width] read at fractional positions [chunks, m] along n: [chunks, m, width]."""
+def interpolated(values: Tensor, positions: Tensor) -> Tensor:
+    """values [samples, n, width] read at fractional positions [samples, m] along n: [samples, m, width]."""
     positions = positions.clamp(0, values.shape[1] - 1)
     below = positions.floor().long()
     above = (below + 1).clamp_max(values.shape[1] - 1)

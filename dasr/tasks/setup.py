@@ -45,6 +45,7 @@ def feed_of(
             AlignedTargets(data.alignments, model.subsampling),
             share,
             buckets=training.buckets,
+            stretch=training.augment.stretch,
             context=model.config.margin,
             multiple=model.subsampling,
         )

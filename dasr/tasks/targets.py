@@ -16,7 +16,7 @@ from dasr.criteria.totals import outputs_needed
 from dasr.criteria.units import Units
 from dasr.features.labels import read_labels
 from dasr.features.store import Shard
-from dasr.features.utterance_feed import Labels
+from dasr.features.utterance_feed import Labels, Positions
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,13 @@ class AlignedTargets:
 
     def width(self, frames: int) -> int:
         return frames
+
+    def fewest(self, target: Labels) -> int:
+        return 1
+
+    def moved(self, target: Labels, positions: Positions) -> Labels:
+        """Each frame has the label of the one that it is nearest to."""
+        return target[np.floor(positions + 0.5).astype(np.int64)]
 
 
 @dataclass(frozen=True)
@@ -76,3 +83,10 @@ class UnitTargets:
 
     def width(self, frames: int) -> int:
         return self.outputs(frames)
+
+    def fewest(self, target: Labels) -> int:
+        needed = outputs_needed(torch.from_numpy(target))
+        return self.stride * ((needed - 1) * self.subsampling + 1)
+
+    def moved(self, target: Labels, positions: Positions) -> Labels:
+        return target

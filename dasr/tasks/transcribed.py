@@ -50,6 +50,7 @@ class TranscribedShards:
             self.targets(model),
             share,
             buckets=config.training.buckets,
+            stretch=config.training.augment.stretch,
             context=model.config.margin,
             multiple=model.subsampling,
         )

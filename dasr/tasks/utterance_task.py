@@ -13,7 +13,7 @@ from dasr.features.utterance_feed import UtteranceBatch, UtteranceFeed
 from dasr.models import frontend
 from dasr.models.acoustic import AcousticModel
 from dasr.models.flat import FlatModule
-from dasr.tasks.augment import augment
+from dasr.tasks.augment import disguised, interpolated
 from dasr.tasks.own_randomness import OwnRandomness
 from dasr.worlds.interface import Ready
 
@@ -21,8 +21,9 @@ from dasr.worlds.interface import Ready
 def scored(model: AcousticModel, augmentation: AugmentConfig, batch: UtteranceBatch) -> Tensor:
     """Logits [B, T', outputs] of a batch that is on the device."""
     frames = frontend.normalise(batch.frames, batch.mean, batch.istd)
-    if augmentation:
-        frames, _ = augment(frames, batch.targets, augmentation)
+    if batch.positions.shape[1]:
+        frames = interpolated(frames, batch.positions)
+    frames = disguised(frames, augmentation)
     return model.utterances(frames, batch.lengths)
 
 

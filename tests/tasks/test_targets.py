@@ -36,3 +36,20 @@ def test_labels_that_an_output_is_trained_on_are_counted() -> None:
     assert AlignedTargets([], 1).weight(8, labels) == 5
     assert AlignedTargets([], 2).weight(8, labels) == 3  # frames 1, 3, 5, 7
     assert AlignedTargets([], 4).weight(8, labels) == 0  # frames 2 and 6
+
+
+def test_labels_follow_their_frames_to_another_speed_and_units_stay() -> None:
+    labels, positions = np.array([4, -1, 7], np.int32), np.array([0.0, 0.4, 0.6, 1.4, 2.0])
+    assert AlignedTargets([], 1).moved(labels, positions).tolist() == [4, 4, -1, -1, 7]
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("subsampling", [1, 4])
+def test_the_fewest_frames_of_units_are_those_below_which_outputs_do_not_suffice(
+    transcribed: Path, stride: int, subsampling: int
+) -> None:
+    units = TranscribedShards.of(ctc_config(transcribed), "dev").units
+    targets = UnitTargets([], units, stride, subsampling)
+    one = np.array([1, 2, 2, 3], np.int32)  # five outputs: a blank stands between the equal ones
+    assert targets.moved(one, np.arange(3.0)) is one
+    assert targets.outputs(targets.fewest(one)) == 5 and targets.outputs(targets.fewest(one) - 1) == 4

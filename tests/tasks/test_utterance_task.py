@@ -109,7 +109,14 @@ def test_ctc_learns_in_processes_and_in_virtual_time_with_the_same_bits(
     results.mkdir()
     for part in ("features", "corpus"):
         (results / part).symlink_to(transcribed / part)
-    training = {"epochs": 30, "snapshots": 2, "learning_rate": 0.5, "reference_batch": 6, "warmup_epochs": 2}
+    training: dict[str, Any] = {
+        "epochs": 30,
+        "snapshots": 2,
+        "learning_rate": 0.5,
+        "reference_batch": 6,
+        "warmup_epochs": 2,
+    }
+    training["augment"] = {"stretch": 0.1}
     config = ctc_config(results, anneal_after_epochs=30, **training)
     assert run_processes(2, functools.partial(one_run, text=config.text())) == [True, True]
     run_dir = results / "runs" / RUN
