@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,24 +36,28 @@ def test_words_of_a_recording_are_written_with_times_within_it(tmp_path: Path) -
 
 
 @pytest.fixture(scope="module")
-def decoded(small: Path) -> Config:
+def decoded(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Config:
     """A model that knows little, and what `dasr decode` says with it of the test set."""
     from dasr.adaptation.command import adapt
     from dasr.decoding.command import decode
     from dasr.features.command import features
     from dasr.hmm.command import graph
 
-    call(graph, small, "unigram")
-    call(features, small, "mfcc", "--split", "test", "--shard", "0")
-    call(adapt, small, "--split", "test", "--shard", "0", "--jobs", "1")
-    config = dasr_config.load(small / "config.yaml")
+    own = tmp_path_factory.mktemp("decoded") / "results"  # other tests want `small` without these
+    shutil.copytree(small, own)
+    settings = yaml.safe_load((own / "config.yaml").read_text()) | {"results": str(own)}
+    (own / "config.yaml").write_text(yaml.safe_dump(settings))
+    call(graph, own, "unigram")
+    call(features, own, "mfcc", "--split", "test", "--shard", "0")
+    call(adapt, own, "--split", "test", "--shard", "0", "--jobs", "1")
+    config = dasr_config.load(own / "config.yaml")
     layout = Layout.of(config)
     system = HmmSystem.load(layout.hmm)
     torch.manual_seed(0)
     model = AcousticModel(config.model.shape, 40, system.num_pdfs)
     layout.run(RUN).mkdir(parents=True)
     acoustic.save(model, layout.run(RUN) / acoustic.MODEL_FILE)
-    call(decode, small, RUN, "unigram", "test", "--jobs", "1")
+    call(decode, own, RUN, "unigram", "test", "--jobs", "1")
     score = {"scale": 0.1, "blank_penalty": 0.0}
     layout.score(RUN, "unigram").write_text(json.dumps(score))
     return config
