@@ -81,7 +81,7 @@ def content_hash(paths: list[Path], extra: str = "") -> str:
     return digest.hexdigest()[:32]
 
 
-def _look_for_server(uri: str) -> None:
+def look_for_server(uri: str) -> None:
     """Raises UserError where nobody answers: MLflow's own requests are repeated for minutes, in silence."""
     if not uri.startswith(("http://", "https://")):
         return
@@ -121,7 +121,7 @@ class Store:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         make_folder(Layout(self.results).mlflow)
         self._refuse_link()
-        _look_for_server(self.uri)
+        look_for_server(self.uri)
         import mlflow
 
         for noisy in ("mlflow", "alembic"):  # each has a hundred lines to say about a fresh database

@@ -4,7 +4,8 @@
     print(found)                       # a row a run: time, speed-up, bytes, the last loss
     found.draw("comparison.svg")       # loss against samples and against virtual seconds
 
-Learners, strategies and the virtual network are those of `dasr simulate`; no speech is needed.
+With `mlflow="sqlite:///mlflow.db"` each run is written to MLflow too. Learners, strategies and the virtual
+network are those of `dasr simulate`; no speech is needed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from dasr.planning import figures
 from dasr.planning.simulate import MakeOptimizer, SimulationResult, Workload, simulate
 from dasr.tasks.module_task import Loss, ModuleTask
 from dasr.tasks.task import Task
+from dasr.tracking import simulated
 from dasr.validation import validated
 from dasr.worlds.interface import World
 from dasr.worlds.simulated import presets
@@ -62,6 +64,7 @@ def compare(
     learning_rate: float = 0.1,
     step_seconds: float = 0.1,
     held_out: Sequence[Any] | None = None,
+    mlflow: str | None = None,
 ) -> Comparison:
     """Train `model` with each strategy on virtual learners that begin at its weights.
 
@@ -70,6 +73,7 @@ def compare(
     entries as of `comparison.strategies` in config.yaml, with options and their own `optimizer`,
     `learning_rate` and so on. `steps`: batches of all learners together. `step_seconds`: virtual time of one
     gradient. `held_out`: batches for the loss of the curves (default: the first eight of the source).
+    `mlflow`: a tracking URI, to which the runs are written.
 
     Raises UserError."""
     workloads = configuration.complete(
@@ -103,6 +107,8 @@ def compare(
                 run.strategy, budget, described, options=dict(run.options), seed=run.seed, workload=workload
             )
         )
+    if mlflow is not None:
+        simulated.write(results, mlflow)
     return Comparison(results)
 
 
