@@ -16,11 +16,12 @@ THREADS = 512  # in a block; each adds up one group of numbers
 def combine_(out: Tensor, terms: Sequence[tuple[float, Tensor]]) -> Tensor:
     """out <- sum of factor * vector over `terms`, added in their order; gives `out`, maybe one of them.
 
-    A tensor class with `__torch_function__` may implement it for its own."""
-    if has_torch_function_unary(out):
-        kind = type(out)  # asked directly: a general dispatch costs 3 us
-        result: Tensor = kind.__torch_function__(combine_, (kind,), (out, terms))  # type: ignore[no-untyped-call]
-        return result
+    A class of tensors with `__torch_function__` may do it itself, in a method `combine_(terms)`."""
+    if has_torch_function_unary(out):  # quicker than to ask each vector for the method
+        own = getattr(out, "combine_", None)
+        if own is not None:
+            result: Tensor = own(terms)
+            return result
     vectors = [vector for _, vector in terms]
     if out.is_cuda and _one_pass_possible([out, *vectors]):
         _one_pass(out, [factor for factor, _ in terms], vectors)

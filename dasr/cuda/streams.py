@@ -44,10 +44,7 @@ class StreamOrder:
 
     def __init__(self, device: torch.device) -> None:
         self._event = torch.cuda.Event() if device.type == "cuda" else None  # type: ignore[no-untyped-call]
-
-    @property
-    def needed(self) -> bool:
-        return self._event is not None
+        self.needed = self._event is not None
 
     def wait(self) -> None:
         if self._event is not None:

@@ -80,7 +80,8 @@ class Weights:
 
     def assign(self, model: Tensor, where: slice) -> None:
         """The weights become `model`, which they leave as it is at their next change. Raises ValueError."""
-        self._same_length(model, "the model that the weights become")
+        if model.numel() != self.tensor.numel():
+            raise self._of_another_length(model, "the model that the weights become")
         with self.locked():
             self.settle()
             self.changes()
@@ -108,7 +109,8 @@ class Weights:
 
     def settle(self) -> None:
         """Lock held. Add what is deferred."""
-        self.change(self.deferred())
+        if self._deferred:
+            self.change(self.deferred())
 
     def deferred(self) -> LinearCombination:
         """Lock held. What is deferred, for the caller to add."""
@@ -123,13 +125,14 @@ class Weights:
     def change(self, delta: LinearCombination) -> None:
         """Lock held. Add a sum of vectors."""
         if delta:
+            length = self.tensor.numel()
             for _, vector in delta:
-                self._same_length(vector, "a vector that is added to the weights")
+                if vector.numel() != length:
+                    raise self._of_another_length(vector, "a vector that is added to the weights")
             self.tensor = combine_(self.room(), [*delta, (1.0, self.tensor)])
 
-    def _same_length(self, vector: Tensor, what: str) -> None:
-        if vector.numel() != self.tensor.numel():
-            raise ValueError(f"{what} has {vector.numel():,} elements, not {self.tensor.numel():,}")
+    def _of_another_length(self, vector: Tensor, what: str) -> ValueError:
+        return ValueError(f"{what} has {vector.numel():,} elements, not {self.tensor.numel():,}")
 
     def room(self) -> Tensor:
         """Lock held. Where changed weights go: in place, unless somebody reads the vector."""
@@ -138,7 +141,7 @@ class Weights:
         if not lent:
             return self.tensor
         spare, self._spare = self._spare, None
-        return torch.empty_like(self.tensor) if spare is None else spare
+        return self.tensor.new_empty(self.tensor.shape) if spare is None else spare
 
     def changes(self) -> None:
         """Lock held. Invalidate prefetched copies: in-place changes through symmetric memory do not bump

@@ -57,15 +57,16 @@ class Bmuf(Strategy):
     async def end_block(self, means: AsyncIterator[tuple[slice, Tensor]], look_ahead: bool) -> None:
         """The weights become W, or W + eta D."""
         model, new = self.model, self.before  # W, and the place of the next W, which holds V until then
-        w, d = v(model), v(model) - v(new)
+        w = v(model)
+        d = w - v(new)
         ahead = w + self.eta * d
         rest = (1 - self.zeta) * ahead if self.nesterov else ahead - self.zeta * w  # W + eta D - zeta W_g
         update = self.zeta * v(self.mean.vector) + rest  # W + D, of the next D
         async for part, _ in means:
-            update.part(part).into(new[part])
+            update.into(new, part)
             if look_ahead:  # W + eta D, of the next W and D
                 start = v(new) + self.eta * (v(new) - w)
-                start.part(part).into(self.learner.weights[part])
+                start.into(self.learner.weights, part)
             else:
                 self.learner.assign(new, part)
         self.model, self.before = new, model

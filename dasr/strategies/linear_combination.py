@@ -1,9 +1,9 @@
 """Sums of vectors, written as mathematics and evaluated in one pass over memory.
 
     update = v(w) - 0.5 * v(y)      nothing is computed: (1.0, w), (-0.5, y)
-    update.part(where).into(out)    out <- w[where] - 0.5 * y[where]
+    update.into(out, where)         out[where] <- w[where] - 0.5 * y[where]
 
-Building an expression takes some tens of microseconds: build it once, outside of loops, and take parts of it.
+Building an expression takes microseconds: build it once, outside of loops, and evaluate parts of it.
 Code that runs at every step writes the list of terms itself: [(1.0, w), (-0.5, y)].
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from dasr.cuda.linear_combination import combine_
+from dasr.worlds.interface import ALL
 
 LinearCombination = Sequence[tuple[float, Tensor]]
 """A sum that is not evaluated yet: (factor, vector) of each term, added in their order."""
@@ -56,13 +57,12 @@ class Sum(Sequence[tuple[float, Tensor]]):
     def __rmul__(self, number: float) -> Sum:
         return Sum([(number * factor, vector) for factor, vector in self._terms])
 
-    def part(self, where: slice) -> Sum:
-        """The same sum of that part of each vector."""
-        return Sum([(factor, vector[where]) for factor, vector in self._terms])
-
-    def into(self, out: Tensor) -> Tensor:
-        """Evaluate into `out`, which may be one of the vectors; gives `out`."""
-        return combine_(out, self._terms)
+    def into(self, out: Tensor, where: slice = ALL) -> Tensor:
+        """Evaluate that part of the sum into the same part of `out`, which may be one of the vectors; gives
+        that part of `out`."""
+        if where is ALL:
+            return combine_(out, self._terms)
+        return combine_(out[where], [(factor, vector[where]) for factor, vector in self._terms])
 
 
 def v(vector: Tensor) -> Sum:

@@ -43,6 +43,8 @@ def bytes_of(payload: Payload) -> int:
     """Bytes of the tensors, without any header. Raises TypeError where it is not a tuple."""
     if not isinstance(payload, tuple):
         raise TypeError(f"a payload is a tuple of tensors, not a {type(payload).__name__}: send (tensor,)")
+    if len(payload) == 1:  # nearly always
+        return payload[0].nbytes
     return sum([part.nbytes for part in payload])
 
 

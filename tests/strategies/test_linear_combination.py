@@ -24,7 +24,7 @@ def test_equal_vectors_are_one_term_only_if_they_are_the_same_object() -> None:
 @pytest.mark.parametrize("where", [slice(None), slice(2, 5), slice(0, 0)])
 def test_a_part_is_evaluated_into_one_of_its_own_vectors(where: slice) -> None:
     out, expected = X.clone(), (3.0 * X - 0.25 * Y)[where]
-    gives = (3.0 * v(out) - 0.25 * v(Y)).part(where).into(out[where])
+    gives = (3.0 * v(out) - 0.25 * v(Y)).into(out, where)
     torch.testing.assert_close(out[where], expected)
     assert gives.data_ptr() == out[where].data_ptr()
     rest = torch.ones(9, dtype=torch.bool)

@@ -29,6 +29,9 @@ from dasr.worlds.interface import Payload, PeerLost
 GAMMA = {"sign": 0.3, "1bit": 0.3, "topk": 0.3, "powersgd": 0.03}
 
 
+NOBODY = frozenset[int]()
+
+
 class PublicCopy:
     """One direction of a link: the sender's vector as both ends know it, updated by compressed differences.
 
@@ -85,7 +88,7 @@ class Gossip:
 
         `members`: those that take part from this round on. One that joins has no trained model: it takes its
         partners' mean, and they leave it out."""
-        joining = frozenset[int]()
+        joining = NOBODY
         if members is not None:
             self.mixing, joining = self.mixing.among(members.ranks), members.joining
         partners = self.mixing.partners(round_, self.world.rank)
@@ -94,7 +97,7 @@ class Gossip:
             return LazyAwaitable(lambda: self._all_reduced(weights, reduction))
         exchanges = []
         for peer in partners:
-            if peer in joining or self.world.rank in joining:
+            if joining and (peer in joining or self.world.rank in joining):
                 self.links.pop(peer, None)
             if peer not in self.links:
                 self.links[peer] = self._link()
@@ -103,8 +106,9 @@ class Gossip:
             sent = mine.known
             assert sent is not None
             exchanges.append((peer, its, sent, self.world.exchange(payload, peer)))
-        others = max(1, len(set(partners) - joining))
-        scale = 1 / others if self.world.rank in joining else self.gamma / (1 + len(partners))
+        scale = self.gamma / (1 + len(partners))
+        if self.world.rank in joining:
+            scale = 1 / max(1, len(set(partners) - joining))
         return LazyAwaitable(lambda: self._differences(weights, exchanges, joining, scale))
 
     def _link(self) -> tuple[PublicCopy, PublicCopy]:

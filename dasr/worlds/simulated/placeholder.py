@@ -7,13 +7,13 @@ compression sends has exactly the size that it would have.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from dasr.cuda.linear_combination import combine_
 from dasr.torch_private import without_torch_function
 
 Operation = Callable[..., Any]
@@ -22,19 +22,12 @@ Operation = Callable[..., Any]
 class PlaceholderTensor(Tensor):
     """Made by `placeholder(length)`."""
 
+    # Read at every step: looked up once a vector, and then plain attributes, without a call.
     _size: int
-    _width: int
-    _nbytes: int
-    _offset: int
-    _dtype: torch.dtype
-    _length: int
-    _slices: dict[tuple[Any, Any, Any], Any]
     _results: dict[tuple[Any, ...], Any]
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is combine_:
-            return _same(*args[:1], *[vector for _, vector in args[1]])
         if func in _SAME_SIZE:
             return args[0]
         general = super().__torch_function__
@@ -48,59 +41,65 @@ class PlaceholderTensor(Tensor):
                 self._size = size = super().numel()
             return size
 
-    def element_size(self) -> int:
-        try:
-            return self._width
-        except AttributeError:
-            with without_torch_function():
-                self._width = width = super().element_size()
-            return width
+    @functools.cached_property
+    def _slices(self) -> dict[tuple[Any, Any, Any], Any]:
+        return {}
 
-    @property
+    @functools.cached_property
+    def _width(self) -> int:
+        with without_torch_function():
+            return super().element_size()
+
+    @functools.cached_property
+    def _offset(self) -> int:
+        with without_torch_function():
+            return int(super().storage_offset())
+
+    @functools.cached_property
+    def shape(self) -> torch.Size:  # type: ignore[override]
+        with without_torch_function():
+            return super().shape
+
+    @functools.cached_property
     def nbytes(self) -> int:  # type: ignore[override]
-        try:
-            return self._nbytes
-        except AttributeError:
-            self._nbytes = count = self.numel() * self.element_size()
-            return count
+        return self.numel() * self._width
 
-    @property
+    @functools.cached_property
     def dtype(self) -> torch.dtype:  # type: ignore[override]
-        try:
-            return self._dtype
-        except AttributeError:
-            with without_torch_function():
-                self._dtype = kind = super().dtype
-            return kind
+        with without_torch_function():
+            return super().dtype
+
+    def combine_(self, terms: Sequence[tuple[float, Tensor]]) -> PlaceholderTensor:
+        """`dasr.cuda.linear_combination.combine_`. Raises RuntimeError."""
+        size = self.numel()
+        for _, vector in terms:
+            if vector.numel() != size:
+                _same(self, vector)
+        return self
+
+    def element_size(self) -> int:
+        return self._width
 
     def storage_offset(self) -> int:
-        try:
-            return self._offset
-        except AttributeError:
-            with without_torch_function():
-                self._offset = offset = int(super().storage_offset())
-            return offset
+        return self._offset
 
     def __len__(self) -> int:
-        try:
-            return self._length
-        except AttributeError:
-            with without_torch_function():
-                self._length = length = int(self.shape[0])
-            return length
+        return self.shape[0]
+
+    def new_empty(self, size: Any, **options: Any) -> Any:  # type: ignore[override]
+        if size == self.shape and not options:
+            return self
+        return super().new_empty(size, **options)
 
     def __getitem__(self, index: Any) -> Any:
         """Slices are kept: a bucket is cut from the same place at every step."""
-        if not isinstance(index, slice):
-            return super().__getitem__(index)
         try:
-            slices = self._slices
-        except AttributeError:
-            slices = self._slices = {}
-        key = (index.start, index.stop, index.step)
-        if key not in slices:
-            slices[key] = super().__getitem__(index)
-        return slices[key]
+            return self._slices[index.start, index.stop, index.step]
+        except (AttributeError, KeyError):  # not a slice, or not cut yet
+            part = super().__getitem__(index)
+        if isinstance(index, slice):
+            self._slices[index.start, index.stop, index.step] = part
+        return part
 
 
 def _kept(name: str) -> Operation:
@@ -123,11 +122,12 @@ def _kept(name: str) -> Operation:
 def _same(self: PlaceholderTensor, *arguments: Any, **options: Any) -> PlaceholderTensor:
     """An elementwise operation with a number, a vector of the same size, or one that is spread over the rows
     or columns of a matrix. Raises RuntimeError."""
+    size = self.numel()
     for other in arguments:
-        if not isinstance(other, PlaceholderTensor) or other.numel() in (self.numel(), 1):
+        if other is self or not isinstance(other, PlaceholderTensor) or other.numel() in (size, 1):
             continue
         if not _spreads(other, self):
-            raise RuntimeError(f"a vector of {self.numel():,} elements meets one of {other.numel():,}")
+            raise RuntimeError(f"a vector of {size:,} elements meets one of {other.numel():,}")
     return self
 
 
