@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict
@@ -50,8 +49,8 @@ class RunCallbacks:
         self._resumed_at = 0  # step
         self._system: SystemUse | None = None
         self._sampled_at = 0.0
-        self._saved_at = time.monotonic()
-        self._voted_at = (0, time.monotonic())  # step and time of the last vote
+        self._saved_at = clock.now()
+        self._voted_at = (0, clock.now())  # step and time of the last vote
         self._next_vote = 0  # step
 
     async def on_step_boundary(self, learner: Learner, together: bool) -> bool:
@@ -88,7 +87,7 @@ class RunCallbacks:
             "metrics": self.metrics.position if self.metrics else 0,
         }
         self.writer.submit(partial(self.checkpoints.write, learner.steps, state))
-        self._saved_at = time.monotonic()
+        self._saved_at = self.clock.now()
 
     def restore(self, learner: Learner, state: dict[str, Any]) -> None:
         """Put learner, strategy and accounts back where `state` was saved. Raises UserError."""
@@ -106,7 +105,7 @@ class RunCallbacks:
             setattr(learner.world.accounts, name, value)
         self.clock.before = state["seconds"]
         self.point = state["point"]
-        self._voted_at = (learner.steps, time.monotonic())
+        self._voted_at = (learner.steps, self.clock.now())
         self._next_vote = self._resumed_at = learner.steps
 
     def _report(self, learner: Learner) -> None:
@@ -126,10 +125,10 @@ class RunCallbacks:
 
     def _report_system(self, learner: Learner, metrics: Metrics) -> None:
         if self._system is None:  # percentages are of the time since the sample before
-            self._system, self._sampled_at = SystemUse(str(learner.weights.device)), time.monotonic()
-        if time.monotonic() - self._sampled_at < SYSTEM_SECONDS:
+            self._system, self._sampled_at = SystemUse(str(learner.weights.device)), self.clock.now()
+        if self.clock.now() - self._sampled_at < SYSTEM_SECONDS:
             return
-        self._sampled_at = time.monotonic()
+        self._sampled_at = self.clock.now()
         place = {"samples": learner.samples, "seconds": self.clock.seconds()}
         metrics.write("system", **place, **self._system.sample())
 
@@ -151,7 +150,7 @@ class RunCallbacks:
         self.point = reached
 
     def _due(self) -> bool:
-        return time.monotonic() - self._saved_at >= self.config.checkpoint_seconds
+        return self.clock.now() - self._saved_at >= self.config.checkpoint_seconds
 
     def _alone(self) -> tuple[bool, bool]:
         return self._due(), self.stop_requested()
@@ -161,7 +160,7 @@ class RunCallbacks:
         if learner.steps < self._next_vote:
             return False, False
         step, since = self._voted_at
-        now = time.monotonic()
+        now = self.clock.now()
         pace = (learner.steps - step) / max(now - since, 1e-3)  # steps a second
         steps = float(max(1, round(pace * VOTE_SECONDS)))  # until the next vote
         self.at(learner.steps, "wait")

@@ -65,8 +65,12 @@ class Clock:
     def __post_init__(self) -> None:
         self.start = self.world.now()
 
+    def now(self) -> float:
+        """Seconds since any moment of this part."""
+        return self.world.now()
+
     def seconds(self) -> float:
-        return self.before + self.world.now() - self.start
+        return self.before + self.now() - self.start
 
 
 def learner_record(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,15 +26,19 @@ from dasr.worlds.simulated.simulation import Simulation
 CONFIG = TRAININGS["demo"].model_copy(update={"snapshots": 2, "checkpoint_seconds": 1e9})
 
 
-def run(folder: Path, learners: int, asked: Callable[[int], bool]) -> list[RunCallbacks]:
-    """`sc-allreduce` for four steps; `asked(rank)`: whether that learner has been asked to stop."""
+def run(
+    folder: Path, learners: int, asked: Callable[[int], bool], steps: int = 4, **options: Any
+) -> list[RunCallbacks]:
+    """`sc-allreduce`, a second a step; `asked(rank)`: whether that learner has been asked to stop."""
+    config = CONFIG.model_copy(update=options)
 
     async def life(world: World) -> RunCallbacks:
-        checkpoints = Checkpoints(folder, world.rank, {})
-        clock = Clock(world)
-        callbacks = RunCallbacks(CONFIG, 4 * learners, checkpoints, clock, None, lambda: asked(world.rank))
+        checkpoints, clock = Checkpoints(folder, world.rank, {}), Clock(world)
+        callbacks = RunCallbacks(
+            config, steps * learners, checkpoints, clock, None, lambda: asked(world.rank)
+        )
         task = Quadratic(5, batch=learners, rank=world.rank, size=learners)
-        budget = Budget(4, learners, learners)
+        budget = Budget(steps, learners, learners)
         learner = Learner(world, task, Optimizer, lambda samples: 0.1, budget, callbacks)
         callbacks.strategy = registry.make("sc-allreduce", learner)
         await callbacks.strategy.run()
@@ -60,6 +65,14 @@ def test_all_save_and_stop_at_one_step_when_one_of_them_is_asked(tmp_path: Path)
     ended = run(tmp_path, 3, lambda rank: rank == 2)
     assert [one.stopped for one in ended] == [True] * 3
     assert {tuple(one.checkpoints.steps()) for one in ended} == {(0,)}
+
+
+def test_checkpoints_are_as_far_apart_on_the_clock_of_the_world_as_configured(tmp_path: Path) -> None:
+    """Within the two seconds from one vote to the next, and two are kept."""
+    ended = run(tmp_path, 2, lambda rank: False, steps=40, checkpoint_seconds=10.0)
+    last, before = ended[0].checkpoints.steps()
+    assert 10 <= last - before <= 12 and last > 40 - 12
+    assert all(one.checkpoints.steps() == [last, before] for one in ended)
 
 
 def test_a_checkpoint_without_a_key_is_of_another_version(tmp_path: Path) -> None:
