@@ -50,6 +50,8 @@ class JobRecord:
         try:
             given = json.loads(path.read_text(encoding="utf-8"))
             record = cls(**{**given, "owner": ProcessId(**given["owner"])})
+            if record.executor not in ("local", "slurm"):
+                raise ValueError(record.executor)
             if record.job_id is not None and not (record.job_id.isdigit() and len(record.job_id) < 16):
                 raise ValueError(record.job_id)
             record.submitted_at()

@@ -19,6 +19,7 @@ from dasr.declarations import Declarations
 from dasr.errors import UserError
 from dasr.files import write_text
 from dasr.planning.options import parsed
+from dasr.results.layout import Layout
 from dasr.strategies import declared
 from dasr.worlds.simulated import presets
 from dasr.worlds.simulated.clusters import Cluster, Compute
@@ -99,8 +100,9 @@ def check_inputs(config: Config) -> None:
 
 
 def check_corpus(config: Config) -> None:
-    """Raise UserError where the corpus is not there."""
-    if not Path(config.corpus.path).is_dir():
+    """Raise UserError where the corpus is not there, and no data directories have been made from it."""
+    made = Layout.of(config).lexicon
+    if not Path(config.corpus.path).is_dir() and not made.is_file():
         raise UserError(f"corpus.path: there is no folder {config.corpus.path}")
 
 

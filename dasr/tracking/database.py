@@ -64,6 +64,8 @@ def _check(path: Path) -> None:
         try:
             ((found, *_),) = database.execute("PRAGMA integrity_check(1)").fetchall()
         except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorname", "") in ("SQLITE_BUSY", "SQLITE_LOCKED"):
+                raise UserError(f"{path} is in use by another process: wait for it, or end it") from None
             found = str(error)
     if found != "ok":
         why = " ".join(found.split())[:120]

@@ -1,12 +1,13 @@
 """Runs that could not be trained are refused before anything runs."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dasr import config
 from dasr.errors import UserError
-from dasr.planning.check import check_runs
+from dasr.planning.check import check_corpus, check_runs
 
 
 @pytest.mark.parametrize(
@@ -35,3 +36,14 @@ def test_a_run_that_could_not_be_trained_is_refused(changes: dict[str, Any], mes
     check_runs(config.complete({"comparison": {"strategies": ["single", "diloco"]}}))
     with pytest.raises(UserError, match=message):
         check_runs(config.complete({"comparison": changes}))
+
+
+def test_a_corpus_may_be_away_once_its_data_directories_are_made(tmp_path: Path) -> None:
+    """The report is made again without the disk that held the recordings."""
+    away = config.complete({"results": str(tmp_path / "results"), "corpus": {"path": str(tmp_path / "away")}})
+    with pytest.raises(UserError, match=r"corpus\.path: there is no folder .*away"):
+        check_corpus(away)
+    lexicon = tmp_path / "results" / "corpus" / "lang" / "lexicon.txt"
+    lexicon.parent.mkdir(parents=True)
+    lexicon.write_text("A AH\n")
+    check_corpus(away)

@@ -1,6 +1,8 @@
 """MLflow's sqlite database: made completely or not at all, damaged, and moved."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,19 @@ def test_a_damaged_database_is_one_clear_line(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
     with pytest.raises(UserError, match=r"runs\.db is damaged .*: move it away"):
         Store(dasr_config.load(made))
+
+
+def test_a_database_that_another_process_holds_is_not_called_damaged(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That it was damaged, and had to be moved away, would cost the user all that it holds."""
+    database = tmp_path / "runs.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("CREATE TABLE held (x)")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(UserError, match=r"runs\.db is in use by another process: wait for it"):
+            Store(dasr_config.load(made))
 
 
 @pytest.mark.parametrize(
