@@ -122,12 +122,17 @@ def _learn(membership: Membership, config: Config, run: Run) -> bool:
 @click.argument("run", shell_complete=completion.runs)
 @click.option("--config", "config_path", default="config.yaml", show_default=True, help="The configuration.")
 def evaluate(run: str, config_path: str) -> None:
-    """Held-out loss of RUN's consensus model, and of its learners' own, at every snapshot (on dev)."""
+    """Held-out loss of RUN's consensus model, and of its learners' own, at every snapshot (on dev).
+
+    Computed on a GPU where the job has one."""
+    import torch
+
     from dasr.learner import recipe
     from dasr.training import heldout
 
     config = configuration.load(config_path)
     wanted = configuration.find_run(config, run)
     training = recipe.training_of(config.training, wanted.strategy, dict(wanted.training))
-    folder = Layout.of(config).run(wanted.name)
-    heldout.evaluate(heldout.of_split(config, "dev"), folder, wanted.seed, training.average)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    scorer = heldout.of_split(config, "dev", device=device)
+    heldout.evaluate(scorer, Layout.of(config).run(wanted.name), wanted.seed, training.average)
