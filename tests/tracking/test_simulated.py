@@ -14,6 +14,7 @@ from dasr.tracking.simulated import write
 from tests.test_any_module import cross_entropy, small, spirals
 
 
+@pytest.mark.slow  # MLflow makes a database
 def test_each_run_is_found_with_its_curve_over_samples_and_virtual_seconds(tmp_path: Path) -> None:
     module: nn.Module = small()
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
