@@ -80,7 +80,6 @@ bench-cpu: $(TESTABLE)  ## features, feed, simulator and stragglers on this mach
 	$(BIN)/python -m benchmarks.straggler --figure docs/figures/straggler.svg --record $(RECORDS)
 
 # The locks name versions only: no hashes, since sites build wheels of their own (torch for their CUDA, say).
-# Two pips at once: one unpacks on one core, and half of all there is are CUDA's libraries.
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "dasr: error: Python 3.11 to 3.13 is needed, found $$($(PYTHON) --version): make PYTHON=/path/to/python3.11"; exit 2; }
@@ -88,10 +87,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	  { echo "Python lacks venv: running apt-get install python3-venv, as root may"; apt-get -qq update && apt-get -qq install -y python3-venv; }; } || \
 	  { echo "dasr: error: Python lacks venv: apt install python3-venv"; exit 2; }
 	$(PYTHON) -m venv .venv
-	@echo "$(INSTALL) -r requirements.lock"; \
-	  grep '^nvidia-' requirements.lock | $(INSTALL) -r /dev/stdin & libraries=$$!; failed=0; \
-	  grep -v '^nvidia-' requirements.lock | $(INSTALL) -r /dev/stdin || failed=1; \
-	  wait $$libraries || failed=1; exit $$failed
+	$(INSTALL) -r requirements.lock
 	$(INSTALL) --editable .
 	@touch $@
 
