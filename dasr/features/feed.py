@@ -20,6 +20,7 @@ from torch import Tensor
 
 from dasr.errors import UserError
 from dasr.features.ahead import Ahead, leave_openmp_to_learner
+from dasr.features.batch_name import BatchName
 from dasr.features.order import Order
 from dasr.features.pool import Pool, Source
 
@@ -90,10 +91,10 @@ class Feed:
         batch, self._epoch, self._position = self._ahead.get()
         return batch
 
-    def describe(self) -> str:
-        """Which chunks the last batch held."""
-        last = self._position
-        return f"of chunks {last - self.batch} to {last - 1} of epoch {self._epoch} of its share"
+    def describe(self) -> BatchName:
+        """Which chunks the last batch held, of which utterances."""
+        gatherer = self._gatherer
+        return BatchName(gatherer.source, self._order, self.batch, self._epoch, self._position)
 
     def state_dict(self) -> dict[str, Any]:
         """The position after the last batch that `next` gave, and the order that it is a position in."""

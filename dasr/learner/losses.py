@@ -13,7 +13,7 @@ from dasr.errors import UserError
 
 UNCHECKED = 50  # losses on a device that are read together, so that training never waits for them
 
-_Said = tuple[int, float | Tensor, str]  # step, loss, batch
+_Said = tuple[int, float | Tensor, object]  # step, loss, batch
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Losses:
         self._coming: _Coming | None = None  # came before those
         self._sum, self._count = 0.0, 0
 
-    def add(self, step: int, loss: float | Tensor, batch: str) -> None:
+    def add(self, step: int, loss: float | Tensor, batch: object) -> None:
         """`batch`: which data, for the error that names it. Raises UserError as look() does: at once for a
         number, within 2 * UNCHECKED steps for a tensor on a device."""
         self._new.append((step, loss, batch))

@@ -72,7 +72,7 @@ class AutogradTask:
         self.flat.weights.copy_(weights)
         return self.model
 
-    def describe_batch(self) -> str:
+    def describe_batch(self) -> object:
         return self.feed.describe()
 
     def state_dict(self) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Batches(Protocol):
     batch: int
 
     def next(self) -> AnyBatch: ...
-    def describe(self) -> str: ...
+    def describe(self) -> object: ...
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
@@ -75,7 +75,7 @@ class CapturedTask:
         self._steps: Steps | None = None
         self._staged: _Staged | None = None
         self._in_flight: deque[torch.cuda.Event] = deque()
-        self._described = ""
+        self._described: object = ""
         self._position = feed.state_dict()  # after the last batch that was computed, not the last one fetched
 
     @property
@@ -115,7 +115,7 @@ class CapturedTask:
             begin += parameter.numel()
         return self.model
 
-    def describe_batch(self) -> str:
+    def describe_batch(self) -> object:
         return self._described
 
     def state_dict(self) -> dict[str, Any]:
@@ -157,5 +157,5 @@ class _Staged(NamedTuple):
 
     batch: AnyBatch  # keeps the pinned memory until the batch is used
     position: dict[str, Any]
-    described: str
+    described: object
     step: Step

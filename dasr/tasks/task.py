@@ -27,8 +27,9 @@ class Task(Protocol):
         Calls `ready(slice)` with each slice of `gradient` as soon as that slice is final."""
         ...
 
-    def describe_batch(self) -> str:
-        """Which data the last call of gradient() saw, for the error that names a batch."""
+    def describe_batch(self) -> object:
+        """Which data the last call of gradient() saw, as str() of it says: for the error that names a
+        batch."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
