@@ -10,10 +10,9 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 
-from dasr.errors import UserError
 from dasr.planning.simulate import SimulationResult
 from dasr.tracking.database import make_whole
-from dasr.tracking.store import look_for_server
+from dasr.tracking.store import errors_named, look_for_server
 
 EXPERIMENT = "dasr.compare"
 
@@ -23,20 +22,16 @@ def write(results: Sequence[SimulationResult], uri: str) -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     look_for_server(uri)
     import mlflow
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
 
     for noisy in ("mlflow", "alembic"):  # each has a hundred lines to say about a fresh database
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    try:
+    with errors_named(uri):
         make_whole(uri)
         client = mlflow.MlflowClient(uri)
         found = client.get_experiment_by_name(EXPERIMENT)
         experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT)
         for result in results:
             _add(client, experiment, result)
-    except (MlflowException, SQLAlchemyError) as error:
-        raise UserError(f"MLflow at {uri}: {str(error).splitlines()[0][:300]}") from None
 
 
 def _add(client: object, experiment: str, result: SimulationResult) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +72,18 @@ def test_a_block_of_batches_is_bounded(
     assert len(whole.next().frames.untyped_storage()) <= BLOCK_BYTES
 
 
-def test_all_learners_of_a_process_hold_one_copy_of_the_data(shards: tuple[list[Path], list[Path]]) -> None:
-    feeds = [ResidentFeed(CPU, *shards, 4, 2, rank, 3, 0) for rank in range(3)]
-    source, every = feeds[0]._gatherer.source, tuple(range(6))
-    held = pool.shared_frames(source, every, CPU)
+def test_all_learners_of_a_process_hold_one_copy_of_the_data(
+    shards: tuple[list[Path], list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[tuple[int, ...]] = []
+    inner = pool.read_frames
+
+    def noted(source: pool.Source, indices: tuple[int, ...]) -> pool.Frames:
+        read.append(indices)
+        return inner(source, indices)
+
+    monkeypatch.setattr(pool, "read_frames", noted)
+    feeds = [ResidentFeed(CPU, *shards, 5, 2, rank, 3, 0) for rank in range(3)]
     for feed in feeds:
-        list(islice(iter(feed.next, None), 3))
-        assert pool.shared_frames(feed._gatherer.source, every, CPU) is held
+        seen(feed, 40)
+    assert read == [tuple(range(6))]
